@@ -1,0 +1,89 @@
+"""What every error has: data, a message, a hint and an exit code.
+
+Every error says what it is about, what happened and which command comes next. None of them ever
+holds a password. The command line turns an error into two lines and an exit code; a caller from
+Python reads its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, dataclass_transform
+
+
+class ExitCode(IntEnum):
+    """What every command exits with."""
+
+    DONE = 0
+    FAILED = 1
+    MISUSED = 2
+    DIFFERENT = 3
+    REFUSED = 4
+    TRY_AGAIN = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass_transform(eq_default=False)
+class DbOpsError(Exception):
+    """Base of all errors of `db_ops`.
+
+    A subclass is a dataclass of its fields; `what` and `then` are format strings over them.
+    A hint names commands as `inv db.<command>`; another door puts its own name there.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    what: ClassVar[str]
+    then: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(eq=False)(cls)
+
+    @property
+    def message(self) -> str:
+        """Name the object and say what happened to it."""
+        return self.what.format_map(self.described())
+
+    @property
+    def hint(self) -> str:
+        """Name the next command, or the setting to change."""
+        return self.then.format_map(self.described())
+
+    def described(self) -> Mapping[str, object]:
+        """Return the fields as the format strings see them: names joined, long lists cut."""
+        return {
+            name: enumerate_names(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[type[DbOpsError], tuple[object, ...]]:
+        # Exception would pickle positional arguments only, and ours are often keywords.
+        return type(self), tuple(vars(self).values())
+
+
+class Interrupted(DbOpsError):
+    """A signal stopped the command; the open transaction was rolled back."""
+
+    what = "{signal}: stopped, the running statement is rolled back; {done}"
+    then = "see where the database stands: inv db.status"
+    signal: str
+    done: str
+    exit_code = ExitCode.INTERRUPTED
+
+
+class Terminated(Interrupted):
+    """SIGTERM stopped the command."""
+
+    exit_code = ExitCode.TERMINATED
+
+
+def enumerate_names(names: tuple[object, ...], limit: int = 5) -> str:
+    """Join at most *limit* names with commas, and say how many more there are."""
+    rest = len(names) - limit
+    return ", ".join(map(str, names[:limit])) + (f" and {rest} more" if rest > 0 else "")

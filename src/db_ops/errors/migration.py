@@ -1,0 +1,125 @@
+"""What revision files, models and the history recorded in a database can have wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from db_ops.errors.base import DbOpsError, ExitCode, enumerate_names
+from db_ops.errors.server import ServerError
+
+
+class UntrackedTables(ServerError):
+    """Tables are there but no revision is recorded, so who made them is unknown."""
+
+    what = "{location}: holds tables but no recorded revision: {tables}"
+    then = "if they are this service's own, record the revision they are at: alembic stamp {head}"
+    tables: tuple[str, ...]
+    head: str
+
+
+class UnknownRevisions(ServerError):
+    """The database is at a revision that this checkout does not have."""
+
+    what = "{location}: is at {revisions}, which this checkout does not have"
+    then = "check out the branch with that revision, or start over: inv db.recreate"
+    revisions: tuple[str, ...]
+
+
+class NotAtHead(ServerError):
+    """The command needs the database at head, and revisions are pending."""
+
+    what = "{location}: not at head, pending: {pending}"
+    then = "apply them first: inv db.upgrade"
+    pending: tuple[str, ...]
+
+
+class TooManySteps(ServerError):
+    """More revisions to revert than are applied."""
+
+    what = "{location}: cannot revert {steps}, only {applied} applied"
+    then = "see what is applied: inv db.status"
+    steps: int
+    applied: int
+
+
+class AmbiguousDowngrade(ServerError):
+    """The newest revisions are several branches, so "the newest N" has no meaning."""
+
+    what = "{location}: the newest revisions are on several branches: {revisions}"
+    then = "name the target: alembic downgrade REVISION"
+    revisions: tuple[str, ...]
+
+
+class RevisionFileBroken(DbOpsError):
+    """A revision file is not Python, or fails while it is imported."""
+
+    what = "{path}: does not import: {reason}"
+    then = "correct {path}, then run the same command again"
+    path: str
+    reason: str
+
+
+class EnvironmentBroken(DbOpsError):
+    """`env.py`, or the models that it imports, fail before any migration runs."""
+
+    what = "{path}: does not run: {reason}"
+    then = "correct {path} or the models it imports; DB_OPS_DEBUG=1 shows the traceback"
+    path: str
+    reason: str
+
+
+class EmptyMetadata(DbOpsError):
+    """The metadata handed to Alembic holds no table: the models were never imported."""
+
+    what = "{path}: the metadata of the models is empty"
+    then = "import the modules of the models in {path} before their metadata is used"
+    path: str
+
+
+class AlembicFailed(ServerError):
+    """Alembic failed outside of any revision, and not because of the server."""
+
+    what = "{location}: {action} failed: {reason}"
+    then = "DB_OPS_DEBUG=1 shows the traceback; then run the same command again"
+    action: str
+    reason: str
+
+
+class MigrationFailed(ServerError):
+    """A revision failed and was rolled back; those before it stay as they were made."""
+
+    what = (
+        "{location}: {direction} of {revision} failed: {reason}; "
+        "{count} of {total} done{named}, database at {current}"
+    )
+    then = "{remedy}"
+    direction: str
+    revision: str
+    reason: str
+    done: tuple[str, ...]
+    total: int
+    current: tuple[str, ...]
+    remedy: str
+
+    def described(self) -> Mapping[str, object]:
+        return {
+            **super().described(),
+            "count": len(self.done),
+            "named": f" ({enumerate_names(self.done)})" if self.done else "",
+            "current": enumerate_names(self.current) or "base",
+        }
+
+
+class MigrationBlocked(MigrationFailed):
+    """A revision did not get its table locks in time, in spite of being run again."""
+
+    exit_code = ExitCode.TRY_AGAIN
+
+
+class GeneratedFileBroken(DbOpsError):
+    """The migration just written does not import; it was removed again."""
+
+    what = "{path}: removed, because the generated migration does not import: {reason}"
+    then = "add what is missing to script.py.mako or to the models, then run this again"
+    path: str
+    reason: str

@@ -1,0 +1,137 @@
+"""What a server, or the way to it, answers; and what the guard says."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from db_ops.errors.base import DbOpsError, ExitCode
+
+
+class EmbeddedServerFailed(DbOpsError):
+    """The embedded server could not be created, started or stopped."""
+
+    what = "embedded server in {directory}: {reason}"
+    then = "{remedy}"
+    directory: str
+    reason: str
+    remedy: str
+
+
+class EmbeddedServerBusy(EmbeddedServerFailed):
+    """Another process has been starting or stopping the embedded server for too long."""
+
+    exit_code = ExitCode.TRY_AGAIN
+
+
+class ServerError(DbOpsError):
+    """Base of what a server, or the way to it, answers; `location` is `host:port/database`."""
+
+    location: str
+
+
+class ServerUnreachable(ServerError):
+    """Nobody answers, or the server is starting up, shutting down or full."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: {reason} (waited {waited:.0f} s)"
+    then = "start the server or correct DATABASE_URL; DB_OPS_WAIT_TIMEOUT says how long to wait"
+    reason: str
+    waited: float
+
+
+class ConnectionRejected(ServerError):
+    """The server answers but does not let us in: password, pg_hba.conf, CONNECT right."""
+
+    what = "{location}: the server rejects the connection: {reason}"
+    then = "check user, password and database in DATABASE_URL, and the server's pg_hba.conf"
+    reason: str
+
+
+class NoMaintenanceDatabase(ServerError):
+    """No database but the target lets us in, so there is nowhere to create or drop it from."""
+
+    what = "{location}: no other database lets us in (tried {tried}): {reason}"
+    then = "set DB_OPS_MAINTENANCE_DATABASE to a database that this role may connect to"
+    tried: tuple[str, ...]
+    reason: str
+
+
+class DatabaseMissing(ServerError):
+    """The database does not exist."""
+
+    what = "{location}: the database does not exist"
+    then = "create and migrate it: inv db.init"
+
+
+class InsufficientPrivilege(ServerError):
+    """The role lacks a right; `remedy` gives it."""
+
+    what = "{location}: role {role!r} may not {action}"
+    then = "{remedy}"
+    role: str
+    action: str
+    remedy: str
+
+    @classmethod
+    def to_create(cls, location: str, role: str) -> InsufficientPrivilege:
+        """Return the error for a role that lacks CREATEDB, with both remedies."""
+        quoted = '"' + role.replace('"', '""') + '"'
+        remedy = (
+            f"as a superuser: ALTER ROLE {quoted} CREATEDB, or create the database, owned by it"
+        )
+        return cls(location, role, "create databases", remedy)
+
+
+class DatabaseInUse(ServerError):
+    """Something that ending sessions does not end keeps the database from being dropped."""
+
+    what = "{location}: cannot be dropped: {reason}"
+    then = "{remedy}"
+    reason: str
+    remedy: str
+
+
+class StatementFailed(ServerError):
+    """The server refused one of our own statements, for a reason without a type of its own."""
+
+    what = "{location}: {action} failed: {reason} (SQLSTATE {sqlstate})"
+    then = "{remedy}"
+    action: str
+    reason: str
+    sqlstate: str
+    remedy: str = "see the server's log, then run the same command again"
+
+
+class ConnectionLost(ServerError):
+    """The connection broke while a command was at work; what was committed stays."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: connection lost: {reason}"
+    then = "see where the database stands: inv db.status"
+    reason: str
+
+
+class MigrationLockHeld(ServerError):
+    """Another process is migrating this database and did not finish in time."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: {holder} holds the migration lock (waited {waited:.0f} s)"
+    then = "let it finish, then run this again; DB_OPS_MIGRATION_LOCK_TIMEOUT says how long to wait"
+    holder: str
+    waited: float
+
+
+class Refused(ServerError):
+    """The guard stops a destructive command; `--confirm` with the exact name lets it pass."""
+
+    exit_code = ExitCode.REFUSED
+    what = "{location}: {command} refused: {reason}"
+    then = "if this database may lose its data: inv db.{command}{arguments} --confirm {quoted}"
+    database: str
+    command: str
+    reason: str
+    arguments: str = ""
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "quoted": shlex.quote(self.database)}

@@ -1,0 +1,7 @@
+"""Settings: what they are (`model`), where they come from (`sources`), the URL (`url`)."""
+
+from db_ops.settings.model import Settings
+from db_ops.settings.sources import load
+from db_ops.settings.url import DatabaseUrl
+
+__all__ = ["DatabaseUrl", "Settings", "load"]

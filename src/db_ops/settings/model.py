@@ -1,0 +1,76 @@
+"""The settings of one project, frozen; the only owner of their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from db_ops.errors import MissingDatabaseUrl
+from db_ops.settings.url import DatabaseUrl
+
+DEVELOPMENT = "development"
+TEST = "test"
+PRODUCTION = "production"
+EMBEDDED_DATABASE = "app"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an operation needs to know; durations are seconds.
+
+    Parameters
+    ----------
+    alembic_ini: path of the project's `alembic.ini`; its folder is the project's root.
+    url: the database; None means `app` on the project's embedded server, which only
+        `development` and `test` may use (`MissingDatabaseUrl` elsewhere).
+    declared_environment: None derives it: `development` for the embedded server, a loopback
+        address or a Unix socket, `production` for everything else, because an unknown remote
+        database must be presumed precious.
+    maintenance_database: where CREATE and DROP DATABASE are sent from; None tries the target
+        itself, then `postgres`, then `defaultdb`.
+    connect_timeout: one attempt to connect.
+    wait_timeout: all attempts together, for a server that is starting.
+    migration_lock_timeout: waiting for another process that migrates this database.
+    lock_timeout: waiting for the table locks of one statement of a migration.
+    lock_retries: how often a revision that met `lock_timeout` is run again.
+    statement_timeout: one statement of a migration; 0 is no limit.
+    """
+
+    alembic_ini: Path
+    url: DatabaseUrl | None = None
+    declared_environment: str | None = None
+    maintenance_database: str | None = None
+    connect_timeout: float = 5.0
+    wait_timeout: float = 30.0
+    migration_lock_timeout: float = 300.0
+    lock_timeout: float = 4.0
+    lock_retries: int = 10
+    statement_timeout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.url is None and not self.is_disposable:
+            raise MissingDatabaseUrl(self.environment)
+
+    @property
+    def root(self) -> Path:
+        return self.alembic_ini.parent
+
+    @property
+    def embedded_home(self) -> Path:
+        return self.root / ".db_ops"
+
+    @property
+    def database(self) -> str:
+        return EMBEDDED_DATABASE if self.url is None else self.url.database
+
+    @property
+    def environment(self) -> str:
+        if self.declared_environment is not None:
+            return self.declared_environment
+        local = self.url is None or self.url.is_local()
+        return DEVELOPMENT if local else PRODUCTION
+
+    @property
+    def is_disposable(self) -> bool:
+        """Tell whether this environment's databases may lose their data without being asked."""
+        return self.environment in (DEVELOPMENT, TEST)

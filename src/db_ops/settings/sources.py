@@ -1,0 +1,94 @@
+"""Where settings come from: the environment, then the project's `.env`, nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from environs import EnvError, EnvValidationError, FileAwareEnv, validate
+
+from db_ops.errors import AlembicIniNotFound, InvalidSettings
+from db_ops.settings.model import Settings
+from db_ops.settings.url import DatabaseUrl
+
+ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
+
+
+def load(start: Path | None = None) -> Settings:
+    """Read the settings of the project around *start* (the current directory).
+
+    The project is the folder of the nearest `alembic.ini` upwards, and its `.env` is the one that
+    counts. The real environment wins over `.env`, and `DATABASE_URL_FILE` over `DATABASE_URL`.
+
+    Raises `AlembicIniNotFound`, `InvalidSettings` (naming every bad variable at once), or what
+    `DatabaseUrl.parse` raises.
+    """
+    here = (start or Path.cwd()).resolve()
+    nearest = _find_upwards("alembic.ini", here)
+    env = FileAwareEnv(eager=False, expand_vars=False, strip_whitespace=True)
+    dotenv = (nearest.parent if nearest else here) / ".env"
+    if dotenv.is_file():
+        env.read_env(dotenv, recurse=False)
+    try:
+        alembic_ini = env.str("DB_OPS_ALEMBIC_INI", None)
+        url = env.str("DATABASE_URL", None)
+        given: dict[str, Any] = {
+            "declared_environment": env.str(
+                "DB_OPS_ENVIRONMENT", None, validate=validate.Regexp(ENVIRONMENT_NAME)
+            ),
+            "maintenance_database": env.str(
+                "DB_OPS_MAINTENANCE_DATABASE", None, validate=validate.Length(min=1)
+            ),
+            "connect_timeout": _seconds(env, "DB_OPS_CONNECT_TIMEOUT", least=1),
+            "wait_timeout": _seconds(env, "DB_OPS_WAIT_TIMEOUT"),
+            "migration_lock_timeout": _seconds(env, "DB_OPS_MIGRATION_LOCK_TIMEOUT"),
+            "lock_timeout": _seconds(env, "DB_OPS_LOCK_TIMEOUT"),
+            "lock_retries": env.int("DB_OPS_LOCK_RETRIES", None, validate=validate.Range(min=0)),
+            "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
+        }
+        env.seal()
+    except EnvValidationError as error:
+        problems: dict[str, list[str]] = dict(error.error_messages)  # type: ignore[arg-type]  # environs types it as a union; seal() gives the mapping
+        raise InvalidSettings({name: " ".join(said) for name, said in problems.items()}) from None
+    except (EnvError, ValueError) as error:
+        # environs reports an unreadable *_FILE as a plain ValueError that names the variable.
+        raise InvalidSettings({"DATABASE_URL_FILE": str(error)}) from None
+    ini = _alembic_ini(alembic_ini, nearest, here)
+    return Settings(
+        alembic_ini=ini,
+        url=None if url is None else DatabaseUrl.parse(url).with_defaults(_libpq_environment()),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _libpq_environment() -> dict[str, str]:
+    """Return where libpq itself would go for what the URL leaves open."""
+    variables = {
+        "host": "PGHOST",
+        "hostaddr": "PGHOSTADDR",
+        "port": "PGPORT",
+        "service": "PGSERVICE",
+    }
+    return {key: os.environ[name] for key, name in variables.items() if os.environ.get(name)}
+
+
+def _seconds(env: FileAwareEnv, name: str, least: float = 0) -> float | None:
+    return env.float(name, None, validate=validate.Range(min=least, max=86_400))
+
+
+def _alembic_ini(named: str | None, nearest: Path | None, here: Path) -> Path:
+    if named is None:
+        if nearest is None:
+            raise AlembicIniNotFound(str(here))
+        return nearest
+    for folder in (here, nearest.parent if nearest else here):
+        if (folder / named).is_file():
+            return (folder / named).resolve()
+    raise AlembicIniNotFound(str(here / named))
+
+
+def _find_upwards(name: str, start: Path) -> Path | None:
+    found = (folder / name for folder in (start, *start.parents) if (folder / name).is_file())
+    return next(found, None)
