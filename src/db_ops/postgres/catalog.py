@@ -1,0 +1,66 @@
+"""Read what a database holds. Nothing here writes."""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2 import errorcodes, sql
+from psycopg2.extensions import connection as Connection
+
+_NOT_OURS = """
+    n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND NOT EXISTS (
+        SELECT FROM pg_depend d
+        WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
+    )
+"""
+_RELATIONS = (
+    """
+    SELECT format('%s.%s', n.nspname, o.relname)
+    FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace
+    WHERE o.relkind IN ({kinds}) AND"""
+    + _NOT_OURS.format(catalog="pg_class")
+    + "ORDER BY 1"
+)
+_FUNCTIONS = (
+    """
+    SELECT format('%s.%s', n.nspname, o.proname)
+    FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace
+    WHERE"""
+    + _NOT_OURS.format(catalog="pg_proc")
+    + "LIMIT 1"
+)
+
+
+def recorded_revisions(
+    connection: Connection, table: str, schema: str | None = None
+) -> tuple[str, ...]:
+    """Return the revisions that Alembic's version table holds, in one round trip.
+
+    Empty if the table is empty or missing. Sorted, because the table has no order.
+    """
+    name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("SELECT version_num FROM {}").format(name))
+            return tuple(sorted(str(row[0]) for row in cursor.fetchall()))
+    except psycopg2.Error as error:
+        if error.pgcode in (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME):
+            return ()
+        raise
+
+
+def user_tables(connection: Connection) -> tuple[str, ...]:
+    """Return `schema.table` of every table that belongs to no extension."""
+    return _names(connection, _RELATIONS.format(kinds="'r', 'p', 'f'"))
+
+
+def is_empty(connection: Connection) -> bool:
+    """Tell whether the database holds nothing of a user's: no relation, no function."""
+    relations = _RELATIONS.format(kinds="'r', 'p', 'f', 'v', 'm', 'S', 'c'")
+    return not _names(connection, relations) and not _names(connection, _FUNCTIONS)
+
+
+def _names(connection: Connection, query: str) -> tuple[str, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return tuple(str(row[0]) for row in cursor.fetchall())

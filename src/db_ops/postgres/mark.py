@@ -1,0 +1,50 @@
+"""The environment mark: a database remembers what it is for.
+
+It is one line of the database's comment, so it survives a dump's restore into another name no more
+than it should, costs no table, and can be read from any other database. What others wrote in the
+comment stays.
+"""
+
+from __future__ import annotations
+
+import re
+
+import psycopg2
+from psycopg2 import errorcodes, sql
+from psycopg2.extensions import connection as Connection
+
+_LINE = re.compile(r"^db_ops environment: (?P<environment>[a-z][a-z0-9_-]*)$", re.MULTILINE)
+
+
+def read_mark(connection: Connection, database: str) -> str | None:
+    """Return the environment that *database* is marked with, from any database of its server."""
+    found = _LINE.search(_comment(connection, database))
+    return found["environment"] if found else None
+
+
+def write_mark(connection: Connection, database: str, environment: str) -> bool:
+    """Mark *database* with *environment*, keeping the rest of its comment.
+
+    Only the owner may write a comment: returns False if this role is not.
+    """
+    others = _LINE.sub("", _comment(connection, database)).strip("\n")
+    comment = "\n".join(filter(None, (others, f"db_ops environment: {environment}")))
+    statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.format(sql.Identifier(database), sql.Literal(comment)))
+    except psycopg2.Error as error:
+        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+            return False
+        raise
+    return True
+
+
+def _comment(connection: Connection, database: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+            (database,),
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row and row[0] else ""

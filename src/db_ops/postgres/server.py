@@ -1,0 +1,289 @@
+"""Connect to a server, waiting for one that is starting; find, create and drop databases on it."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+import psycopg2
+from psycopg2 import errorcodes, sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import make_dsn
+
+from db_ops.errors import (
+    ConnectionLost,
+    ConnectionRejected,
+    DatabaseInUse,
+    DatabaseMissing,
+    InsufficientPrivilege,
+    NoMaintenanceDatabase,
+    ServerError,
+    ServerUnreachable,
+    StatementFailed,
+)
+from db_ops.postgres.probe import reason_to_wait
+from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
+from db_ops.settings import DatabaseUrl, Settings
+
+MAINTENANCE_DATABASES = ("postgres", "defaultdb")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_SESSION_ENDED = (
+    errorcodes.ADMIN_SHUTDOWN,
+    errorcodes.CRASH_SHUTDOWN,
+    errorcodes.CONNECTION_FAILURE,
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The way to one database and to the server around it.
+
+    `command` shows in `pg_stat_activity`, so that whoever waits for us can see who we are.
+    """
+
+    url: DatabaseUrl
+    settings: Settings
+    command: str
+    on_event: OnEvent = ignore
+
+    @property
+    def location(self) -> str:
+        return self.url.location
+
+    def connect(self, database: str | None = None) -> Connection:
+        """Return an autocommit connection to *database* (the target).
+
+        Waits up to `wait_timeout` while nobody answers or the server is starting up, shutting down
+        or full. Raises `ServerUnreachable` after that, `ConnectionRejected` at once when the server
+        answers and does not let us in.
+        """
+        parameters = {
+            **self.url.parameters,
+            "dbname": database or self.url.database,
+            "application_name": _application_name(self.command),
+            "connect_timeout": str(max(1, round(self.settings.connect_timeout))),
+        }
+        started = time.monotonic()
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                connection: Connection = psycopg2.connect(make_dsn(**parameters))
+            except psycopg2.OperationalError as error:
+                reason = reason_to_wait(parameters, self.settings.connect_timeout)
+                if reason is None:
+                    raise ConnectionRejected(self.location, first_line(error)) from None
+            else:
+                connection.autocommit = True
+                self.on_event(Connected(connection.cancel))
+                return connection
+            waited = time.monotonic() - started
+            if waited + pause > self.settings.wait_timeout:
+                raise ServerUnreachable(self.location, reason, waited)
+            self.on_event(WaitingForServer(self.location, reason))
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    @contextmanager
+    def target(self) -> Iterator[Connection]:
+        """Connect to the target for a `with` block. Raises `DatabaseMissing` if it is not there."""
+        with self.target_if_exists() as connection:
+            if connection is None:
+                raise DatabaseMissing(self.location)
+            yield connection
+
+    @contextmanager
+    def target_if_exists(self) -> Iterator[Connection | None]:
+        """Connect to the target for a `with` block, or yield None if it does not exist."""
+        connection = self._connect_if_exists()
+        if connection is None:
+            yield None
+        else:
+            with self._closing(connection):
+                yield connection
+
+    @contextmanager
+    def maintenance(self) -> Iterator[Connection]:
+        """Connect to the first other database that lets us in, for a `with` block.
+
+        It is never the target, which cannot be dropped from within, nor `template1`, whose
+        sessions would block CREATE DATABASE. Raises `NoMaintenanceDatabase`.
+        """
+        named = self.settings.maintenance_database
+        candidates = [
+            name
+            for name in ((named,) if named else MAINTENANCE_DATABASES)
+            if name != self.url.database
+        ]
+        reason = "none to try"
+        for name in candidates:
+            try:
+                connection = self.connect(name)
+            except ConnectionRejected as rejected:
+                reason = rejected.reason
+                continue
+            with self._closing(connection):
+                yield connection
+            return
+        self.connect().close()  # If even the target rejects us, that is what has to be told.
+        raise NoMaintenanceDatabase(self.location, tuple(candidates), reason)
+
+    def failure(self, action: str, error: psycopg2.Error) -> ServerError:
+        """Return the typed error for what the server said and no better type stands for."""
+        reason = first_line(error)
+        if error.pgcode is None or error.pgcode in _SESSION_ENDED:
+            return ConnectionLost(self.location, reason)
+        remedy = error.diag.message_hint
+        failed = StatementFailed(self.location, action, reason, error.pgcode)
+        return replace(failed, remedy=first_line(remedy)) if remedy else failed
+
+    @contextmanager
+    def _closing(self, connection: Connection) -> Iterator[None]:
+        with closing(connection):
+            try:
+                yield
+            except psycopg2.Error as error:
+                raise self.failure(self.command, error) from error
+
+    def _connect_if_exists(self) -> Connection | None:
+        # A refused connection alone proves nothing: `pg_database` is asked, from another database.
+        try:
+            return self.connect()
+        except ConnectionRejected as rejected:
+            try:
+                with self.maintenance() as connection:
+                    if database_exists(connection, self.url.database):
+                        raise rejected from None
+            except NoMaintenanceDatabase:
+                raise rejected from None
+            return None
+
+
+def database_exists(connection: Connection, name: str) -> bool:
+    """Ask the server whether it has a database of this exact name."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        return cursor.fetchone() is not None
+
+
+def may_create_databases(connection: Connection) -> bool:
+    """Tell whether the connection's role has CREATEDB, or is a superuser."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def create_database(server: Server, connection: Connection) -> bool:
+    """Create the target from a maintenance *connection*; False if somebody else was faster.
+
+    Raises `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
+    """
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.url.database))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except psycopg2.Error as error:
+        # Of two creators, the loser meets the unique index more often than the polite message.
+        if error.pgcode in (errorcodes.DUPLICATE_DATABASE, errorcodes.UNIQUE_VIOLATION):
+            return False
+        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+            raise InsufficientPrivilege.to_create(server.location, connection.info.user) from None
+        raise server.failure("CREATE DATABASE", error) from None
+    return True
+
+
+def drop_database(server: Server, connection: Connection) -> bool:
+    """Drop the target from a maintenance *connection*, whoever is connected to it.
+
+    Returns False if it did not exist. Raises `DatabaseInUse`, `InsufficientPrivilege`, or
+    `StatementFailed`.
+    """
+    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(server.url.database))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except psycopg2.Error as error:
+        if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
+            return False
+        raise _drop_failure(server, connection, error) from None
+    return True
+
+
+def _drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
+    name = server.url.database
+    if error.pgcode == errorcodes.OBJECT_IN_USE:
+        prepared = _column(
+            connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name
+        )
+        slots = _column(
+            connection,
+            "SELECT slot_name FROM pg_replication_slots WHERE database = %s AND active",
+            name,
+        )
+        if prepared:
+            return DatabaseInUse(
+                server.location,
+                f"prepared transactions are open: {', '.join(prepared)}",
+                f"inside {_quoted(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
+            )
+        if slots:
+            return DatabaseInUse(
+                server.location,
+                f"replication slots are active: {', '.join(slots)}",
+                "stop their subscribers, then: SELECT pg_drop_replication_slot(NAME)",
+            )
+        return DatabaseInUse(
+            server.location,
+            first_line(error),
+            "end what uses it (see pg_stat_activity, pg_subscription), then run this again",
+        )
+    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+        role = connection.info.user
+        owner = _column(
+            connection,
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+            " AND NOT pg_has_role(datdba, 'USAGE')",
+            name,
+        )
+        if owner:
+            return InsufficientPrivilege(
+                server.location,
+                role,
+                f"drop a database owned by {owner[0]!r}",
+                f"as a superuser: ALTER DATABASE {_quoted(name)} OWNER TO {_quoted(role)}",
+            )
+        return InsufficientPrivilege(
+            server.location,
+            role,
+            "end the sessions that other roles have in it",
+            f"close them, or as a superuser: GRANT pg_signal_backend TO {_quoted(role)}",
+        )
+    return server.failure("DROP DATABASE", error)
+
+
+def first_line(error: object) -> str:
+    """Return the first line of an error's text, without libpq's and the server's prefixes."""
+    text = error.diag.message_primary if isinstance(error, psycopg2.Error) else None
+    lines = (text or str(error)).strip().splitlines()
+    # libpq's preamble repeats host and port, and the server's severity says nothing new.
+    return lines[0].rpartition("FATAL:")[2].strip() if lines else type(error).__name__
+
+
+def _application_name(command: str) -> str:
+    # The server cuts it at 63 bytes; the process id must survive.
+    return f"db_ops {command} {socket.gethostname()[:30]}:{os.getpid()}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _column(connection: Connection, query: str, *arguments: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, arguments)
+        return [str(row[0]) for row in cursor.fetchall()]
