@@ -1,0 +1,154 @@
+"""The body of every `env.py`.
+
+It serves two callers: our own runner, which hands its connection over in
+`config.attributes["db_ops"]`, and the plain `alembic` command, for which `connect` opens the
+database that the project's settings name. No URL ever passes through Alembic's configuration: a
+percent sign would break it, and a password would be written where others print it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import DbOpsError, EmptyMetadata
+
+if TYPE_CHECKING:
+    from alembic.operations import MigrationScript
+    from alembic.runtime.migration import MigrationContext
+    from psycopg2.extensions import connection as DriverConnection
+    from sqlalchemy import Connection, MetaData
+
+MAX_REVISION_ID = 32
+
+Connect = Callable[[bool], AbstractContextManager["DriverConnection"]]
+
+
+@dataclass
+class Session:
+    """What our runner hands to env.py: its connection, and whether it only looks.
+
+    `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
+    `diffs` is what a comparison found, `unchecked` what it could not look at.
+    """
+
+    connection: Connection | None = None
+    looks: bool = False
+    reached: bool = False
+    diffs: list[Any] = field(default_factory=list)
+    unchecked: tuple[str, ...] = ()
+
+
+def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
+    """Run what Alembic was asked for: migrations, a comparison, or SQL on paper.
+
+    Each revision runs in a transaction of its own, so that a failure leaves everything before it
+    applied. *connect* is called with True if the command writes, and is expected to hold the
+    migration lock for it; `db_ops.operations.connect_for_alembic` does. *options* are added to
+    `context.configure` and win over ours.
+    """
+    from alembic import context
+
+    from db_ops.migrations.comparison import comparison_options, not_compared
+
+    session: Session = context.config.attributes.get("db_ops") or Session()
+    session.unchecked = not_compared(target_metadata)
+    configuration: dict[str, Any] = {
+        "target_metadata": target_metadata,
+        "transaction_per_migration": True,
+        "version_table": context.config.get_main_option("version_table", "alembic_version"),
+        "version_table_schema": context.config.get_main_option("version_table_schema"),
+        "process_revision_directives": partial(_examine, session),
+        **comparison_options(target_metadata),
+        **options,
+    }
+    if context.is_offline_mode():
+        context.configure(
+            dialect_name="postgresql",
+            literal_binds=True,
+            dialect_opts={"paramstyle": "named"},
+            **configuration,
+        )
+        _begin(session)
+    elif session.connection is not None:
+        if session.looks:
+            _refuse_empty(target_metadata)
+        context.configure(connection=session.connection, dont_mutate=session.looks, **configuration)
+        _begin(session)
+    else:
+        _run_for_alembic(session, connect, configuration)
+
+
+def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str, Any]) -> None:
+    from alembic import context
+    from alembic.util import CommandError
+
+    # `check` and `revision` compare, `current` shows: looking must not create a version table.
+    command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
+    compares = "revision_context" in command_options
+    looks = compares or "dont_mutate" in command_options
+    try:
+        if compares:
+            _refuse_empty(configuration["target_metadata"])
+        with connect(not looks) as driver_connection, connection_over(driver_connection) as opened:
+            context.configure(**{"connection": opened, "dont_mutate": looks, **configuration})
+            _begin(session)
+    except DbOpsError as error:
+        raise CommandError(f"{error.message}\nhint: {error.hint}") from error
+
+
+def _refuse_empty(metadata: MetaData) -> None:
+    from alembic import context
+
+    if not metadata.tables:
+        raise EmptyMetadata(str(Path(context.script.dir) / "env.py"))
+
+
+def connection_over(driver_connection: DriverConnection) -> AbstractContextManager[Connection]:
+    """Return a SQLAlchemy connection that uses *driver_connection* and nothing else.
+
+    An engine made from a URL would choose a driver by its scheme: SQLAlchemy 2.1 takes
+    `postgresql://` to mean psycopg 3.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
+    driver_connection.autocommit = False
+    engine = create_engine(
+        "postgresql+psycopg2://", creator=lambda: driver_connection, poolclass=StaticPool
+    )
+    return engine.connect()
+
+
+def _begin(session: Session) -> None:
+    from alembic import context
+
+    from db_ops.migrations.comparison import make_default_comparison_safe
+
+    make_default_comparison_safe(context.get_context())
+    session.reached = True
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _examine(
+    session: Session,
+    context: MigrationContext,
+    revision: Any,
+    directives: Iterable[MigrationScript],
+) -> None:
+    """Keep what a comparison found, and refuse an identifier that could not be recorded."""
+    from alembic.util import CommandError
+
+    for script in directives:
+        for operations in script.upgrade_ops_list:
+            session.diffs.extend(operations.as_diffs())
+        if script.rev_id and len(script.rev_id) > MAX_REVISION_ID:
+            raise CommandError(
+                f"revision id {script.rev_id!r} is longer than {MAX_REVISION_ID} characters, "
+                "the width of the version table's column"
+            )

@@ -1,0 +1,49 @@
+"""Alembic's own view of the revision files, which it gets by importing them."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from db_ops.errors import RevisionFileBroken
+from db_ops.migrations.project import Project
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+
+def load_scripts(project: Project, config: Config | None = None) -> ScriptDirectory:
+    """Import every revision file. Raises `RevisionFileBroken`, naming the file and the line."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(config or project.alembic_config())
+    try:
+        scripts.get_heads()
+    except Exception as error:
+        path = _culprit(error, project.version_locations) or project.version_locations[0]
+        raise RevisionFileBroken(project.display(path), describe_failure(error, path)) from error
+    return scripts
+
+
+def describe_failure(error: BaseException, path: Path | None = None) -> str:
+    """Say in one line what failed, with the line of *path* where it did."""
+    first = str(error).strip().splitlines()[:1]
+    said = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if path is not None and Path(frame.filename) == path
+    ]
+    if isinstance(error, SyntaxError):
+        said, lines = str(error.msg), [error.lineno]
+    return f"line {lines[-1]}: {said}" if lines and lines[-1] else said
+
+
+def _culprit(error: Exception, folders: tuple[Path, ...]) -> Path | None:
+    named = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        named.append(Path(error.filename))
+    inside = [path for path in named if path.parent in folders]
+    return inside[-1] if inside else None
