@@ -1,0 +1,23 @@
+"""What a developer of this project runs before a commit."""
+
+import shlex
+import sys
+
+from invoke.context import Context
+from invoke.tasks import task
+
+PYTHON = shlex.quote(sys.executable)
+
+
+@task
+def test(context: Context) -> None:
+    """Run the tests, against a PostgreSQL that they start themselves."""
+    context.run(f"{PYTHON} -m pytest --numprocesses=auto")
+
+
+@task
+def lint(context: Context) -> None:
+    """Check style and types."""
+    context.run(f"{PYTHON} -m ruff check .")
+    context.run(f"{PYTHON} -m ruff format --check .")
+    context.run(f"{PYTHON} -m mypy")

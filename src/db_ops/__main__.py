@@ -1,0 +1,5 @@
+"""`python -m db_ops`."""
+
+from db_ops.cli.program import main
+
+main()

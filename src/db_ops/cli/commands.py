@@ -1,0 +1,124 @@
+"""The commands: read the settings, run one operation, show its result."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+import db_ops
+from db_ops.cli.rendering import Progress, show
+from db_ops.cli.task import Command
+from db_ops.errors import UsageError
+from db_ops.results import Result
+
+_JSON = {"json": "Print the result as one JSON document."}
+_CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
+
+
+@task(klass=Command, help=_JSON)
+def init(context: Context, json: bool = False) -> Result:
+    """Create the database if it is missing and apply every migration."""
+    with Progress() as progress:
+        return show(db_ops.init(db_ops.load(), on_event=progress), json)
+
+
+@task(klass=Command, help=_CONFIRM | _JSON)
+def recreate(context: Context, confirm: str | None = None, json: bool = False) -> Result:
+    """Delete the database, then create it and apply every migration."""
+    with Progress() as progress:
+        return show(db_ops.recreate(db_ops.load(), confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help=_CONFIRM | _JSON)
+def delete_db(context: Context, confirm: str | None = None, json: bool = False) -> Result:
+    """Drop the database, whoever is connected to it."""
+    with Progress() as progress:
+        return show(db_ops.delete_db(db_ops.load(), confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"message": "What changes, in a few words."} | _JSON)
+def create_migration(context: Context, message: str = "", json: bool = False) -> Result:
+    """Write one revision file from what changed in the models."""
+    with Progress() as progress:
+        return show(db_ops.create_migration(db_ops.load(), message, on_event=progress), json)
+
+
+@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _JSON)
+def upgrade(context: Context, revision: str | None = None, json: bool = False) -> Result:
+    """Apply pending migrations."""
+    with Progress() as progress:
+        return show(db_ops.upgrade(db_ops.load(), revision=revision, on_event=progress), json)
+
+
+@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _JSON)
+def downgrade(
+    context: Context, steps: str = "1", confirm: str | None = None, json: bool = False
+) -> Result:
+    """Revert the newest migrations."""
+    number = _number(steps)
+    with Progress() as progress:
+        settings = db_ops.load()
+        done = db_ops.downgrade(settings, steps=number, confirm=confirm, on_event=progress)
+        return show(done, json)
+
+
+@task(klass=Command, help=_JSON)
+def verify(context: Context, json: bool = False) -> Result:
+    """Check that models, migrations and database agree; exit 3 if not."""
+    with Progress() as progress:
+        return show(db_ops.verify(db_ops.load(), on_event=progress), json)
+
+
+@task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | _JSON)
+def status(context: Context, check: bool = False, json: bool = False) -> Result:
+    """Show where the database stands and what to run next."""
+    with Progress() as progress:
+        return show(db_ops.status(db_ops.load(), check=check, on_event=progress), json)
+
+
+@task(klass=Command, help=_JSON)
+def start(context: Context, json: bool = False) -> Result:
+    """Start the project's embedded server."""
+    with Progress() as progress:
+        return show(db_ops.start(db_ops.load(), on_event=progress), json)
+
+
+@task(klass=Command, help=_JSON)
+def stop(context: Context, json: bool = False) -> Result:
+    """Stop the project's embedded server; its data stays."""
+    with Progress() as progress:
+        return show(db_ops.stop(db_ops.load(), on_event=progress), json)
+
+
+@task(klass=Command, help={"with-password": "Show the password too."} | _JSON)
+def url(context: Context, with_password: bool = False, json: bool = False) -> Result:
+    """Print the database's URL for psql and the application."""
+    with Progress() as progress:
+        return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
+
+
+def _number(text: str) -> int:
+    # Invoke's own conversion of a number that is none ends in a traceback.
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"steps: {text!r} is not a number", "revert one: inv db.downgrade -s 1"
+        ) from None
+
+
+collection = Collection(
+    "db",
+    init,
+    recreate,
+    delete_db,
+    create_migration,
+    upgrade,
+    downgrade,
+    verify,
+    status,
+    start,
+    stop,
+    url,
+)

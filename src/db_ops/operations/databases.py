@@ -1,0 +1,159 @@
+"""Create, recreate and delete the database as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from db_ops.errors import InsufficientPrivilege
+from db_ops.migrations.runner import rehearse
+from db_ops.operations.guard import check_guard
+from db_ops.operations.migrating import apply_pending
+from db_ops.operations.target import Target, open_server, open_target
+from db_ops.postgres.catalog import is_empty
+from db_ops.postgres.lock import advisory_lock, lock_key
+from db_ops.postgres.mark import read_mark, write_mark
+from db_ops.postgres.server import (
+    Server,
+    create_database,
+    database_exists,
+    drop_database,
+    may_create_databases,
+)
+from db_ops.results import (
+    DatabaseCreated,
+    DatabaseDropped,
+    Deleted,
+    Initialised,
+    NotMarked,
+    OnEvent,
+    Recreated,
+    ignore,
+)
+from db_ops.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def init(settings: Settings, *, on_event: OnEvent = ignore) -> Initialised:
+    """Create the database if it is missing and apply every pending migration.
+
+    Idempotent, and safe in any number of processes at once. A database that this creates, or finds
+    empty, is marked with the environment. At head it takes no lock and writes nothing.
+
+    Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`,
+    `RevisionFileBroken`, `EnvironmentBroken`.
+    """
+    target = open_target(settings, "init", on_event)
+    target.graph.head()
+    return _init(target)
+
+
+def recreate(
+    settings: Settings, *, confirm: str | None = None, on_event: OnEvent = ignore
+) -> Recreated:
+    """Delete the database, whoever is connected to it, then do what `init` does.
+
+    Everything that a rebuild needs is checked before anything is dropped: one head, revision files
+    and models that import, the right to create databases. The guard asks for `confirm`, the exact
+    name, unless settings and database agree that it is disposable (`Refused`).
+    """
+    target = open_target(settings, "recreate", on_event)
+    target.graph.head()
+    rehearse(target.project, target.scripts)
+    with _maintained(target.server) as connection:
+        check_guard(target.server, connection, confirm)
+        if not may_create_databases(connection):
+            raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
+        dropped = _drop(target.server, connection)
+    done = _init(target)
+    return Recreated(**vars(done), dropped=dropped)
+
+
+def delete_db(
+    settings: Settings, *, confirm: str | None = None, on_event: OnEvent = ignore
+) -> Deleted:
+    """Drop the database, whoever is connected to it. Idempotent: a missing one is a success.
+
+    The guard asks for `confirm`, the exact name, unless settings and database agree that it is
+    disposable (`Refused`). Raises `DatabaseInUse`, `InsufficientPrivilege`.
+    """
+    server = open_server(settings, "delete-db", on_event)
+    with _maintained(server) as connection:
+        check_guard(server, connection, confirm)
+        existed = _drop(server, connection)
+    return Deleted(server.location, existed)
+
+
+def _init(target: Target) -> Initialised:
+    with target.server.target_if_exists() as connection:
+        if connection is not None:
+            return _migrate(target, connection)
+    # Files that do not import must not leave an empty database behind.
+    _ = target.scripts
+    with _maintained(target.server) as maintenance:
+        created = not database_exists(maintenance, target.server.url.database) and create_database(
+            target.server, maintenance
+        )
+        if created:
+            target.server.on_event(DatabaseCreated(target.location))
+        marked = created and _mark(target.server, maintenance)
+    with target.server.target() as connection:
+        return _migrate(target, connection, created=created, marked=marked)
+
+
+def _migrate(
+    target: Target, connection: Connection, *, created: bool = False, marked: bool = False
+) -> Initialised:
+    recorded = target.recorded_on(connection)
+    if not recorded and not created and is_empty(connection):
+        marked = _mark_if_unmarked(target.server, connection)
+    steps = apply_pending(target, connection, recorded)
+    return Initialised(
+        location=target.location,
+        heads=target.graph.heads,
+        steps=steps,
+        created=created,
+        mark=target.settings.environment if marked else None,
+    )
+
+
+def _mark_if_unmarked(server: Server, connection: Connection) -> bool:
+    if read_mark(connection, server.url.database) is not None:
+        return False
+    return _mark(server, connection)
+
+
+def _mark(server: Server, connection: Connection) -> bool:
+    marked = write_mark(connection, server.url.database, server.settings.environment)
+    if not marked:
+        server.on_event(NotMarked(server.location, "only the database's owner may mark it"))
+    return marked
+
+
+def _drop(server: Server, connection: Connection) -> bool:
+    existed = drop_database(server, connection)
+    if existed:
+        server.on_event(DatabaseDropped(server.location))
+    return existed
+
+
+@contextmanager
+def _maintained(server: Server) -> Iterator[Connection]:
+    """Connect to the maintenance database, alone in creating or dropping the target there.
+
+    Advisory locks are per database, so the target's own could not serve: it may not exist.
+    """
+    with (
+        server.maintenance() as connection,
+        advisory_lock(
+            connection,
+            lock_key("database", server.url.database),
+            location=server.location,
+            timeout=server.settings.migration_lock_timeout,
+            on_event=server.on_event,
+        ),
+    ):
+        yield connection

@@ -1,0 +1,159 @@
+"""Apply, revert and write migrations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from db_ops.errors import (
+    AmbiguousDowngrade,
+    NotAtHead,
+    StatementFailed,
+    TooManySteps,
+    UsageError,
+)
+from db_ops.migrations.autogenerate import write_revision
+from db_ops.migrations.runner import run_downgrade, run_upgrade
+from db_ops.operations.guard import check_guard
+from db_ops.operations.target import Target, open_target
+from db_ops.results import (
+    Downgraded,
+    Migrated,
+    MigrationCreated,
+    OnEvent,
+    Revision,
+    Step,
+    ignore,
+)
+from db_ops.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def upgrade(
+    settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
+) -> Migrated:
+    """Apply pending migrations up to *revision* (all of them). Idempotent.
+
+    Each revision commits on its own, under the migration lock; at head, no lock is taken and
+    nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
+    """
+    target = open_target(settings, "upgrade", on_event)
+    goal = target.graph.head() if revision is None else target.graph.resolve(revision)
+    with target.server.target() as connection:
+        recorded = target.recorded_on(connection)
+        steps = apply_pending(target, connection, recorded, goal)
+        heads = target.recorded_on(connection) if steps else recorded
+    return Migrated(target.location, heads, steps)
+
+
+def downgrade(
+    settings: Settings,
+    *,
+    steps: int = 1,
+    confirm: str | None = None,
+    on_event: OnEvent = ignore,
+) -> Downgraded:
+    """Revert the newest *steps* migrations, each in a transaction of its own.
+
+    Destructive, so the guard asks for `confirm` unless settings and database agree that it is
+    disposable. Raises `UsageError` for fewer than one step, `TooManySteps`, `AmbiguousDowngrade`
+    where branches make "newest" ambiguous, `Refused`, `MigrationFailed`.
+    """
+    if steps < 1:
+        raise UsageError(f"steps: {steps} is not 1 or more", "revert one: inv db.downgrade -s 1")
+    target = open_target(settings, "downgrade", on_event)
+    with target.migration_lock() as connection:
+        recorded = target.recorded_on(connection)
+        target.check_history(connection, recorded)
+        doomed = _newest(target, recorded, steps)
+        check_guard(target.server, connection, confirm, f" -s {steps}")
+        below = target.graph.nodes[doomed[-1].id].down
+        run = target.run("downgrade", below[0] if below else "base", len(doomed))
+        done = run_downgrade(run, lock_retries=settings.lock_retries)
+        return Downgraded(target.location, target.recorded_on(connection), done)
+
+
+def create_migration(
+    settings: Settings, message: str, *, on_event: OnEvent = ignore
+) -> MigrationCreated:
+    """Write one revision file from what the models have and the database has not.
+
+    The database must be at head and is only read. Without a change, no file is written; a file
+    that does not import is removed again. Raises `UsageError` for an empty message, `NotAtHead`,
+    `EmptyMetadata`, `EnvironmentBroken`, `GeneratedFileBroken`.
+    """
+    text = " ".join(message.split())
+    if not text or not text.isprintable():
+        raise UsageError(
+            "create-migration: the message is empty" if not text else "message: not printable",
+            "say what changes: inv db.create-migration -m 'add agents'",
+        )
+    target = open_target(settings, "create-migration", on_event)
+    target.graph.head()
+    with target.server.target() as connection:
+        recorded = target.recorded_on(connection)
+        target.check_history(connection, recorded)
+        pending = target.graph.pending(recorded)
+    if pending:
+        raise NotAtHead(target.location, tuple(revision.id for revision in pending))
+    revision, operations = write_revision(target.project, target, text)
+    return MigrationCreated(target.location, revision, operations)
+
+
+def apply_pending(
+    target: Target,
+    connection: Connection,
+    recorded: tuple[str, ...],
+    goal: str | None = None,
+) -> tuple[Step, ...]:
+    """Apply what leads from *recorded* to *goal* (the head); nothing and no lock if nothing does.
+
+    The recorded revisions are read again once the lock is held: another process may have been
+    faster.
+    """
+    if not _left(target, connection, recorded, goal):
+        return ()
+    with target.migration_lock() as locked:
+        recorded = target.recorded_on(locked)
+        pending = _left(target, locked, recorded, goal)
+        if not pending:
+            return ()
+        run = target.run("upgrade", goal or target.graph.heads[0], len(pending))
+        steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
+        # Alembic's exit without an error is not a proof: what is recorded is.
+        now = target.recorded_on(locked)
+        if target.graph.pending(now, run.target):
+            raise StatementFailed(
+                target.location,
+                "upgrade",
+                f"Alembic reported success, the database is at {', '.join(now) or 'base'}",
+                "none",
+                f"see what {target.project.display(target.project.env_py)} does with transactions",
+            )
+    return steps
+
+
+def _left(
+    target: Target, connection: Connection, recorded: tuple[str, ...], goal: str | None
+) -> tuple[Revision, ...]:
+    pending = target.graph.pending(recorded, goal)
+    if pending or target.graph.unknown(recorded):
+        target.check_history(connection, recorded)
+    return pending
+
+
+def _newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
+    """Name the newest *steps* revisions below *recorded*, newest first."""
+    applied = len(target.graph.applied(recorded))
+    if steps > applied:
+        raise TooManySteps(target.location, steps, applied)
+    named: list[Revision] = []
+    here = recorded
+    while len(named) < steps:
+        if len(here) != 1:
+            raise AmbiguousDowngrade(target.location, here)
+        node = target.graph.nodes[here[0]]
+        named.append(node.revision)
+        here = node.down
+    return tuple(named)

@@ -1,0 +1,158 @@
+"""The database of one project: its server, its revision files, and how they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from db_ops.errors import UnknownRevisions, UntrackedTables
+from db_ops.migrations.graph import Graph, read_graph
+from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.runner import Run
+from db_ops.migrations.scripts import load_scripts
+from db_ops.postgres.catalog import recorded_revisions, user_tables
+from db_ops.postgres.embedded import EmbeddedServer
+from db_ops.postgres.lock import advisory_lock, lock_key
+from db_ops.postgres.server import Server
+from db_ops.results import OnEvent
+from db_ops.settings import DatabaseUrl, Settings
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+    from psycopg2.extensions import connection as Connection
+
+EMBEDDED_LABEL = "embedded"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A project and the way to its database; what the migration runner works on."""
+
+    project: Project
+    graph: Graph
+    server: Server
+
+    @cached_property
+    def scripts(self) -> ScriptDirectory:
+        """Every revision file, imported. Raises `RevisionFileBroken`."""
+        return load_scripts(self.project)
+
+    @property
+    def settings(self) -> Settings:
+        return self.server.settings
+
+    @property
+    def location(self) -> str:
+        return self.server.location
+
+    def run(self, direction: str, target: str, total: int) -> Run:
+        """Return a walk over the graph, not yet begun."""
+        return Run(
+            project=self.project,
+            graph=self.graph,
+            scripts=self.scripts,
+            database=self,
+            direction=direction,
+            target=target,
+            total=total,
+            on_event=self.server.on_event,
+        )
+
+    @property
+    def timeouts(self) -> str:
+        """The statements that set the timeouts of a migration's session, in milliseconds there."""
+        lock, statement = self.settings.lock_timeout, self.settings.statement_timeout
+        return (
+            f"SET lock_timeout = {round(lock * 1000)};"
+            f" SET statement_timeout = {round(statement * 1000)}"
+        )
+
+    def open(self, *, read_only: bool = False) -> Connection:
+        """Return a new connection with the timeouts of the settings."""
+        connection = self.server.connect()
+        with connection.cursor() as cursor:
+            cursor.execute(self.timeouts)
+            if read_only:
+                cursor.execute("SET default_transaction_read_only = on")
+        return connection
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the revisions recorded now, asked on a new connection."""
+        with self.server.target() as connection:
+            return self.recorded_on(connection)
+
+    def recorded_on(self, connection: Connection) -> tuple[str, ...]:
+        """Return the revisions recorded now, asked on *connection*."""
+        return recorded_revisions(
+            connection, self.project.version_table, self.project.version_table_schema
+        )
+
+    def check_history(self, connection: Connection, recorded: tuple[str, ...]) -> None:
+        """Refuse a database whose history does not belong to this checkout.
+
+        Raises `UnknownRevisions`, or `UntrackedTables` for tables that no revision accounts for.
+        """
+        unknown = self.graph.unknown(recorded)
+        if unknown:
+            raise UnknownRevisions(self.location, unknown)
+        if not recorded:
+            own = {self.project.version_table}
+            tables = tuple(
+                name for name in user_tables(connection) if name.split(".", 1)[1] not in own
+            )
+            if tables:
+                raise UntrackedTables(self.location, tables, self.graph.head() or "head")
+
+    @contextmanager
+    def migration_lock(self) -> Iterator[Connection]:
+        """Hold the migration lock, on a connection of its own, for a `with` block."""
+        key = lock_key(
+            "migrate",
+            self.server.url.database,
+            self.project.version_table_schema,
+            self.project.version_table,
+        )
+        with (
+            self.server.target() as connection,
+            advisory_lock(
+                connection,
+                key,
+                location=self.location,
+                timeout=self.settings.migration_lock_timeout,
+                on_event=self.server.on_event,
+            ),
+        ):
+            yield connection
+
+
+def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:
+    """Return the way to the server that *settings* name, starting the embedded one if it is that.
+
+    A server of somebody else's is not contacted yet.
+    """
+    url = settings.url
+    if url is None:
+        embedded = EmbeddedServer(settings.embedded_home)
+        embedded.ensure(on_event)
+        url = embedded_url(settings, embedded)
+    return Server(url, settings, command, on_event)
+
+
+def embedded_url(settings: Settings, embedded: EmbeddedServer) -> DatabaseUrl:
+    """Return the URL of the project's database on its running embedded server."""
+    # Empty, or libpq would let PGHOSTADDR win over the socket.
+    parameters = {**embedded.connection_parameters(), "hostaddr": "", "dbname": settings.database}
+    return DatabaseUrl(parameters, EMBEDDED_LABEL)
+
+
+def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
+    """Read the project's revision files, then return them with the way to its database.
+
+    Raises what `read_project` and `read_graph` raise, before any server is contacted.
+    """
+    project = read_project(settings.alembic_ini)
+    graph = read_graph(project)
+    return Target(project, graph, open_server(settings, command, on_event))

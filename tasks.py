@@ -1,0 +1,8 @@
+"""The project's tasks, assembled: `inv --list` shows them."""
+
+from invoke.collection import Collection
+
+from db_ops.cli import collection as db
+from scripts.checks import lint, test
+
+namespace = Collection(db, lint, test)
