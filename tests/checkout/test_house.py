@@ -1,0 +1,121 @@
+"""The house rules, held over the sources: floors, third parties, sizes, who prints or exits."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import REPOSITORY
+
+PACKAGE = REPOSITORY / "src" / "db_ops"
+FLOORS = {
+    "__init__": 6,
+    "__main__": 6,
+    "cli": 5,
+    "operations": 4,
+    "verification": 3,
+    "migrations": 2,
+    "postgres": 2,
+    "settings": 1,
+    "errors": 0,
+    "results": 0,
+}
+THIRD_PARTIES = {
+    "cli": {"invoke", "rich"},
+    "migrations": {"alembic", "sqlalchemy"},
+    "postgres": {"psycopg2"},
+    "settings": {"environs", "psycopg2"},
+}
+# results names errors' exit codes: the only two rooms of one floor that know each other.
+NEIGHBOURS = {("results", "errors")}
+LONGEST = 300
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield each imported module and whether that is for type checking only."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in typing_only
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or "", id(node) in typing_only
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down_only(path: Path) -> None:
+    here = room(path)
+    for name, typing_only in imports(path):
+        parts = name.split(".")
+        if parts[0] == "db_ops":
+            there = parts[1] if len(parts) > 1 else "__init__"
+            if there == here or (here, there) in NEIGHBOURS or here == "cli":
+                # The doors use the public names, as any other caller from Python does.
+                assert here != "cli" or there in ("cli", "errors", "results", "__init__")
+                continue
+            assert FLOORS[there] < FLOORS[here], f"{path} imports {name}"
+        elif parts[0] not in sys.stdlib_module_names and not typing_only:
+            assert parts[0] in THIRD_PARTIES.get(here, set()), f"{path} imports {name}"
+
+
+def test_every_room_has_its_floor() -> None:
+    assert {room(path) for path in modules()} == FLOORS.keys()
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_stays_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_command_line_prints_prompts_or_exits(path: Path) -> None:
+    if room(path) == "cli":
+        return
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"print", "input", "exit", "quit"}
+    assert "sys.exit" not in path.read_text()
+
+
+def test_db_ops_never_imports_the_service() -> None:
+    for path in modules():
+        assert not any(name.startswith("agent_management") for name, _ in imports(path)), path
+
+
+def test_nothing_at_the_root_shadows_alembic() -> None:
+    assert not (REPOSITORY / "alembic" / "__init__.py").exists()
+
+
+def test_nothing_inside_the_package_is_called_tasks() -> None:
+    assert not [path for path in modules() if path.name == "tasks.py"]
+
+
+def test_the_environment_is_read_in_the_settings_and_at_the_doors_only() -> None:
+    readers = {
+        room(path)
+        for path in modules()
+        if "os.environ" in path.read_text() and "embedded" not in path.parts
+    }
+    assert readers <= {"settings", "cli"}

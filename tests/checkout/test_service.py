@@ -1,0 +1,80 @@
+"""The service of this repository: its models and its history, on a real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import REPOSITORY, Project
+
+
+@pytest.fixture
+def service(tmp_path: Path, database_url: str) -> Project:
+    """A copy of this project, so that nothing here writes into the checkout."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for name in ("alembic", "scripts"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    for name in ("alembic.ini", "tasks.py"):
+        shutil.copy(REPOSITORY / name, root)
+    return Project(root, {"DATABASE_URL": database_url})
+
+
+def catalog(project: Project) -> list[tuple[object, ...]]:
+    """Return every table, constraint, index, type and comment of the service's schema."""
+    return project.schema() + project.query(
+        "SELECT indexdef, '', '', '' FROM pg_indexes WHERE schemaname = 'public'"
+        " UNION ALL SELECT t.typname, e.enumlabel, e.enumsortorder::text, ''"
+        " FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid"
+        " UNION ALL SELECT c.relname, d.objsubid::text, d.description, ''"
+        " FROM pg_description d JOIN pg_class c ON c.oid = d.objoid"
+        " WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1, 2, 3"
+    )
+
+
+def test_models_migrations_and_database_agree(service: Project, door: str) -> None:
+    service.run("init", door=door).succeeded()
+    service.run("verify", door=door).succeeded()
+
+
+def test_nothing_is_left_to_autogenerate(service: Project) -> None:
+    service.run("init").succeeded()
+    outcome = service.run("create-migration", "-m", "nothing").succeeded()
+    assert "no file written" in outcome.out
+
+
+def test_two_steps_back_and_forth_return_to_the_same_schema(service: Project, door: str) -> None:
+    service.run("init").succeeded()
+    before = catalog(service)
+    service.run("downgrade", "-s", "2", door=door).succeeded()
+    assert catalog(service) != before
+    service.run("upgrade", door=door).succeeded()
+    assert sorted(map(str, catalog(service))) == sorted(map(str, before))
+
+
+def test_every_revision_goes_back_and_forth(service: Project) -> None:
+    result = json.loads(service.run("init", "--json").succeeded().out)
+    revisions = [step["revision"]["id"] for step in result["steps"]]
+    assert len(revisions) >= 4
+    after = {revisions[-1]: catalog(service)}
+    for revision in reversed(revisions[:-1]):
+        service.run("downgrade").succeeded()
+        after[revision] = catalog(service)
+    service.run("downgrade").succeeded()
+    assert service.tables == ["alembic_version"]
+    assert not service.query("SELECT typname FROM pg_type WHERE typtype = 'e'")
+    for revision in revisions:
+        service.run("upgrade", "-r", revision).succeeded()
+        assert sorted(map(str, catalog(service))) == sorted(map(str, after[revision]))
+
+
+def test_the_plain_alembic_command_agrees(service: Project) -> None:
+    service.run("init").succeeded()
+    service.alembic("check").succeeded()
+    assert "CREATE TABLE agents" in service.alembic("upgrade", "head", "--sql").succeeded().out
+    service.alembic("downgrade", "base").succeeded()
+    service.alembic("upgrade", "head").succeeded()
+    service.run("verify").succeeded()

@@ -1,0 +1,110 @@
+"""A real PostgreSQL for the whole run, and a database name, a project, a role for each test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import pytest
+from psycopg2 import sql
+
+from tests.support.cluster import Cluster
+from tests.support.doors import DOORS
+from tests.support.project import Project, make_project, query
+
+SERVER_URL = "DB_OPS_TEST_URL"
+_cluster = pytest.StashKey[Cluster]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server once, before any xdist worker, unless one is given."""
+    if not os.environ.get(SERVER_URL) and not hasattr(config, "workerinput"):
+        config.stash[_cluster] = Cluster()
+        os.environ[SERVER_URL] = config.stash[_cluster].url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop and remove the server that `pytest_configure` started."""
+    cluster = config.stash.get(_cluster, None)
+    if cluster is not None:
+        cluster.remove()
+        del os.environ[SERVER_URL]
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """The URL of a superuser of the test server."""
+    return os.environ[SERVER_URL]
+
+
+def with_database(url: str, database: str) -> str:
+    """Return *url* with another database in it."""
+    return urlunsplit(urlsplit(url)._replace(path="/" + quote(database, safe="")))
+
+
+def with_user(url: str, user: str, password: str) -> str:
+    """Return *url* with other credentials in it."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return urlunsplit(urlsplit(url)._replace(netloc=f"{credentials}@{host}"))
+
+
+@pytest.fixture
+def database_name() -> str:
+    """The name of a database that no other test uses."""
+    return f"t_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def database_url(server_url: str, database_name: str) -> Iterator[str]:
+    """The URL of a database that does not exist yet, and will not after the test."""
+    yield with_database(server_url, database_name)
+    drop(server_url, database_name)
+
+
+def drop(server_url: str, database: str) -> None:
+    """Drop *database* whatever is in it, if it exists."""
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
+    query(server_url, statement)
+
+
+@pytest.fixture
+def project(tmp_path: Path, database_url: str) -> Project:
+    """An empty project whose database does not exist yet."""
+    return make_project(tmp_path / "project", database_url)
+
+
+@pytest.fixture
+def migrated(project: Project) -> Project:
+    """A project with three applied revisions that create tables one, two and three."""
+    for number, name in enumerate(("one", "two", "three"), start=1):
+        project.table(f"000{number}", name)
+    project.prepare("init")
+    return project
+
+
+@pytest.fixture
+def role(server_url: str) -> Iterator[str]:
+    """A role that may log in with the password `role_secret` and nothing else."""
+    name = f"r_{uuid.uuid4().hex[:12]}"
+    identifier = sql.Identifier(name)
+    query(server_url, sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'role_secret'").format(identifier))
+    yield name
+    owned = query(
+        server_url,
+        "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s",
+        name,
+    )
+    for (database,) in owned:
+        drop(server_url, str(database))
+    query(server_url, sql.SQL("DROP ROLE {}").format(identifier))
+
+
+@pytest.fixture(params=DOORS)
+def door(request: pytest.FixtureRequest) -> str:
+    """Each door of the program in turn."""
+    name: str = request.param
+    return name

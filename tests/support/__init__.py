@@ -1,0 +1,1 @@
+"""What the tests share: a real server, tiny projects, and the doors to run them through."""

@@ -1,0 +1,103 @@
+"""A PostgreSQL of the tests' own: TCP on loopback, passwords, everything that can be provoked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg2
+
+from db_ops.postgres.embedded import EmbeddedServer
+
+ADMIN = "db_ops_admin"
+PASSWORD = "s3cr%t@:/#?& ünd mehr"
+_PG_HBA = """
+local all all trust
+host all all 127.0.0.1/32 scram-sha-256
+"""
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "max_prepared_transactions": "10",
+    "wal_level": "logical",
+    "password_encryption": "scram-sha-256",
+}
+
+
+class Cluster:
+    """A running server; `url` is its superuser's, over TCP with a password."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="db_ops-tests-"))
+        self.home.chmod(0o755)
+        embedded = EmbeddedServer(self.home / "server")
+        embedded.ensure()
+        connection = psycopg2.connect(**embedded.connection_parameters(), dbname="postgres")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE ROLE {ADMIN} SUPERUSER LOGIN PASSWORD %s", (PASSWORD,))
+            cursor.execute("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            self.binaries = Path(cursor.fetchone()[0])
+            cursor.execute("SELECT current_setting('data_directory')")
+            self.data = Path(cursor.fetchone()[0])
+        connection.close()
+        embedded.stop()
+        (self.data / "pg_hba.conf").write_text(_PG_HBA)
+        self.port = free_port()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{ADMIN}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        owner = self.data.stat()
+        settings = {
+            **_SETTINGS,
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **({"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}),
+                cwd="/",
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg2.connect(self.url).close()
+                return
+            except psycopg2.OperationalError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,81 @@
+"""Run commands as a user does: in a process of their own, with an environment of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+DOORS = ("inv", "manage_db")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one `error:` line."""
+        return _only(self.err, "error: ")
+
+    @property
+    def hint(self) -> str:
+        """The one `hint:` line."""
+        return _only(self.err, "hint: ")
+
+    def succeeded(self) -> Outcome:
+        """Return this outcome, or fail with everything that the command printed."""
+        assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
+        return self
+
+    def failed(self, code: int) -> Outcome:
+        """Return this outcome if it is a clean failure: its code, two lines, no traceback."""
+        assert self.code == code, f"exit {self.code}, not {code}\n{self.out}\n{self.err}"
+        assert "Traceback" not in self.err + self.out, self.err
+        assert self.error
+        assert self.hint
+        return self
+
+
+def run(argv: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 60) -> Outcome:
+    """Run *argv* in *cwd* with nothing in the environment but *env* and what a shell needs."""
+    shell = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ["HOME"]}
+    done = subprocess.run(
+        argv, cwd=cwd, env={**shell, **env}, capture_output=True, text=True, timeout=timeout
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def command_line(door: str, arguments: tuple[str, ...], root: Path) -> list[str]:
+    """Return what a user types for *arguments* (bare command names and options) at *door*."""
+    if door == "inv":
+        return [str(BIN / "inv"), *(_as_inv(argument) for argument in arguments)]
+    if door == "module":
+        return [sys.executable, "-m", "db_ops", *arguments]
+    return [sys.executable, str(root / "scripts" / "manage_db.py"), *arguments]
+
+
+_COMMANDS = frozenset(
+    (
+        "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
+        "status", "start", "stop", "url",
+    )
+)  # fmt: skip
+
+
+def _as_inv(argument: str) -> str:
+    return f"db.{argument}" if argument in _COMMANDS else argument
+
+
+def _only(text: str, prefix: str) -> str:
+    lines = [line for line in text.splitlines() if line.startswith(prefix)]
+    assert len(lines) == 1, f"{len(lines)} lines begin with {prefix!r} in:\n{text}"
+    return lines[0].removeprefix(prefix)

@@ -1,0 +1,220 @@
+"""A tiny service with its own alembic.ini, models, migrations and doors, in a temporary folder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+from psycopg2.sql import Composable
+
+import db_ops
+from db_ops.settings import DatabaseUrl, Settings
+from tests.support.doors import BIN, Outcome, command_line, run
+
+REPOSITORY = Path(__file__).parents[2]
+
+ENV_PY = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from models import Base
+from db_ops.migrations.environment import run_migrations
+from db_ops.operations import connect_for_alembic
+
+run_migrations(Base.metadata, connect=connect_for_alembic)
+"""
+MODELS_HEAD = """
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    metadata = sa.MetaData(naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    })
+
+"""
+REVISION = '''
+"""{summary}"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = {revision!r}
+down_revision = {down_revision!r}
+
+
+def upgrade():
+{upgrade}
+
+
+def downgrade():
+{downgrade}
+'''
+
+
+@dataclass
+class Project:
+    """One project on disk, with the database that it is pointed at."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+    last_revision: str | None = None
+
+    @property
+    def url(self) -> str:
+        return self.env["DATABASE_URL"]
+
+    @url.setter
+    def url(self, url: str) -> None:
+        self.env["DATABASE_URL"] = url
+
+    def run(self, *arguments: str, door: str = "manage_db", cwd: Path | None = None) -> Outcome:
+        """Run commands through a door; their names are written without `db.`."""
+        argv = command_line(door, arguments, self.root)
+        outcome = run(argv, cwd=cwd or self.root, env=self.env)
+        if "--with-password" not in arguments:
+            self._check_secrecy(outcome)
+        return outcome
+
+    def prepare(self, command: str, *arguments: object, **options: object) -> object:
+        """Call the function of a command in this process: quicker, for what a test builds on."""
+        settings = Settings(self.root / "alembic.ini", DatabaseUrl.parse(self.url))
+        path, modules = list(sys.path), set(sys.modules)
+        try:
+            return getattr(db_ops, command)(settings, *arguments, **options)
+        finally:
+            sys.path[:] = path
+            if "models" not in modules:
+                sys.modules.pop("models", None)
+
+    def alembic(self, *arguments: str) -> Outcome:
+        """Run the plain `alembic` command."""
+        outcome = run([str(BIN / "alembic"), *arguments], cwd=self.root, env=self.env)
+        self._check_secrecy(outcome)
+        return outcome
+
+    def _check_secrecy(self, outcome: Outcome) -> None:
+        try:
+            password = urlsplit(self.env.get("DATABASE_URL", "")).password
+        except ValueError:
+            return
+        for secret in filter(None, (password, unquote(password or ""))):
+            if len(secret) > 3:
+                assert secret not in outcome.out + outcome.err
+
+    def models(self, source: str) -> None:
+        """Write the models; *source* goes below a `Base` with a naming convention."""
+        (self.root / "models.py").write_text(MODELS_HEAD + textwrap.dedent(source))
+
+    def revision(
+        self,
+        revision: str,
+        upgrade: str = "pass",
+        downgrade: str = "pass",
+        *,
+        summary: str = "",
+        down_revision: str | tuple[str, ...] | None = "last",
+    ) -> Path:
+        """Write a revision file on top of the one before, or of *down_revision*."""
+        path = self.root / "alembic" / "versions" / f"{revision}.py"
+        path.write_text(
+            REVISION.format(
+                summary=summary or f"revision {revision}",
+                revision=revision,
+                down_revision=self.last_revision if down_revision == "last" else down_revision,
+                upgrade=textwrap.indent(textwrap.dedent(upgrade).strip(), "    "),
+                downgrade=textwrap.indent(textwrap.dedent(downgrade).strip(), "    "),
+            )
+        )
+        self.last_revision = revision
+        return path
+
+    def table(self, revision: str, table: str) -> Path:
+        """Write a revision that creates *table* with one column."""
+        return self.revision(
+            revision,
+            f"op.execute('CREATE TABLE {table} (id integer PRIMARY KEY)')",
+            f"op.execute('DROP TABLE {table}')",
+            summary=f"create {table}",
+        )
+
+    @property
+    def revision_files(self) -> list[Path]:
+        return sorted((self.root / "alembic" / "versions").glob("*.py"))
+
+    def query(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
+        """Run one statement on the project's database and return its rows, if it has any."""
+        return query(self.url, statement, *arguments)
+
+    def fingerprint(self) -> list[tuple[object, ...]]:
+        """Return what any write to the schema, the version table or the mark would change."""
+        schema = self.query(
+            "SELECT 'class', oid::text, xmin::text FROM pg_class"
+            " UNION ALL SELECT 'column', attrelid || '.' || attnum, xmin::text FROM pg_attribute"
+            " UNION ALL SELECT 'comment', oid::text, shobj_description(oid, 'pg_database')"
+            " FROM pg_database WHERE datname = current_database() ORDER BY 1, 2"
+        )
+        if "alembic_version" not in self.tables:
+            return schema
+        return schema + self.query(
+            "SELECT version_num, xmin::text, ctid::text FROM alembic_version"
+        )
+
+    def schema(self) -> list[tuple[object, ...]]:
+        """Return the tables and their columns, types and constraints, without internal numbers."""
+        return self.query(
+            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped"
+            " UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), ''"
+            " FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3"
+        )
+
+    @property
+    def tables(self) -> list[str]:
+        rows = self.query(
+            "SELECT relname FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        return sorted(str(row[0]) for row in rows)
+
+
+def query(url: str, statement: str | Composable, *arguments: object) -> list[tuple[object, ...]]:
+    """Run one statement in autocommit mode and return its rows, if it has any."""
+    connection = psycopg2.connect(**DatabaseUrl.parse(url).parameters)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement, arguments or None)
+            return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        connection.close()
+
+
+def make_project(root: Path, url: str) -> Project:
+    """Write a project without models or revisions that uses the database at *url*."""
+    (root / "alembic" / "versions").mkdir(parents=True)
+    (root / "scripts").mkdir()
+    for name in ("alembic.ini", "alembic/script.py.mako", "scripts/manage_db.py"):
+        shutil.copy(REPOSITORY / name, root / name)
+    (root / "tasks.py").write_text(
+        "from invoke.collection import Collection\n"
+        "from db_ops.cli import collection as db\n"
+        "namespace = Collection(db)\n"
+    )
+    (root / "alembic" / "env.py").write_text(ENV_PY)
+    project = Project(root, {"DATABASE_URL": url})
+    project.models("")
+    return project

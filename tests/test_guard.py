@@ -1,0 +1,161 @@
+"""The guard, case by case: what may be destroyed without being asked, and what may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.project import Project, query
+
+DESTRUCTIVE = ("delete-db", "recreate", "downgrade")
+REFUSED = 4
+
+
+def mark(project: Project) -> str | None:
+    """Return the whole comment of the project's database, where its mark is."""
+    comment = query(
+        project.url,
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = current_database()",
+    )[0][0]
+    return None if comment is None else str(comment)
+
+
+def set_comment(project: Project, comment: str | None) -> None:
+    name = project.query("SELECT quote_ident(current_database())")[0][0]
+    project.query(f"COMMENT ON DATABASE {name} IS %s", comment)
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_a_marked_development_database_needs_no_confirmation(
+    migrated: Project, command: str, door: str
+) -> None:
+    migrated.run(command, door=door).succeeded()
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_production_is_refused_and_nothing_changes(
+    migrated: Project, command: str, door: str
+) -> None:
+    before = migrated.tables
+    migrated.env["DB_OPS_ENVIRONMENT"] = "production"
+    outcome = migrated.run(command, door=door).failed(REFUSED)
+    assert "the environment is production" in outcome.error
+    assert migrated.tables == before
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_an_unmarked_database_with_tables_on_localhost_is_refused(
+    migrated: Project, command: str
+) -> None:
+    set_comment(migrated, None)
+    outcome = migrated.run(command).failed(REFUSED)
+    assert "not marked" in outcome.error
+    assert migrated.tables
+
+
+@pytest.mark.parametrize("command", ["delete-db", "recreate"])
+def test_an_unmarked_empty_database_is_free(
+    project: Project, server_url: str, database_name: str, command: str
+) -> None:
+    query(server_url, f"CREATE DATABASE {database_name}")
+    project.run(command).succeeded()
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_a_database_marked_production_is_refused_from_a_development_shell(
+    migrated: Project, command: str
+) -> None:
+    set_comment(migrated, "db_ops environment: production")
+    outcome = migrated.run(command).failed(REFUSED)
+    assert "marked production" in outcome.error
+    assert migrated.tables
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_a_mark_of_another_disposable_environment_is_refused_too(
+    migrated: Project, command: str
+) -> None:
+    migrated.env["DB_OPS_ENVIRONMENT"] = "test"
+    outcome = migrated.run(command).failed(REFUSED)
+    assert "marked development, the environment is test" in outcome.error
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_confirming_the_wrong_name_is_refused_even_where_nothing_had_to_be_confirmed(
+    migrated: Project, command: str, door: str
+) -> None:
+    outcome = migrated.run(command, "--confirm", "other", door=door).failed(REFUSED)
+    assert "'other'" in outcome.error
+    assert migrated.tables
+
+
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_confirming_the_exact_name_overrides_the_guard(
+    migrated: Project, command: str, database_name: str, door: str
+) -> None:
+    migrated.env["DB_OPS_ENVIRONMENT"] = "production"
+    migrated.run(command, "--confirm", database_name, door=door).succeeded()
+
+
+def test_the_hint_of_a_refusal_is_the_command_that_overrides_it(migrated: Project) -> None:
+    migrated.env["DB_OPS_ENVIRONMENT"] = "production"
+    hint = migrated.run("downgrade", "-s", "2").failed(REFUSED).hint
+    command = hint.partition("manage_db.py ")[2].split()
+    migrated.run(*command).succeeded()
+    assert migrated.tables == ["alembic_version", "one"]
+
+
+def test_init_marks_the_database_that_it_creates(project: Project) -> None:
+    project.run("init").succeeded()
+    assert mark(project) == "db_ops environment: development"
+
+
+def test_init_marks_a_database_that_it_finds_empty_and_keeps_its_comment(
+    project: Project, server_url: str, database_name: str
+) -> None:
+    query(server_url, f"CREATE DATABASE {database_name}")
+    set_comment(project, "owner: team blue")
+    project.run("init").succeeded()
+    assert mark(project) == "owner: team blue\ndb_ops environment: development"
+
+
+def test_init_marks_production_as_production(project: Project) -> None:
+    project.env["DB_OPS_ENVIRONMENT"] = "production"
+    project.run("init").succeeded()
+    assert mark(project) == "db_ops environment: production"
+
+
+def test_init_never_changes_a_mark(project: Project, server_url: str, database_name: str) -> None:
+    query(server_url, f"CREATE DATABASE {database_name}")
+    set_comment(project, "db_ops environment: production")
+    project.run("init").succeeded()
+    assert mark(project) == "db_ops environment: production"
+
+
+def test_init_does_not_mark_a_database_that_holds_something(migrated: Project) -> None:
+    set_comment(migrated, None)
+    migrated.table("0004", "four")
+    migrated.run("init").succeeded()
+    assert mark(migrated) is None
+
+
+def test_a_confirmed_recreate_leaves_a_marked_database(
+    migrated: Project, database_name: str
+) -> None:
+    set_comment(migrated, None)
+    migrated.run("recreate", "--confirm", database_name).succeeded()
+    assert mark(migrated) == "db_ops environment: development"
+
+
+def test_callers_from_python_meet_the_guard_too(migrated: Project) -> None:
+    import db_ops
+    from db_ops.errors import Refused
+
+    settings = db_ops.Settings(
+        migrated.root / "alembic.ini",
+        db_ops.DatabaseUrl.parse(migrated.url),
+        declared_environment="production",
+    )
+    with pytest.raises(Refused):
+        db_ops.delete_db(settings)
+    assert migrated.tables

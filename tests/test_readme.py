@@ -1,0 +1,66 @@
+"""What the README says, held against the program."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from db_ops.cli import collection
+from db_ops.settings import Settings, sources
+from tests.support.project import REPOSITORY, Project
+
+README = (REPOSITORY / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def table(title: str) -> list[list[str]]:
+    rows = [line.strip("|").split("|") for line in section(title).splitlines() if line[:1] == "|"]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def test_the_command_table_is_the_program_s() -> None:
+    named = {name for row in table("Commands") for name in re.findall(r"`([a-z-]+)`", row[0])}
+    assert named == set(collection.task_names)
+
+
+def test_every_flag_of_the_command_table_exists_and_none_is_missing() -> None:
+    for row in table("Commands"):
+        said = set(re.findall(r"--?[a-z][a-z-]*", row[1]))
+        for name in re.findall(r"`([a-z-]+)`", row[0]):
+            arguments = collection[name].get_arguments()
+            flags = [{f"-{n}" if len(n) == 1 else f"--{n}" for n in a.names} for a in arguments]
+            assert all(any(flag in names for names in flags) for flag in said), name
+            assert all(names & said or "--json" in names for names in flags), name
+
+
+def test_the_settings_table_names_every_variable() -> None:
+    code = Path(sources.__file__).read_text()
+    read = set(re.findall(r'"(DATABASE_URL|DB_OPS_[A-Z_]+)"', code))
+    said = {name for row in table("Settings") for name in re.findall(r"`([A-Z_]+)`", row[0])}
+    assert said == read | {"DATABASE_URL_FILE", "DB_OPS_DEBUG"}
+
+
+def test_the_defaults_of_the_settings_table_are_the_program_s() -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    for name, default, _ in table("Settings"):
+        field = name.strip("`").removeprefix("DB_OPS_").lower()
+        if re.fullmatch(r"\d+", default):
+            assert float(default) == defaults[field], name
+
+
+def test_the_env_py_of_the_readme_is_what_the_projects_of_the_tests_use(migrated: Project) -> None:
+    block = re.search(r"`alembic/env.py`:\n\n```python\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    code = block[1].replace("from my_service.models", "from models")
+    env_py = migrated.root / "alembic" / "env.py"
+    path_setup = env_py.read_text().partition("from models")[0]
+    env_py.write_text(path_setup + code)
+    tasks = re.search(r"`tasks.py`:\n\n```python\n(.*?)```", README, re.DOTALL)
+    assert tasks is not None
+    (migrated.root / "tasks.py").write_text(tasks[1])
+    migrated.table("0004", "four")
+    migrated.run("upgrade", door="inv").succeeded()
