@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
@@ -22,12 +23,17 @@ from typing import Any
 import psycopg2
 import pytest
 
+import db_ops
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.embedded.programs import find_programs
 from db_ops.results import Event, ServerStarting
 
-SOURCE = Path(__file__).parents[1] / "src"
+# A folder with nothing but db_ops in it: `-S` then hides the wheel, wherever both are installed.
+SOURCE = Path(tempfile.mkdtemp(prefix="db_ops-source-"))
+SOURCE.chmod(0o755)
+(SOURCE / "db_ops").symlink_to(Path(db_ops.__file__).parent)
+atexit.register(shutil.rmtree, SOURCE)
 WHEEL_FOLDER = find_programs().folder.parents[2]
 ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")

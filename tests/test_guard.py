@@ -105,6 +105,14 @@ def test_the_hint_of_a_refusal_is_the_command_that_overrides_it(migrated: Projec
     assert migrated.tables == ["alembic_version", "one"]
 
 
+@pytest.mark.parametrize("command", DESTRUCTIVE)
+def test_production_is_refused_without_being_contacted(project: Project, command: str) -> None:
+    # Documentation addresses (RFC 5737): whoever connects there waits, and then exits with 5.
+    project.table("0001", "one")
+    project.url = "postgresql://app@192.0.2.1/agents"
+    assert "the environment is production" in project.run(command).failed(REFUSED).error
+
+
 def test_init_marks_the_database_that_it_creates(project: Project) -> None:
     project.run("init").succeeded()
     assert mark(project) == "db_ops environment: development"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +120,24 @@ def test_the_environment_is_read_in_the_settings_and_at_the_doors_only() -> None
         if "os.environ" in path.read_text() and "embedded" not in path.parts
     }
     assert readers <= {"settings", "cli"}
+
+
+def test_listing_tasks_imports_neither_sqlalchemy_nor_alembic() -> None:
+    code = (
+        "import sys; sys.argv = ['inv', '--list']\n"
+        "from invoke.main import program\n"
+        "try: program.run()\n"
+        "finally: print(*sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert "db.init" in done.stdout
+    roots = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not roots & {"sqlalchemy", "alembic"}
+
+
+def test_the_files_at_the_doors_stay_small() -> None:
+    for name in ("tasks.py", "scripts/manage_db.py", "alembic/env.py"):
+        lines = (REPOSITORY / name).read_text().splitlines()
+        assert len([line for line in lines if line.strip()]) < 10, name

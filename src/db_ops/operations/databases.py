@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
 from db_ops.migrations.runner import rehearse
-from db_ops.operations.guard import check_guard
+from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target, open_server, open_target
 from db_ops.postgres.catalog import is_empty
@@ -62,9 +62,10 @@ def recreate(
     """
     target = open_target(settings, "recreate", on_event)
     target.graph.head()
+    check_intent(target.server, confirm)
     rehearse(target.project, target.scripts)
     with _maintained(target.server) as connection:
-        check_guard(target.server, connection, confirm)
+        check_mark(target.server, connection, confirm)
         if not may_create_databases(connection):
             raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
         dropped = _drop(target.server, connection)
@@ -81,8 +82,9 @@ def delete_db(
     disposable (`Refused`). Raises `DatabaseInUse`, `InsufficientPrivilege`.
     """
     server = open_server(settings, "delete-db", on_event)
+    check_intent(server, confirm)
     with _maintained(server) as connection:
-        check_guard(server, connection, confirm)
+        check_mark(server, connection, confirm)
         existed = _drop(server, connection)
     return Deleted(server.location, existed)
 

@@ -6,7 +6,7 @@ that looks like localhost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from db_ops.errors import Refused
 from db_ops.postgres.catalog import is_empty
@@ -17,36 +17,40 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def check_guard(
+def check_intent(server: Server, confirm: str | None, arguments: str = "") -> None:
+    """Refuse what the settings alone forbid, before the server is contacted.
+
+    *confirm* with any other name than the database's is refused even where nothing had to be
+    confirmed. *arguments* are repeated in the hint. Raises `Refused`.
+    """
+    database, environment = server.url.database, server.settings.environment
+    if confirm is not None and confirm != database:
+        _refuse(server, f"--confirm names {confirm!r}, the database is {database!r}", arguments)
+    if confirm is None and not server.settings.is_disposable:
+        _refuse(server, f"the environment is {environment}", arguments)
+
+
+def check_mark(
     server: Server, connection: Connection, confirm: str | None, arguments: str = ""
 ) -> None:
-    """Return if the database may be destroyed. Raises `Refused` if not.
+    """Refuse what the database's own mark forbids, unless *confirm* has passed `check_intent`.
 
-    *confirm* with the exact name of the database lets everything pass; any other name is refused
-    even where nothing had to be confirmed. *connection* is to any database of the server;
-    *arguments* are repeated in the hint.
+    *connection* is to any database of the server. Raises `Refused`.
     """
-    reason = _objection(server, connection, confirm)
-    if reason is not None:
-        raise Refused(server.location, server.url.database, server.command, reason, arguments)
-
-
-def _objection(server: Server, connection: Connection, confirm: str | None) -> str | None:
-    database, environment = server.url.database, server.settings.environment
     if confirm is not None:
-        wrong = confirm != database
-        return f"--confirm names {confirm!r}, the database is {database!r}" if wrong else None
-    if not server.settings.is_disposable:
-        return f"the environment is {environment}"
+        return
+    database, environment = server.url.database, server.settings.environment
     mark = read_mark(connection, database)
-    if mark is not None:
-        agrees = mark == environment
-        return (
-            None if agrees else f"the database is marked {mark}, the environment is {environment}"
-        )
-    if not database_exists(connection, database) or _is_empty(server):
-        return None
-    return "the database holds data and is not marked as development or test"
+    if mark is None and database_exists(connection, database) and not _is_empty(server):
+        reason = "the database holds data and is not marked as development or test"
+        _refuse(server, reason, arguments)
+    if mark is not None and mark != environment:
+        reason = f"the database is marked {mark}, the environment is {environment}"
+        _refuse(server, reason, arguments)
+
+
+def _refuse(server: Server, reason: str, arguments: str) -> NoReturn:
+    raise Refused(server.location, server.url.database, server.command, reason, arguments)
 
 
 def _is_empty(server: Server) -> bool:

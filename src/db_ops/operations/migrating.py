@@ -13,7 +13,7 @@ from db_ops.errors import (
 )
 from db_ops.migrations.autogenerate import write_revision
 from db_ops.migrations.runner import run_downgrade, run_upgrade
-from db_ops.operations.guard import check_guard
+from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
 from db_ops.results import (
     Downgraded,
@@ -63,11 +63,13 @@ def downgrade(
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "revert one: inv db.downgrade -s 1")
     target = open_target(settings, "downgrade", on_event)
+    arguments = f" -s {steps}"
+    check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
         target.check_history(connection, recorded)
         doomed = _newest(target, recorded, steps)
-        check_guard(target.server, connection, confirm, f" -s {steps}")
+        check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
         run = target.run("downgrade", below[0] if below else "base", len(doomed))
         done = run_downgrade(run, lock_retries=settings.lock_retries)

@@ -1,0 +1,76 @@
+"""Every command, wherever it is run from and however the database is spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import drop, with_database
+from tests.support.project import Project, make_project
+
+CHAIN = (
+    ("init",),
+    ("create-migration", "-m", "create agents"),
+    ("upgrade",),
+    ("verify",),
+    ("downgrade", "-s", "1"),
+    ("upgrade",),
+    ("status", "--check"),
+    ("url",),
+    ("recreate",),
+    ("delete-db",),
+)
+AGENT = """
+class Agent(Base):
+    __tablename__ = "agents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+
+def run_every_command(project: Project, door: str, cwd: Path | None = None) -> None:
+    project.models(AGENT)
+    arguments = [argument for command in CHAIN for argument in command]
+    outcome = project.run(*arguments, door=door, cwd=cwd).succeeded()
+    assert outcome.out.rstrip().endswith("dropped")
+    assert len(project.revision_files) == 1
+
+
+def test_from_a_subfolder(project: Project, door: str) -> None:
+    below = project.root / "deep" / "down"
+    below.mkdir(parents=True)
+    run_every_command(project, door, cwd=below)
+
+
+def test_in_a_path_with_spaces_quotes_and_percent_signs(
+    tmp_path: Path, database_url: str, door: str
+) -> None:
+    run_every_command(make_project(tmp_path / "my 100% project's \"x", database_url), door)
+
+
+@pytest.mark.parametrize(
+    "respell",
+    [
+        lambda url: url.replace("postgresql://", "postgres://"),
+        lambda url: url.replace("postgresql://", "postgresql+asyncpg://") + "?ssl=disable",
+        lambda url: url.replace("postgresql://", "postgresql+psycopg://"),
+        lambda url: url.replace("@", "@127.0.0.1:1,"),
+        lambda url: url + "?options=-c%20search_path%3Dpublic&connect_timeout=3",
+    ],
+    ids=["postgres", "asyncpg", "psycopg", "several hosts", "options"],
+)
+def test_however_the_url_is_spelled(
+    project: Project, respell: Callable[[str], str], door: str
+) -> None:
+    project.url = respell(project.url)
+    run_every_command(project, door)
+
+
+@pytest.mark.parametrize("name", ['My-DB"x', "ünï", " ", "semi;colon--", "a/b@c", "percent%d"])
+def test_whatever_the_database_is_called(project: Project, server_url: str, name: str) -> None:
+    project.url = with_database(server_url, name)
+    try:
+        run_every_command(project, "manage_db")
+    finally:
+        drop(server_url, name)
