@@ -181,11 +181,20 @@ class WaitingForServer:
 
 @dataclass(frozen=True)
 class WaitingForLock:
-    """Another process holds the migration lock; `holder` says which."""
+    """Another process holds the lock; `holder` says which, `remedy` is the SQL that ends it."""
 
     location: str
     holder: str
+    remedy: str
     waited: float
+
+
+@dataclass(frozen=True)
+class InvalidIndexDropped:
+    """An index that a failed build had left INVALID is gone; a pending revision builds it again."""
+
+    location: str
+    index: str
 
 
 @dataclass(frozen=True)
@@ -246,6 +255,7 @@ Event = (
     | WaitingForServer
     | WaitingForLock
     | DatabaseCreated
+    | InvalidIndexDropped
     | DatabaseDropped
     | NotMarked
     | RevisionStarted

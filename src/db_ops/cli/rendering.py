@@ -24,6 +24,7 @@ from db_ops.results import (
     Downgraded,
     Event,
     Initialised,
+    InvalidIndexDropped,
     Migrated,
     MigrationCreated,
     NotMarked,
@@ -118,8 +119,10 @@ def _announced(event: Event) -> str:
             return f"{what} the embedded server in {_short(directory)}"
         case WaitingForServer(location, reason):
             return f"{location}: waiting, {reason}"
-        case WaitingForLock(location, holder, _):
-            return f"{location}: waiting for {holder}"
+        case WaitingForLock(location, holder, remedy, _):
+            return f"{location}: waiting for {holder}; to end it: {remedy}"
+        case InvalidIndexDropped(location, index):
+            return f"{location}: dropped {index}, left INVALID by a failed build, to build it again"
         case RevisionRetried(revision, reason, attempt, attempts):
             return (
                 f"      {revision} meets a lock ({reason}), attempt {attempt} of {attempts} follows"

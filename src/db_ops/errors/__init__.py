@@ -46,10 +46,12 @@ from db_ops.errors.server import (
     InsufficientPrivilege,
     MigrationLockHeld,
     NoMaintenanceDatabase,
+    ReadOnlyServer,
     Refused,
     ServerError,
     ServerUnreachable,
     StatementFailed,
+    TransactionPooler,
 )
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "NoMaintenanceDatabase",
     "NoSuchRevision",
     "NotAtHead",
+    "ReadOnlyServer",
     "Refused",
     "ReservedDatabase",
     "RevisionFileBroken",
@@ -93,6 +96,7 @@ __all__ = [
     "StatementFailed",
     "Terminated",
     "TooManySteps",
+    "TransactionPooler",
     "UnknownRevisions",
     "UntrackedTables",
     "UsageError",

@@ -112,13 +112,30 @@ class ConnectionLost(ServerError):
     reason: str
 
 
+class TransactionPooler(ServerError):
+    """A pooler gives every transaction another session, so that no lock and no SET would hold."""
+
+    what = "{location}: a transaction pooler is in between, which migrations cannot run through"
+    then = "set DATABASE_URL to the server itself, or to a pool in session mode"
+
+
+class ReadOnlyServer(ServerError):
+    """The server takes no writes from us."""
+
+    what = "{location}: takes no writes: {reason}"
+    then = "{remedy}"
+    reason: str
+    remedy: str
+
+
 class MigrationLockHeld(ServerError):
     """Another process is migrating this database and did not finish in time."""
 
     exit_code = ExitCode.TRY_AGAIN
-    what = "{location}: {holder} holds the migration lock (waited {waited:.0f} s)"
-    then = "let it finish, then run this again; DB_OPS_MIGRATION_LOCK_TIMEOUT says how long to wait"
+    what = "{location}: locked by {holder} (waited {waited:.0f} s)"
+    then = "let it finish and run this again, or end it: {remedy}"
     holder: str
+    remedy: str
     waited: float
 
 

@@ -44,7 +44,7 @@ def explain_revision(
         location=run.database.location,
         direction=run.direction,
         revision=revision,
-        reason=_reason(error),
+        reason=describe_lock_timeout(run) if is_lock_timeout(error) else _reason(error),
         done=tuple(step.revision.id for step in run.steps),
         total=run.total,
         current=current,
@@ -77,6 +77,11 @@ def is_lock_timeout(error: BaseException) -> bool:
     return sqlstate(error) == _LOCK_NOT_AVAILABLE
 
 
+def describe_lock_timeout(run: Run) -> str:
+    """Say that a table lock could not be had, and because of whom."""
+    return "a table is locked" + (f" by {run.blocked_by}" if run.blocked_by else "")
+
+
 def lost_connection(error: BaseException) -> bool:
     """Tell whether the session ended under the statement."""
     return sqlstate(error) in _LOST or bool(getattr(error, "connection_invalidated", False))
@@ -95,7 +100,7 @@ def _remedy(run: Run, revision: str, error: Exception) -> str:
     again = f"inv db.{run.direction}"
     statement = str(getattr(error, "statement", "") or "")
     if is_lock_timeout(error):
-        return f"end the transaction that blocks it (see pg_stat_activity), then: {again}"
+        return f"let the transaction that blocks it end, or end it, then: {again}"
     if _EXTENSION.match(statement) and sqlstate(error) in ("0A000", "58P01"):
         return (
             "install the extension on the server; the embedded server lacks pgcrypto, uuid-ossp "
@@ -116,7 +121,7 @@ def _missing_schema_right(database: Database, error: Exception) -> InsufficientP
         " has_schema_privilege(coalesce(current_schema(), 'public'), 'CREATE'),"
         " quote_ident(current_user), quote_ident(coalesce(current_schema(), 'public'))"
     )
-    with closing(database.open()) as connection, connection.cursor() as cursor:
+    with closing(database.open(read_only=True)) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         row = cursor.fetchone()
     if row is None or row[2]:

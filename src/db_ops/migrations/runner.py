@@ -10,13 +10,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import DbOpsError, EnvironmentBroken
 from db_ops.migrations.environment import Session, connection_over
 from db_ops.migrations.explain import (
+    describe_lock_timeout,
     explain_revision,
     explain_statement,
     is_lock_timeout,
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 5.0
 
 
+class Watch(Protocol):
+    """What a session was last seen waiting for."""
+
+    last: str | None
+
+
 class Database(Protocol):
     """What the runner needs of the database that it works on."""
 
@@ -48,6 +55,9 @@ class Database(Protocol):
 
     def open(self, *, read_only: bool = False) -> DriverConnection:
         """Return a new connection of its own, with the timeouts set."""
+
+    def watch(self, connection: DriverConnection) -> AbstractContextManager[Watch]:
+        """Look, for a `with` block, which sessions keep *connection* waiting for a lock."""
 
     def recorded(self) -> tuple[str, ...]:
         """Return the revisions recorded now, asked on a new connection."""
@@ -67,6 +77,7 @@ class Run:
     on_event: OnEvent = ignore
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
+    blocked_by: str | None = None
 
 
 def run_upgrade(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
@@ -115,7 +126,11 @@ def _walk(
 ) -> tuple[Step, ...]:
     attempt, pause = 1, 0.1
     while True:
-        with closing(run.database.open()) as driver, connection_over(driver) as connection:
+        with (
+            closing(run.database.open()) as driver,
+            run.database.watch(driver) as watch,
+            connection_over(driver) as connection,
+        ):
             session = Session(connection)
             try:
                 _run_env(run.project, run.scripts, session, _reporting(run, plan, connection))
@@ -123,9 +138,10 @@ def _walk(
             except DbOpsError:
                 raise
             except Exception as error:
+                run.blocked_by = watch.last
                 if not is_lock_timeout(error) or run.running is None or attempt > retries:
                     raise _failure(run, error) from error
-                reason = describe_failure(getattr(error, "orig", error))
+                reason = describe_lock_timeout(run)
         attempt += 1
         run.on_event(RevisionRetried(run.running, reason, attempt, retries + 1))
         time.sleep(pause * random.uniform(0.5, 1.0))

@@ -12,15 +12,16 @@ from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target, open_server, open_target
 from db_ops.postgres.catalog import is_empty
-from db_ops.postgres.lock import advisory_lock, lock_key
-from db_ops.postgres.mark import read_mark, write_mark
-from db_ops.postgres.server import (
-    Server,
+from db_ops.postgres.databases import (
     create_database,
     database_exists,
     drop_database,
     may_create_databases,
 )
+from db_ops.postgres.lock import advisory_lock, lock_key
+from db_ops.postgres.mark import read_mark, write_mark
+from db_ops.postgres.server import Server
+from db_ops.postgres.session import prepare_to_write
 from db_ops.results import (
     DatabaseCreated,
     DatabaseDropped,
@@ -148,14 +149,13 @@ def _maintained(server: Server) -> Iterator[Connection]:
 
     Advisory locks are per database, so the target's own could not serve: it may not exist.
     """
-    with (
-        server.maintenance() as connection,
-        advisory_lock(
+    with server.maintenance() as connection:
+        prepare_to_write(server, connection)
+        with advisory_lock(
             connection,
             lock_key("database", server.url.database),
             location=server.location,
             timeout=server.settings.migration_lock_timeout,
             on_event=server.on_event,
-        ),
-    ):
-        yield connection
+        ):
+            yield connection

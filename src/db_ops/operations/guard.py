@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from db_ops.errors import Refused
 from db_ops.postgres.catalog import is_empty
+from db_ops.postgres.databases import database_exists
 from db_ops.postgres.mark import read_mark
-from db_ops.postgres.server import Server, database_exists
+from db_ops.postgres.server import Server
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

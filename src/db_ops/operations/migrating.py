@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from db_ops.errors import (
@@ -15,8 +16,10 @@ from db_ops.migrations.autogenerate import write_revision
 from db_ops.migrations.runner import run_downgrade, run_upgrade
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
+from db_ops.postgres.indexes import drop_index, invalid_indexes
 from db_ops.results import (
     Downgraded,
+    InvalidIndexDropped,
     Migrated,
     MigrationCreated,
     OnEvent,
@@ -121,6 +124,7 @@ def apply_pending(
         pending = _left(target, locked, recorded, goal)
         if not pending:
             return ()
+        _drop_invalid_indexes(target, locked, pending)
         run = target.run("upgrade", goal or target.graph.heads[0], len(pending))
         steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
@@ -134,6 +138,20 @@ def apply_pending(
                 f"see what {target.project.display(target.project.env_py)} does with transactions",
             )
     return steps
+
+
+def _drop_invalid_indexes(
+    target: Target, connection: Connection, pending: tuple[Revision, ...]
+) -> None:
+    """Drop what a failed concurrent build has left, if a pending revision names and rebuilds it."""
+    left = invalid_indexes(connection)
+    if not left:
+        return
+    root = target.settings.root
+    source = "".join((root / revision.path).read_text(errors="replace") for revision in pending)
+    for name, full_name in left:
+        if re.search(rf"\b{re.escape(name)}\b", source) and drop_index(connection, full_name):
+            target.server.on_event(InvalidIndexDropped(target.location, full_name))
 
 
 def _left(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,10 +13,12 @@ from db_ops.migrations.graph import Graph, read_graph
 from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.runner import Run
 from db_ops.migrations.scripts import load_scripts
+from db_ops.postgres.activity import BlockerWatch, watch_blockers
 from db_ops.postgres.catalog import recorded_revisions, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
-from db_ops.postgres.lock import advisory_lock, lock_key
+from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
 from db_ops.postgres.server import Server
+from db_ops.postgres.session import notice_dead_clients, prepare_to_write
 from db_ops.results import OnEvent
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -71,13 +73,24 @@ class Target:
         )
 
     def open(self, *, read_only: bool = False) -> Connection:
-        """Return a new connection with the timeouts of the settings."""
+        """Return a new connection with the timeouts of the settings.
+
+        One that writes holds the session lock: whoever migrates next sees that it is still alive.
+        """
         connection = self.server.connect()
         with connection.cursor() as cursor:
             cursor.execute(self.timeouts)
             if read_only:
                 cursor.execute("SET default_transaction_read_only = on")
+        if not read_only:
+            notice_dead_clients(connection)
+            take_advisory_lock(connection, self._key("session"), **self._waiting)
         return connection
+
+    def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
+        """Look who blocks *connection*, several times within each `lock_timeout`."""
+        interval = max(self.settings.lock_timeout / 5, 0.1)
+        return watch_blockers(self.server.connect, connection.info.backend_pid, interval)
 
     def recorded(self) -> tuple[str, ...]:
         """Return the revisions recorded now, asked on a new connection."""
@@ -108,24 +121,30 @@ class Target:
 
     @contextmanager
     def migration_lock(self) -> Iterator[Connection]:
-        """Hold the migration lock, on a connection of its own, for a `with` block."""
-        key = lock_key(
-            "migrate",
-            self.server.url.database,
-            self.project.version_table_schema,
-            self.project.version_table,
-        )
-        with (
-            self.server.target() as connection,
-            advisory_lock(
-                connection,
-                key,
-                location=self.location,
-                timeout=self.settings.migration_lock_timeout,
-                on_event=self.server.on_event,
-            ),
-        ):
-            yield connection
+        """Hold the migration lock, on a connection of its own, for a `with` block.
+
+        A killed holder frees the lock at once, but its statement may run on for a moment: the lock
+        is not ours before that session, too, is gone. Raises `MigrationLockHeld`, `ReadOnlyServer`,
+        `TransactionPooler`.
+        """
+        with self.server.target() as connection:
+            prepare_to_write(self.server, connection)
+            with advisory_lock(connection, self._key("migrate"), **self._waiting):
+                with advisory_lock(connection, self._key("session"), **self._waiting):
+                    pass
+                yield connection
+
+    def _key(self, purpose: str) -> int:
+        table = self.project.version_table_schema, self.project.version_table
+        return lock_key(purpose, self.server.url.database, *table)
+
+    @property
+    def _waiting(self) -> Waiting:
+        return {
+            "location": self.location,
+            "timeout": self.settings.migration_lock_timeout,
+            "on_event": self.server.on_event,
+        }
 
 
 def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:

@@ -14,21 +14,24 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypedDict
 
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import MigrationLockHeld
+from db_ops.postgres.activity import describe_lock_holder
 from db_ops.results import OnEvent, WaitingForLock, ignore
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
-_REPORT_EVERY = 5.0
-_HOLDER = """
-    SELECT a.pid, a.application_name, now() - a.backend_start
-    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-      AND l.classid = %s AND l.objid = %s
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
+_REPORT_AFTER, _REPORT_EVERY = 0.5, 5.0
+
+
+class Waiting(TypedDict):
+    """How to wait for a lock: for what, how many seconds, and whom to tell."""
+
+    location: str
+    timeout: float
+    on_event: OnEvent
 
 
 def lock_key(*parts: str | None) -> int:
@@ -41,23 +44,11 @@ def lock_key(*parts: str | None) -> int:
 def advisory_lock(
     connection: Connection, key: int, *, location: str, timeout: float, on_event: OnEvent = ignore
 ) -> Iterator[None]:
-    """Hold the session-level advisory lock *key* of the connection's database.
+    """Hold the session-level advisory lock *key* of the connection's database, for a `with` block.
 
-    *connection* must be in autocommit mode and stay outside any transaction. Waits at most
-    *timeout* seconds, then raises `MigrationLockHeld`. Anybody's lock ends with their session.
+    See `take_advisory_lock`.
     """
-    started = time.monotonic()
-    reported, pause = started - _REPORT_EVERY, _FIRST_PAUSE
-    while not _try(connection, key):
-        now = time.monotonic()
-        if now - started + pause > timeout:
-            raise MigrationLockHeld(location, describe_holder(connection, key), now - started)
-        if now - reported >= _REPORT_EVERY:
-            holder = describe_holder(connection, key)
-            on_event(WaitingForLock(location, holder, now - started))
-            reported = now
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    take_advisory_lock(connection, key, location=location, timeout=timeout, on_event=on_event)
     try:
         yield
     finally:
@@ -66,16 +57,27 @@ def advisory_lock(
                 cursor.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
 
-def describe_holder(connection: Connection, key: int) -> str:
-    """Say which session holds the lock *key*: process, application name and age."""
-    unsigned = key % 2**64
-    with connection.cursor() as cursor:
-        cursor.execute(_HOLDER, (unsigned >> 32, unsigned % 2**32))
-        row = cursor.fetchone()
-    if row is None:
-        return "another process"
-    pid, application, age = row
-    return f"{application or 'a session without a name'} (pid {pid}, for {age.seconds} s)"
+def take_advisory_lock(
+    connection: Connection, key: int, *, location: str, timeout: float, on_event: OnEvent = ignore
+) -> None:
+    """Take the advisory lock *key* for as long as the session lives.
+
+    *connection* must be in autocommit mode and outside any transaction. Waits at most *timeout*
+    seconds and reports for whom, then raises `MigrationLockHeld`.
+    """
+    started = time.monotonic()
+    report_at, pause = started + _REPORT_AFTER, _FIRST_PAUSE
+    while not _try(connection, key):
+        now = time.monotonic()
+        if now - started + pause > timeout:
+            holder, remedy = describe_lock_holder(connection, key)
+            raise MigrationLockHeld(location, holder, remedy, now - started)
+        if now >= report_at:
+            holder, remedy = describe_lock_holder(connection, key)
+            on_event(WaitingForLock(location, holder, remedy, now - started))
+            report_at = now + _REPORT_EVERY
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _try(connection: Connection, key: int) -> bool:

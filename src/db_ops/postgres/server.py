@@ -1,4 +1,4 @@
-"""Connect to a server, waiting for one that is starting; find, create and drop databases on it."""
+"""Connect to a server, waiting for one that is starting."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import make_dsn
 
 from db_ops.errors import (
     ConnectionLost,
     ConnectionRejected,
-    DatabaseInUse,
     DatabaseMissing,
-    InsufficientPrivilege,
     NoMaintenanceDatabase,
     ServerError,
     ServerUnreachable,
@@ -32,6 +30,9 @@ from db_ops.settings import DatabaseUrl, Settings
 
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_EXISTS = "SELECT FROM pg_database WHERE datname = %s"
+# Without an SQLSTATE for it, and too late in the login for the probe to see.
+_FULL = ("too many connections", "too many clients", "remaining connection slots")
 _SESSION_ENDED = (
     errorcodes.ADMIN_SHUTDOWN,
     errorcodes.CRASH_SHUTDOWN,
@@ -75,6 +76,7 @@ class Server:
                 connection: Connection = psycopg2.connect(make_dsn(**parameters))
             except psycopg2.OperationalError as error:
                 reason = reason_to_wait(parameters, self.settings.connect_timeout)
+                reason = reason or self._passing_reason(parameters, error)
                 if reason is None:
                     raise ConnectionRejected(self.location, first_line(error)) from None
             else:
@@ -141,6 +143,19 @@ class Server:
         failed = StatementFailed(self.location, action, reason, error.pgcode)
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
+    def _passing_reason(self, parameters: dict[str, str], error: Exception) -> str | None:
+        """Return why a server that answers rejects us only for now, or None if it is for good."""
+        if any(text in str(error) for text in _FULL):
+            return "the server has no free connection slot"
+        if parameters.get("target_session_attrs", "any") != "any":
+            try:
+                psycopg2.connect(make_dsn(**{**parameters, "target_session_attrs": "any"})).close()
+            except psycopg2.OperationalError:
+                return None
+            # Somebody lets us in, so that nobody is what was asked for: a failover is under way.
+            return f"no host is {parameters['target_session_attrs']}"
+        return None
+
     @contextmanager
     def _closing(self, connection: Connection) -> Iterator[None]:
         with closing(connection):
@@ -155,115 +170,13 @@ class Server:
             return self.connect()
         except ConnectionRejected as rejected:
             try:
-                with self.maintenance() as connection:
-                    if database_exists(connection, self.url.database):
+                with self.maintenance() as connection, connection.cursor() as cursor:
+                    cursor.execute(_EXISTS, (self.url.database,))
+                    if cursor.fetchone() is not None:
                         raise rejected from None
             except NoMaintenanceDatabase:
                 raise rejected from None
             return None
-
-
-def database_exists(connection: Connection, name: str) -> bool:
-    """Ask the server whether it has a database of this exact name."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-        return cursor.fetchone() is not None
-
-
-def may_create_databases(connection: Connection) -> bool:
-    """Tell whether the connection's role has CREATEDB, or is a superuser."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
-        row = cursor.fetchone()
-    return bool(row and row[0])
-
-
-def create_database(server: Server, connection: Connection) -> bool:
-    """Create the target from a maintenance *connection*; False if somebody else was faster.
-
-    Raises `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
-    """
-    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.url.database))
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    except psycopg2.Error as error:
-        # Of two creators, the loser meets the unique index more often than the polite message.
-        if error.pgcode in (errorcodes.DUPLICATE_DATABASE, errorcodes.UNIQUE_VIOLATION):
-            return False
-        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
-            raise InsufficientPrivilege.to_create(server.location, connection.info.user) from None
-        raise server.failure("CREATE DATABASE", error) from None
-    return True
-
-
-def drop_database(server: Server, connection: Connection) -> bool:
-    """Drop the target from a maintenance *connection*, whoever is connected to it.
-
-    Returns False if it did not exist. Raises `DatabaseInUse`, `InsufficientPrivilege`, or
-    `StatementFailed`.
-    """
-    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(server.url.database))
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    except psycopg2.Error as error:
-        if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
-            return False
-        raise _drop_failure(server, connection, error) from None
-    return True
-
-
-def _drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
-    name = server.url.database
-    if error.pgcode == errorcodes.OBJECT_IN_USE:
-        prepared = _column(
-            connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name
-        )
-        slots = _column(
-            connection,
-            "SELECT slot_name FROM pg_replication_slots WHERE database = %s AND active",
-            name,
-        )
-        if prepared:
-            return DatabaseInUse(
-                server.location,
-                f"prepared transactions are open: {', '.join(prepared)}",
-                f"inside {_quoted(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
-            )
-        if slots:
-            return DatabaseInUse(
-                server.location,
-                f"replication slots are active: {', '.join(slots)}",
-                "stop their subscribers, then: SELECT pg_drop_replication_slot(NAME)",
-            )
-        return DatabaseInUse(
-            server.location,
-            first_line(error),
-            "end what uses it (see pg_stat_activity, pg_subscription), then run this again",
-        )
-    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
-        role = connection.info.user
-        owner = _column(
-            connection,
-            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
-            " AND NOT pg_has_role(datdba, 'USAGE')",
-            name,
-        )
-        if owner:
-            return InsufficientPrivilege(
-                server.location,
-                role,
-                f"drop a database owned by {owner[0]!r}",
-                f"as a superuser: ALTER DATABASE {_quoted(name)} OWNER TO {_quoted(role)}",
-            )
-        return InsufficientPrivilege(
-            server.location,
-            role,
-            "end the sessions that other roles have in it",
-            f"close them, or as a superuser: GRANT pg_signal_backend TO {_quoted(role)}",
-        )
-    return server.failure("DROP DATABASE", error)
 
 
 def first_line(error: object) -> str:
@@ -277,13 +190,3 @@ def first_line(error: object) -> str:
 def _application_name(command: str) -> str:
     # The server cuts it at 63 bytes; the process id must survive.
     return f"db_ops {command} {socket.gethostname()[:30]}:{os.getpid()}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _column(connection: Connection, query: str, *arguments: str) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, arguments)
-        return [str(row[0]) for row in cursor.fetchall()]

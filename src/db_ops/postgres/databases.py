@@ -1,0 +1,123 @@
+"""Find, create and drop databases, from a connection to another one."""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2 import errorcodes, sql
+from psycopg2.extensions import connection as Connection
+
+from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
+from db_ops.postgres.server import Server, first_line
+
+
+def database_exists(connection: Connection, name: str) -> bool:
+    """Ask the server whether it has a database of this exact name."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        return cursor.fetchone() is not None
+
+
+def may_create_databases(connection: Connection) -> bool:
+    """Tell whether the connection's role has CREATEDB, or is a superuser."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def create_database(server: Server, connection: Connection) -> bool:
+    """Create the target from a maintenance *connection*; False if somebody else was faster.
+
+    Raises `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
+    """
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.url.database))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except psycopg2.Error as error:
+        # Of two creators, the loser meets the unique index more often than the polite message.
+        if error.pgcode in (errorcodes.DUPLICATE_DATABASE, errorcodes.UNIQUE_VIOLATION):
+            return False
+        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+            raise InsufficientPrivilege.to_create(server.location, connection.info.user) from None
+        raise server.failure("CREATE DATABASE", error) from None
+    return True
+
+
+def drop_database(server: Server, connection: Connection) -> bool:
+    """Drop the target from a maintenance *connection*, whoever is connected to it.
+
+    Returns False if it did not exist. Raises `DatabaseInUse`, `InsufficientPrivilege`, or
+    `StatementFailed`.
+    """
+    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(server.url.database))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except psycopg2.Error as error:
+        if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
+            return False
+        raise _drop_failure(server, connection, error) from None
+    return True
+
+
+def _drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
+    name = server.url.database
+    if error.pgcode == errorcodes.OBJECT_IN_USE:
+        prepared = _column(
+            connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name
+        )
+        slots = _column(
+            connection,
+            "SELECT slot_name FROM pg_replication_slots WHERE database = %s AND active",
+            name,
+        )
+        if prepared:
+            return DatabaseInUse(
+                server.location,
+                f"prepared transactions are open: {', '.join(prepared)}",
+                f"inside {_quoted(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
+            )
+        if slots:
+            return DatabaseInUse(
+                server.location,
+                f"replication slots are active: {', '.join(slots)}",
+                "stop their subscribers, then: SELECT pg_drop_replication_slot(NAME)",
+            )
+        return DatabaseInUse(
+            server.location,
+            first_line(error),
+            "end what uses it (see pg_stat_activity, pg_subscription), then run this again",
+        )
+    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+        role = connection.info.user
+        owner = _column(
+            connection,
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+            " AND NOT pg_has_role(datdba, 'USAGE')",
+            name,
+        )
+        if owner:
+            return InsufficientPrivilege(
+                server.location,
+                role,
+                f"drop a database owned by {owner[0]!r}",
+                f"as a superuser: ALTER DATABASE {_quoted(name)} OWNER TO {_quoted(role)}",
+            )
+        return InsufficientPrivilege(
+            server.location,
+            role,
+            "end the sessions that other roles have in it",
+            f"close them, or as a superuser: GRANT pg_signal_backend TO {_quoted(role)}",
+        )
+    return server.failure("DROP DATABASE", error)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _column(connection: Connection, query: str, *arguments: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, arguments)
+        return [str(row[0]) for row in cursor.fetchall()]
