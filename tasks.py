@@ -3,6 +3,6 @@
 from invoke.collection import Collection
 
 from db_ops.cli import collection as db
-from scripts.checks import lint, test
+from scripts.checks import lint, test, test_faults
 
-namespace = Collection(db, lint, test)
+namespace = Collection(db, lint, test, test_faults)

@@ -12,7 +12,13 @@ PYTHON = shlex.quote(sys.executable)
 @task
 def test(context: Context) -> None:
     """Run the tests, against a PostgreSQL that they start themselves."""
-    context.run(f"{PYTHON} -m pytest --numprocesses=auto")
+    context.run(f"{PYTHON} -m pytest --numprocesses=auto --ignore=tests/faults")
+
+
+@task
+def test_faults(context: Context) -> None:
+    """Run the fault suite: concurrency, kills, broken connections. Takes minutes."""
+    context.run(f"{PYTHON} -m pytest tests/faults")
 
 
 @task

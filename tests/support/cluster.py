@@ -15,6 +15,7 @@ from urllib.parse import quote
 import psycopg2
 
 from db_ops.postgres.embedded import EmbeddedServer
+from db_ops.postgres.embedded.programs import Programs
 
 ADMIN = "db_ops_admin"
 PASSWORD = "s3cr%t@:/#?& ünd mehr"
@@ -32,6 +33,10 @@ _SETTINGS = {
 }
 
 
+# The folder of another PostgreSQL's programs, to run the tests against its version.
+BINARIES = "DB_OPS_TEST_BINARIES"
+
+
 class Cluster:
     """A running server; `url` is its superuser's, over TCP with a password."""
 
@@ -39,6 +44,8 @@ class Cluster:
         self.home = Path(tempfile.mkdtemp(prefix="db_ops-tests-"))
         self.home.chmod(0o755)
         embedded = EmbeddedServer(self.home / "server")
+        if BINARIES in os.environ:
+            vars(embedded)["_programs"] = _installed(Path(os.environ[BINARIES]))
         embedded.ensure()
         connection = psycopg2.connect(**embedded.connection_parameters(), dbname="postgres")
         connection.autocommit = True
@@ -93,6 +100,11 @@ class Cluster:
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _installed(folder: Path) -> Programs:
+    said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True)
+    return Programs(folder, int(said.stdout.split()[2].partition(".")[0]))
 
 
 def free_port() -> int:

@@ -113,7 +113,7 @@ def _migrate(
     recorded = target.recorded_on(connection)
     if not recorded and not created and is_empty(connection):
         marked = _mark_if_unmarked(target.server, connection)
-    steps = apply_pending(target, connection, recorded)
+    steps = apply_pending(target, recorded)
     return Initialised(
         location=target.location,
         heads=target.graph.heads,

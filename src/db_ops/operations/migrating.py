@@ -45,7 +45,7 @@ def upgrade(
     goal = target.graph.head() if revision is None else target.graph.resolve(revision)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        steps = apply_pending(target, connection, recorded, goal)
+        steps = apply_pending(target, recorded, goal)
         heads = target.recorded_on(connection) if steps else recorded
     return Migrated(target.location, heads, steps)
 
@@ -70,7 +70,7 @@ def downgrade(
     check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
-        target.check_history(connection, recorded)
+        target.check_known(recorded)
         doomed = _newest(target, recorded, steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
@@ -98,7 +98,8 @@ def create_migration(
     target.graph.head()
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        target.check_history(connection, recorded)
+        target.check_known(recorded)
+        target.check_tracked(connection, recorded)
         pending = target.graph.pending(recorded)
     if pending:
         raise NotAtHead(target.location, tuple(revision.id for revision in pending))
@@ -107,23 +108,23 @@ def create_migration(
 
 
 def apply_pending(
-    target: Target,
-    connection: Connection,
-    recorded: tuple[str, ...],
-    goal: str | None = None,
+    target: Target, recorded: tuple[str, ...], goal: str | None = None
 ) -> tuple[Step, ...]:
     """Apply what leads from *recorded* to *goal* (the head); nothing and no lock if nothing does.
 
     The recorded revisions are read again once the lock is held: another process may have been
     faster.
     """
-    if not _left(target, connection, recorded, goal):
+    target.check_known(recorded)
+    if not target.graph.pending(recorded, goal):
         return ()
     with target.migration_lock() as locked:
         recorded = target.recorded_on(locked)
-        pending = _left(target, locked, recorded, goal)
+        target.check_known(recorded)
+        pending = target.graph.pending(recorded, goal)
         if not pending:
             return ()
+        target.check_tracked(locked, recorded)
         _drop_invalid_indexes(target, locked, pending)
         run = target.run("upgrade", goal or target.graph.heads[0], len(pending))
         steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
@@ -152,15 +153,6 @@ def _drop_invalid_indexes(
     for name, full_name in left:
         if re.search(rf"\b{re.escape(name)}\b", source) and drop_index(connection, full_name):
             target.server.on_event(InvalidIndexDropped(target.location, full_name))
-
-
-def _left(
-    target: Target, connection: Connection, recorded: tuple[str, ...], goal: str | None
-) -> tuple[Revision, ...]:
-    pending = target.graph.pending(recorded, goal)
-    if pending or target.graph.unknown(recorded):
-        target.check_history(connection, recorded)
-    return pending
 
 
 def _newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:

@@ -103,21 +103,23 @@ class Target:
             connection, self.project.version_table, self.project.version_table_schema
         )
 
-    def check_history(self, connection: Connection, recorded: tuple[str, ...]) -> None:
-        """Refuse a database whose history does not belong to this checkout.
-
-        Raises `UnknownRevisions`, or `UntrackedTables` for tables that no revision accounts for.
-        """
+    def check_known(self, recorded: tuple[str, ...]) -> None:
+        """Refuse a database whose history is not this checkout's. Raises `UnknownRevisions`."""
         unknown = self.graph.unknown(recorded)
         if unknown:
             raise UnknownRevisions(self.location, unknown)
-        if not recorded:
-            own = {self.project.version_table}
-            tables = tuple(
-                name for name in user_tables(connection) if name.split(".", 1)[1] not in own
-            )
-            if tables:
-                raise UntrackedTables(self.location, tables, self.graph.head() or "head")
+
+    def check_tracked(self, connection: Connection, recorded: tuple[str, ...]) -> None:
+        """Refuse tables that no recorded revision accounts for. Raises `UntrackedTables`.
+
+        A writer asks under the migration lock: another's revision may be committed halfway.
+        """
+        if recorded:
+            return
+        own = self.project.version_table
+        tables = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] != own)
+        if tables:
+            raise UntrackedTables(self.location, tables, self.graph.head() or "head")
 
     @contextmanager
     def migration_lock(self) -> Iterator[Connection]:
