@@ -13,15 +13,15 @@ from tests.support.doors import command_line, run
 from tests.support.project import Project, query
 
 
-def wait_for_statement(project: Project, text: str) -> None:
-    """Wait until a session of the project's database runs a statement that contains *text*."""
+def wait_for_statement(project: Project, text: str, state: str = "active") -> None:
+    """Wait until a session of the project's database runs, or ran, a statement with *text*."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if query(
             project.url.rpartition("/")[0] + "/postgres",
-            "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state = 'active'"
-            " AND query LIKE %s",
+            "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state = %s AND query LIKE %s",
             project.url.rpartition("/")[2],
+            state,
             f"%{text}%",
         ):
             return
@@ -85,6 +85,35 @@ def test_a_signal_in_an_autocommit_block_is_told_too(project: Project) -> None:
     _, err = process.communicate(timeout=20)
     assert process.returncode == 143, err
     assert "SIGTERM" in err
+
+
+def test_a_second_signal_leaves_at_once(project: Project) -> None:
+    project.revision(
+        "0001",
+        """
+        import time
+        op.execute("SELECT 1 AS stubborn")
+        for _ in range(60):
+            try:
+                time.sleep(1)
+            except KeyboardInterrupt:
+                print("not yet", flush=True)
+        """,
+    )
+    process = subprocess.Popen(
+        command_line("manage_db", ("init",), project.root),
+        cwd=project.root,
+        env={**os.environ, **project.env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    wait_for_statement(project, "stubborn", state="idle in transaction")
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "not yet\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
 
 
 def test_waiting_for_a_server_can_be_interrupted(project: Project) -> None:

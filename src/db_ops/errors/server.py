@@ -92,6 +92,16 @@ class DatabaseInUse(ServerError):
     remedy: str
 
 
+class IndexInUse(ServerError):
+    """An INVALID index must go before its revision builds it again, and somebody uses its table."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: index {index}, left INVALID by a failed build, is in use by {blockers}"
+    then = "let that transaction end, or end it, then: inv db.upgrade"
+    index: str
+    blockers: str
+
+
 class StatementFailed(ServerError):
     """The server refused one of our own statements, for a reason without a type of its own."""
 

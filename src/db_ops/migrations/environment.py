@@ -119,7 +119,11 @@ def connection_over(driver_connection: DriverConnection) -> AbstractContextManag
 
     driver_connection.autocommit = False
     engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: driver_connection, poolclass=StaticPool
+        "postgresql+psycopg2://",
+        creator=lambda: driver_connection,
+        poolclass=StaticPool,
+        # We close it. A rollback of a session that is gone would be logged as an error.
+        pool_reset_on_return=None,
     )
     return engine.connect()
 

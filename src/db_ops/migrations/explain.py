@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,25 @@ def describe_lock_timeout(run: Run) -> str:
 
 
 def lost_connection(error: BaseException) -> bool:
-    """Tell whether the session ended under the statement."""
-    return sqlstate(error) in _LOST or bool(getattr(error, "connection_invalidated", False))
+    """Tell whether the session ended under the statement.
+
+    SQLAlchemy and Alembic fail again while they clean up, so the errors before count as well.
+    """
+    return any(_is_loss(one) for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_loss(error: BaseException) -> bool:
+    if sqlstate(error) in _LOST or getattr(error, "connection_invalidated", False):
+        return True
+    # The driver's own complaint has no SQLSTATE: the server said nothing more.
+    kinds = ("OperationalError", "InterfaceError")
+    return type(error).__name__ in kinds and getattr(error, "pgcode", "") is None
 
 
 def _reason(error: Exception) -> str:

@@ -65,7 +65,10 @@ class Database(Protocol):
 
 @dataclass
 class Run:
-    """One walk over the revision graph, in one direction, and how far it got."""
+    """One walk over the revision graph, in one direction, and how far it got.
+
+    `before_attempt` is called each time before revisions run, while no session of ours does.
+    """
 
     project: Project
     graph: Graph
@@ -74,6 +77,7 @@ class Run:
     direction: str
     target: str
     total: int
+    before_attempt: Callable[[], None]
     on_event: OnEvent = ignore
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
@@ -126,26 +130,30 @@ def _walk(
 ) -> tuple[Step, ...]:
     attempt, pause = 1, 0.1
     while True:
-        with (
-            closing(run.database.open()) as driver,
-            run.database.watch(driver) as watch,
-            connection_over(driver) as connection,
-        ):
-            session = Session(connection)
-            try:
-                _run_env(run.project, run.scripts, session, _reporting(run, plan, connection))
-                return tuple(run.steps)
-            except DbOpsError:
-                raise
-            except Exception as error:
-                run.blocked_by = watch.last
-                if not is_lock_timeout(error) or run.running is None or attempt > retries:
-                    raise _failure(run, error) from error
-                reason = describe_lock_timeout(run)
+        run.before_attempt()
+        try:
+            _attempt(run, plan)
+            return tuple(run.steps)
+        except DbOpsError:
+            raise
+        except Exception as error:
+            if not is_lock_timeout(error) or run.running is None or attempt > retries:
+                raise _failure(run, error) from error
+            reason = describe_lock_timeout(run)
         attempt += 1
         run.on_event(RevisionRetried(run.running, reason, attempt, retries + 1))
         time.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
+    with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
+        try:
+            with connection_over(driver) as connection:
+                session = Session(connection)
+                _run_env(run.project, run.scripts, session, _reporting(run, plan, connection))
+        finally:
+            run.blocked_by = watch.last
 
 
 def _reporting(

@@ -70,7 +70,9 @@ def recreate(
         if not may_create_databases(connection):
             raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
         dropped = _drop(target.server, connection)
-    done = _init(target)
+        created, marked = _create_if_missing(target.server, connection)
+    with target.server.target() as connection:
+        done = _migrate(target, connection, created=created, marked=marked)
     return Recreated(**vars(done), dropped=dropped)
 
 
@@ -97,14 +99,17 @@ def _init(target: Target) -> Initialised:
     # Files that do not import must not leave an empty database behind.
     _ = target.scripts
     with _maintained(target.server) as maintenance:
-        created = not database_exists(maintenance, target.server.url.database) and create_database(
-            target.server, maintenance
-        )
-        if created:
-            target.server.on_event(DatabaseCreated(target.location))
-        marked = created and _mark(target.server, maintenance)
+        created, marked = _create_if_missing(target.server, maintenance)
     with target.server.target() as connection:
         return _migrate(target, connection, created=created, marked=marked)
+
+
+def _create_if_missing(server: Server, connection: Connection) -> tuple[bool, bool]:
+    """Create and mark the target; return whether it was created, and whether marked."""
+    if database_exists(connection, server.url.database) or not create_database(server, connection):
+        return False, False
+    server.on_event(DatabaseCreated(server.location))
+    return True, _mark(server, connection)
 
 
 def _migrate(

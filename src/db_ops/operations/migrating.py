@@ -16,7 +16,7 @@ from db_ops.migrations.autogenerate import write_revision
 from db_ops.migrations.runner import run_downgrade, run_upgrade
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
-from db_ops.postgres.indexes import drop_index, invalid_indexes
+from db_ops.postgres.indexes import drop_left_index, invalid_indexes
 from db_ops.results import (
     Downgraded,
     InvalidIndexDropped,
@@ -74,7 +74,8 @@ def downgrade(
         doomed = _newest(target, recorded, steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
-        run = target.run("downgrade", below[0] if below else "base", len(doomed))
+        goal = below[0] if below else "base"
+        run = target.run("downgrade", goal, len(doomed), before_attempt=lambda: None)
         done = run_downgrade(run, lock_retries=settings.lock_retries)
         return Downgraded(target.location, target.recorded_on(connection), done)
 
@@ -125,8 +126,12 @@ def apply_pending(
         if not pending:
             return ()
         target.check_tracked(locked, recorded)
-        _drop_invalid_indexes(target, locked, pending)
-        run = target.run("upgrade", goal or target.graph.heads[0], len(pending))
+        run = target.run(
+            "upgrade",
+            goal or target.graph.heads[0],
+            len(pending),
+            before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
+        )
         steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
         now = target.recorded_on(locked)
@@ -151,7 +156,8 @@ def _drop_invalid_indexes(
     root = target.settings.root
     source = "".join((root / revision.path).read_text(errors="replace") for revision in pending)
     for name, full_name in left:
-        if re.search(rf"\b{re.escape(name)}\b", source) and drop_index(connection, full_name):
+        if re.search(rf"\b{re.escape(name)}\b", source):
+            drop_left_index(target.server, connection, full_name)
             target.server.on_event(InvalidIndexDropped(target.location, full_name))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,11 @@ from db_ops.postgres.catalog import recorded_revisions, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
 from db_ops.postgres.server import Server
-from db_ops.postgres.session import notice_dead_clients, prepare_to_write
+from db_ops.postgres.session import (
+    prepare_to_write,
+    refuse_transaction_pooler,
+    set_up_session,
+)
 from db_ops.results import OnEvent
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -50,7 +54,9 @@ class Target:
     def location(self) -> str:
         return self.server.location
 
-    def run(self, direction: str, target: str, total: int) -> Run:
+    def run(
+        self, direction: str, target: str, total: int, before_attempt: Callable[[], None]
+    ) -> Run:
         """Return a walk over the graph, not yet begun."""
         return Run(
             project=self.project,
@@ -60,6 +66,7 @@ class Target:
             direction=direction,
             target=target,
             total=total,
+            before_attempt=before_attempt,
             on_event=self.server.on_event,
         )
 
@@ -78,13 +85,14 @@ class Target:
         One that writes holds the session lock: whoever migrates next sees that it is still alive.
         """
         connection = self.server.connect()
-        with connection.cursor() as cursor:
+        with self.server.translating("setting up a session"), connection.cursor() as cursor:
+            refuse_transaction_pooler(self.server, connection)
             cursor.execute(self.timeouts)
             if read_only:
                 cursor.execute("SET default_transaction_read_only = on")
-        if not read_only:
-            notice_dead_clients(connection)
-            take_advisory_lock(connection, self._key("session"), **self._waiting)
+            else:
+                set_up_session(connection)
+                take_advisory_lock(connection, self._key("session"), **self._waiting)
         return connection
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:

@@ -11,12 +11,13 @@ from psycopg2.extensions import connection as Connection
 # The holder's statement runs in another session of the same process, with the same name.
 _HOLDER = """
     SELECT h.pid, h.application_name, extract(epoch FROM now() - h.backend_start),
-           w.query, p.phase, 100 * p.blocks_done / nullif(p.blocks_total, 0)
+           coalesce(w.query, CASE WHEN h.state = 'active' THEN h.query END),
+           p.phase, 100 * p.blocks_done / nullif(p.blocks_total, 0)
     FROM pg_locks l
     JOIN pg_stat_activity h ON h.pid = l.pid
     LEFT JOIN pg_stat_activity w ON w.datname = h.datname AND w.state = 'active'
          AND w.application_name = h.application_name AND w.pid <> h.pid
-    LEFT JOIN pg_stat_progress_create_index p ON p.pid = w.pid
+    LEFT JOIN pg_stat_progress_create_index p ON p.pid = coalesce(w.pid, h.pid)
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND l.classid = %s AND l.objid = %s
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -35,14 +36,24 @@ def describe_lock_holder(connection: Connection, key: int) -> tuple[str, str]:
         cursor.execute(_HOLDER, (unsigned >> 32, unsigned % 2**32))
         row = cursor.fetchone()
     if row is None:
-        return "another process", "SELECT pg_terminate_backend(PID)"
+        return "another process", "SELECT * FROM pg_stat_activity"
     pid, application, seconds, query, phase, percent = row
     parts = [f"pid {pid}", f"for {seconds:.0f} s"]
     if query:
         parts.append(f"running: {_short(query)}")
     if phase:
         parts.append(phase + (f" {percent} %" if percent is not None else ""))
-    return f"{_named(application)} ({', '.join(parts)})", f"SELECT pg_terminate_backend({pid})"
+    return f"{_named(application)} ({', '.join(parts)})", _end_sessions(pid, application)
+
+
+def _end_sessions(pid: int, application: str | None) -> str:
+    """Return the SQL that ends the holder: all of its sessions, or its statement would go on."""
+    if not application:
+        return f"SELECT pg_terminate_backend({pid})"
+    name = application.replace("'", "''")
+    return (
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'"
+    )
 
 
 def describe_blockers(connection: Connection, pid: int) -> str | None:

@@ -7,13 +7,15 @@ from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
-from db_ops.postgres.server import Server, first_line
+from db_ops.postgres.server import EXISTS, Server, first_line
+
+_INVALID = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit = -2"
 
 
 def database_exists(connection: Connection, name: str) -> bool:
-    """Ask the server whether it has a database of this exact name."""
+    """Ask the server whether it has a database of this exact name that can be used."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        cursor.execute(EXISTS, (name,))
         return cursor.fetchone() is not None
 
 
@@ -28,9 +30,12 @@ def may_create_databases(connection: Connection) -> bool:
 def create_database(server: Server, connection: Connection) -> bool:
     """Create the target from a maintenance *connection*; False if somebody else was faster.
 
-    Raises `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
+    What a DROP that was cut short has left of it is dropped first. Raises
+    `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
     """
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.url.database))
+    if _column(connection, _INVALID, server.url.database):
+        drop_database(server, connection)
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement)

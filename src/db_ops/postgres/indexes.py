@@ -6,8 +6,12 @@ documentation, "Building Indexes Concurrently".
 
 from __future__ import annotations
 
-from psycopg2.errors import UndefinedTable
+from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection as Connection
+
+from db_ops.errors import IndexInUse
+from db_ops.postgres.activity import watch_blockers
+from db_ops.postgres.server import Server
 
 
 def invalid_indexes(connection: Connection) -> list[tuple[str, str]]:
@@ -25,14 +29,19 @@ def invalid_indexes(connection: Connection) -> list[tuple[str, str]]:
         return [(str(name), str(full)) for name, full in cursor.fetchall()]
 
 
-def drop_index(connection: Connection, full_name: str) -> bool:
-    """Drop an index, waiting for its users instead of stopping them. False if it is gone already.
+def drop_left_index(server: Server, connection: Connection, full_name: str) -> None:
+    """Drop an index if it is there, waiting for its users instead of stopping them.
 
-    *full_name* is quoted as `regclass` prints it; *connection* must be in autocommit mode.
+    *full_name* is quoted as `regclass` prints it; *connection* must be in autocommit mode. Waits
+    for `lock_timeout` at most, then raises `IndexInUse`, naming who is in the way.
     """
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP INDEX CONCURRENTLY {full_name}")
-    except UndefinedTable:
-        return False
-    return True
+    timeout = server.settings.lock_timeout
+    pid = connection.info.backend_pid
+    with watch_blockers(server.connect, pid, max(timeout / 5, 0.1)) as watch:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET lock_timeout = {round(timeout * 1000)}")
+                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {full_name}")
+        except LockNotAvailable:
+            blockers = watch.last or "another session"
+            raise IndexInUse(server.location, full_name, blockers) from None

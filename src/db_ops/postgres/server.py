@@ -30,7 +30,8 @@ from db_ops.settings import DatabaseUrl, Settings
 
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-_EXISTS = "SELECT FROM pg_database WHERE datname = %s"
+# A DROP that was cut short leaves a database that nobody can use: as good as none.
+EXISTS = "SELECT FROM pg_database WHERE datname = %s AND datconnlimit <> -2"
 # Without an SQLSTATE for it, and too late in the login for the probe to see.
 _FULL = ("too many connections", "too many clients", "remaining connection slots")
 _SESSION_ENDED = (
@@ -70,15 +71,22 @@ class Server:
             "connect_timeout": str(max(1, round(self.settings.connect_timeout))),
         }
         started = time.monotonic()
-        pause = _FIRST_PAUSE
+        pause, rejection = _FIRST_PAUSE, None
         while True:
+            attempted = time.monotonic()
             try:
                 connection: Connection = psycopg2.connect(make_dsn(**parameters))
             except psycopg2.OperationalError as error:
                 reason = reason_to_wait(parameters, self.settings.connect_timeout)
-                reason = reason or self._passing_reason(parameters, error)
+                reason = reason or self._passing_reason(parameters, error, attempted)
                 if reason is None:
-                    raise ConnectionRejected(self.location, first_line(error)) from None
+                    reason = first_line(error)
+                    # A line that broke during the login, or a server that has become ready since,
+                    # looks like a rejection too; a real one comes again.
+                    clear = "FATAL" in str(error) and pause == _FIRST_PAUSE
+                    if clear or reason == rejection:
+                        raise ConnectionRejected(self.location, reason) from None
+                    rejection = reason
             else:
                 connection.autocommit = True
                 self.on_event(Connected(connection.cancel))
@@ -143,8 +151,12 @@ class Server:
         failed = StatementFailed(self.location, action, reason, error.pgcode)
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
-    def _passing_reason(self, parameters: dict[str, str], error: Exception) -> str | None:
+    def _passing_reason(
+        self, parameters: dict[str, str], error: Exception, attempted: float
+    ) -> str | None:
         """Return why a server that answers rejects us only for now, or None if it is for good."""
+        if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
+            return "the login takes too long"
         if any(text in str(error) for text in _FULL):
             return "the server has no free connection slot"
         if parameters.get("target_session_attrs", "any") != "any":
@@ -157,12 +169,17 @@ class Server:
         return None
 
     @contextmanager
+    def translating(self, action: str) -> Iterator[None]:
+        """Turn the driver's errors in a `with` block into ours."""
+        try:
+            yield
+        except psycopg2.Error as error:
+            raise self.failure(action, error) from error
+
+    @contextmanager
     def _closing(self, connection: Connection) -> Iterator[None]:
-        with closing(connection):
-            try:
-                yield
-            except psycopg2.Error as error:
-                raise self.failure(self.command, error) from error
+        with closing(connection), self.translating(self.command):
+            yield
 
     def _connect_if_exists(self) -> Connection | None:
         # A refused connection alone proves nothing: `pg_database` is asked, from another database.
@@ -171,12 +188,25 @@ class Server:
         except ConnectionRejected as rejected:
             try:
                 with self.maintenance() as connection, connection.cursor() as cursor:
-                    cursor.execute(_EXISTS, (self.url.database,))
-                    if cursor.fetchone() is not None:
-                        raise rejected from None
+                    cursor.execute(EXISTS, (self.url.database,))
+                    exists = cursor.fetchone() is not None
             except NoMaintenanceDatabase:
                 raise rejected from None
-            return None
+        # It may have been created a moment after it was not there to connect to.
+        return self._connect_to_new() if exists else None
+
+    def _connect_to_new(self) -> Connection:
+        """Connect, although a standby among several hosts may not know the database yet."""
+        started = time.monotonic()
+        while True:
+            try:
+                return self.connect()
+            except ConnectionRejected as rejected:
+                several = "," in self.url.parameters.get("host", "")
+                if not several or time.monotonic() - started > self.settings.wait_timeout:
+                    raise
+                self.on_event(WaitingForServer(self.location, rejected.reason))
+                time.sleep(_LONGEST_PAUSE)
 
 
 def first_line(error: object) -> str:

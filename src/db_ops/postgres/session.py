@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import socket
 import threading
-from contextlib import ExitStack, closing, suppress
+import time
+from contextlib import closing, suppress
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -13,30 +15,31 @@ from db_ops.errors import ReadOnlyServer, TransactionPooler
 from db_ops.postgres.server import Server
 
 _STATE = """
-    SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'
+    SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'
 """
 # A killed client's statement would go on, with its locks, until the server has something to send.
 # Sources: PostgreSQL documentation, "client_connection_check_interval", "tcp_keepalives_idle".
-_NOTICE_DEAD_CLIENTS = (
+# A healthy migrator is idle on its lock's session, and may compute inside a transaction.
+_SETTINGS = (
+    "SET idle_session_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = '1s'",
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
 )
-_HELD_BY_PROBE = 3
+_TURNS, _PAUSE = 20, 0.002
 
 
 def prepare_to_write(server: Server, connection: Connection) -> None:
-    """Check that *connection* can carry migrations, and let the server notice when we die.
+    """Check that *connection* can carry migrations, then `set_up_session`.
 
     Nothing is written. Raises `ReadOnlyServer` or `TransactionPooler`.
     """
+    refuse_transaction_pooler(server, connection)
     with connection.cursor() as cursor:
         cursor.execute(_STATE)
-        pid, in_recovery, read_only = cursor.fetchone() or (0, False, False)
-    # A pooler hands out identifiers of its own, and only then the dearer question is asked.
-    if pid != connection.info.backend_pid and _shares_sessions(server, connection):
-        raise TransactionPooler(server.location)
+        in_recovery, read_only = cursor.fetchone() or (False, False)
     if in_recovery:
         raise ReadOnlyServer(
             server.location,
@@ -51,50 +54,57 @@ def prepare_to_write(server: Server, connection: Connection) -> None:
             "find who set it: SELECT * FROM pg_db_role_setting, or SHOW "
             "default_transaction_read_only",
         )
-    notice_dead_clients(connection)
+    set_up_session(connection)
 
 
-def notice_dead_clients(connection: Connection) -> None:
-    """Let the server end this session's statement within seconds after its client has died."""
-    for statement in _NOTICE_DEAD_CLIENTS:
-        # Not before PostgreSQL 14, and not on every system of the server.
+def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
+    """Raise `TransactionPooler` if others get the server's session between our transactions.
+
+    Asked before the first SET, which would stay behind in a session of the service's.
+    """
+    # A pooler hands out identifiers of its own; only then is the dearer question asked.
+    pooled = _session(connection) != connection.info.backend_pid
+    if pooled and _shares_sessions(server, connection):
+        raise TransactionPooler(server.location)
+
+
+def set_up_session(connection: Connection) -> None:
+    """Let the server end this session soon after its client has died, and not before."""
+    for statement in _SETTINGS:
+        # Not in every version, and not on every system of the server.
         with suppress(psycopg2.Error), connection.cursor() as cursor:
             cursor.execute(statement)
 
 
 def _shares_sessions(server: Server, connection: Connection) -> bool:
-    """Tell whether others get the server's session of *connection* between its transactions.
+    """Tell whether *connection* has no session of its own between its transactions.
 
-    A value is left in the session; then other connections, each inside a transaction and so with a
-    session of its own, look for it.
+    Two connections that take turns meet in one session, or change theirs, at once.
     """
-    token = secrets.token_hex(8)
-    _set_probe(connection, token)
-    with ExitStack() as others:
-        for _ in range(_HELD_BY_PROBE):
-            other = others.enter_context(closing(server.connect(connection.info.dbname)))
-            other.autocommit = False
-            # A pool in session mode may have no session left, and would make us wait for one.
-            timer = threading.Timer(server.settings.connect_timeout, other.cancel)
-            timer.start()
-            try:
-                if _probe(other) == token:
-                    _set_probe(other, "")
-                    return True
-            except psycopg2.Error:
-                break
-            finally:
-                timer.cancel()
-        return _probe(connection) != token
+    with closing(server.connect(connection.info.dbname)) as other:
+        # A pool in session mode may have no session left, and would make us wait for minutes.
+        timer = threading.Timer(server.settings.connect_timeout, _hang_up, (other,))
+        timer.start()
+        try:
+            seen = set()
+            for _ in range(_TURNS):
+                seen.add((_session(connection), _session(other)))
+                time.sleep(_PAUSE)
+        except psycopg2.Error:
+            return False
+        finally:
+            timer.cancel()
+    return len(seen) > 1 or any(one == two for one, two in seen)
 
 
-def _probe(connection: Connection) -> str | None:
+def _session(connection: Connection) -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('db_ops.probe', true)")
+        cursor.execute("SELECT pg_backend_pid()")
         row = cursor.fetchone()
-    return str(row[0]) if row else None
+    return int(row[0]) if row else 0
 
 
-def _set_probe(connection: Connection, token: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('db_ops.probe', %s, false)", (token,))
+def _hang_up(connection: Connection) -> None:
+    # A pooler takes no cancel for a client that still waits for its session.
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)

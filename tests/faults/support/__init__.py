@@ -1,0 +1,1 @@
+"""What stands around a server: poolers, standbys, proxies, servers that can be stopped."""

@@ -1,0 +1,64 @@
+"""A command that runs while the test does something to the server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.support.doors import BIN, Outcome, command_line
+from tests.support.project import Project
+
+
+class Command:
+    """A command in a process of its own, for a `with` block; killed if it is still there then."""
+
+    def __init__(self, project: Project, *arguments: str) -> None:
+        self._project = project
+        self._out, self._err = (project.root / name for name in ("stdout.txt", "stderr.txt"))
+        shell = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ["HOME"]}
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                command_line("manage_db", arguments, project.root),
+                cwd=project.root,
+                env={**shell, **project.env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    def wait_until_it_says(self, text: str, timeout: float = 30) -> None:
+        """Wait until *text* is on stderr."""
+        deadline = time.monotonic() + timeout
+        while text not in self._err.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                state = f"exit {self.process.poll()}\n{self._out.read_text()}"
+                pytest.fail(f"{text!r} was not said; {state}\n{self._err.read_text()}")
+            time.sleep(0.03)
+
+    def outcome(self, timeout: float = 60) -> Outcome:
+        """Wait for the end; what was printed must not hold the password."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still running after {timeout} s\n{self._err.read_text()}")
+        outcome = Outcome(code, self._out.read_text(), self._err.read_text())
+        password = unquote(urlsplit(self._project.url).password or "")
+        assert not password or password not in outcome.out + outcome.err
+        return outcome
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.process.kill()
+        self.process.wait(10)
