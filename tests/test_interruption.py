@@ -113,7 +113,8 @@ def test_a_second_signal_leaves_at_once(project: Project) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "not yet\n"
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 130
+    process.communicate(timeout=10)
+    assert process.returncode == 130
 
 
 def test_waiting_for_a_server_can_be_interrupted(project: Project) -> None:
