@@ -15,7 +15,9 @@ def test_delete_drops_the_database_with_sessions_connected(
     migrated: Project, server_url: str, database_name: str, door: str
 ) -> None:
     session = psycopg2.connect(migrated.url)
-    assert "dropped" in migrated.run("delete-db", door=door).succeeded().out
+    outcome = migrated.run("delete-db", door=door).succeeded()
+    assert outcome.out.count("dropped") == 1
+    assert not outcome.err
     session.close()
     assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", database_name)
 

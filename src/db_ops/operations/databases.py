@@ -69,7 +69,9 @@ def recreate(
         check_mark(target.server, connection, confirm)
         if not may_create_databases(connection):
             raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
-        dropped = _drop(target.server, connection)
+        dropped = drop_database(target.server, connection)
+        if dropped:
+            on_event(DatabaseDropped(target.location))
         created, marked = _create_if_missing(target.server, connection)
     with target.server.target() as connection:
         done = _migrate(target, connection, created=created, marked=marked)
@@ -88,7 +90,7 @@ def delete_db(
     check_intent(server, confirm)
     with _maintained(server) as connection:
         check_mark(server, connection, confirm)
-        existed = _drop(server, connection)
+        existed = drop_database(server, connection)
     return Deleted(server.location, existed)
 
 
@@ -139,13 +141,6 @@ def _mark(server: Server, connection: Connection) -> bool:
     if not marked:
         server.on_event(NotMarked(server.location, "only the database's owner may mark it"))
     return marked
-
-
-def _drop(server: Server, connection: Connection) -> bool:
-    existed = drop_database(server, connection)
-    if existed:
-        server.on_event(DatabaseDropped(server.location))
-    return existed
 
 
 @contextmanager
