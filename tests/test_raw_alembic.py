@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
+from tests.support.doors import command_line
 from tests.support.project import Project
+from tests.test_interruption import wait_for_statement
 from tests.test_migrating import WITH_NICKNAME, WITHOUT_NICKNAME
 
 
@@ -13,6 +18,23 @@ def test_alembic_upgrade_and_downgrade(migrated: Project) -> None:
     migrated.alembic("downgrade", "-1").succeeded()
     assert "four" not in migrated.tables
     assert "0003" in migrated.alembic("current").succeeded().out
+
+
+def test_alembic_waits_for_the_migration_lock_and_says_for_whom(migrated: Project) -> None:
+    migrated.table("0004", "four")
+    migrated.revision("0005", "op.execute('SELECT pg_sleep(3)')")
+    ours = subprocess.Popen(
+        command_line("manage_db", ("upgrade",), migrated.root),
+        cwd=migrated.root,
+        env={**os.environ, **migrated.env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_statement(migrated, "pg_sleep")
+    outcome = migrated.alembic("upgrade", "head").succeeded()
+    assert ours.wait(30) == 0
+    assert "waiting for db_ops upgrade" in outcome.err
+    assert "pg_terminate_backend" in outcome.err
 
 
 def test_alembic_revision_autogenerate_and_check(project: Project) -> None:

@@ -50,10 +50,8 @@ def _misuse_explained() -> Iterator[None]:
     try:
         yield
     except ParseError as error:
-        command = error.context.name if error.context and error.context.name else ""
-        usage = UsageError(
-            str(error), f"see the options: inv db.{command} --help".replace(". ", " ")
-        )
+        command = f"{error.context.name} " if error.context and error.context.name else ""
+        usage = UsageError(str(error), f"see the options: inv db.{command}--help")
         show_error(usage)
         raise Exit(code=usage.exit_code) from None
 

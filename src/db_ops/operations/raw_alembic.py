@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.operations.target import open_target
-from db_ops.results import ignore
+from db_ops.results import Event, WaitingForLock, WaitingForServer
 from db_ops.settings import load
 
 if TYPE_CHECKING:
@@ -21,20 +22,21 @@ def connect_for_alembic(writes: bool) -> Iterator[Connection]:
     The connection is read-only unless *writes*; then the migration lock is held as well, on
     another connection. Raises `DatabaseMissing` and what every other command raises.
     """
-    target = open_target(load(), "alembic", ignore)
+    target = open_target(load(), "alembic", _log)
     if not writes:
         with target.server.target():
             connection = target.open(read_only=True)
-        with _closing(connection):
+        with closing(connection):
             yield connection
         return
-    with target.migration_lock(), _closing(target.open()) as connection:
+    with target.migration_lock(), closing(target.open()) as connection:
         yield connection
 
 
-@contextmanager
-def _closing(connection: Connection) -> Iterator[Connection]:
-    try:
-        yield connection
-    finally:
-        connection.close()
+def _log(event: Event) -> None:
+    # Alembic's own command has no other way to tell its user that it waits, and for whom.
+    if isinstance(event, WaitingForLock):
+        text = "%s: waiting for %s; to end it: %s"
+        logging.getLogger("db_ops").warning(text, event.location, event.holder, event.remedy)
+    elif isinstance(event, WaitingForServer):
+        logging.getLogger("db_ops").warning("%s: waiting, %s", event.location, event.reason)
