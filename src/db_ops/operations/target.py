@@ -96,9 +96,8 @@ class Target:
         return connection
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
-        """Look who blocks *connection*, several times within each `lock_timeout`."""
-        interval = max(self.settings.lock_timeout / 5, 0.1)
-        return watch_blockers(self.server.connect, connection.info.backend_pid, interval)
+        """Look who blocks *connection*, for a `with` block."""
+        return watch_blockers(self.server, connection)
 
     def recorded(self) -> tuple[str, ...]:
         """Return the revisions recorded now, asked on a new connection."""

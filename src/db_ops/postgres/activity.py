@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from psycopg2.extensions import connection as Connection
+
+from db_ops.postgres.server import Server
 
 # The holder's statement runs in another session of the same process, with the same name.
 _HOLDER = """
@@ -76,23 +78,23 @@ class BlockerWatch:
 
 
 @contextmanager
-def watch_blockers(
-    connect: Callable[[], Connection], pid: int, interval: float
-) -> Iterator[BlockerWatch]:
-    """Look every *interval* seconds who blocks the session *pid*, for a `with` block.
+def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWatch]:
+    """Look who blocks *connection*, several times within each `lock_timeout`, for a `with` block.
 
     A blocked statement that times out no longer knows by whom, so somebody must look meanwhile.
     The connection for it is opened only when the first interval has passed.
     """
+    interval = max(server.settings.lock_timeout / 5, 0.1)
+    pid = connection.info.backend_pid
     watch, stop = BlockerWatch(), threading.Event()
 
     def look() -> None:
         if stop.wait(interval):
             return
         # Watching is a courtesy: it must not be what makes a migration fail.
-        with suppress(Exception), closing(connect()) as connection:
+        with suppress(Exception), closing(server.connect()) as looking:
             while not stop.is_set():
-                watch.last = describe_blockers(connection, pid) or watch.last
+                watch.last = describe_blockers(looking, pid) or watch.last
                 stop.wait(interval)
 
     thread = threading.Thread(target=look, name="db_ops-blockers", daemon=True)

@@ -36,8 +36,7 @@ def drop_left_index(server: Server, connection: Connection, full_name: str) -> N
     for `lock_timeout` at most, then raises `IndexInUse`, naming who is in the way.
     """
     timeout = server.settings.lock_timeout
-    pid = connection.info.backend_pid
-    with watch_blockers(server.connect, pid, max(timeout / 5, 0.1)) as watch:
+    with watch_blockers(server, connection) as watch:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET lock_timeout = {round(timeout * 1000)}")
