@@ -215,6 +215,6 @@ def make_project(root: Path, url: str) -> Project:
         "namespace = Collection(db)\n"
     )
     (root / "alembic" / "env.py").write_text(ENV_PY)
-    project = Project(root, {"DATABASE_URL": url})
+    project = Project(root, {"DATABASE_URL": url, "XDG_CACHE_HOME": str(root / "cache")})
     project.models("")
     return project

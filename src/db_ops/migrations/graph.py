@@ -1,27 +1,14 @@
-"""The revision graph, read from the text of the revision files without running them."""
+"""The revision graph: how the revisions of a project follow each other."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
-from db_ops.errors import (
-    MultipleHeads,
-    NoSuchRevision,
-    RevisionFileBroken,
-    RevisionGraphBroken,
-)
-from db_ops.migrations.project import Project
-from db_ops.migrations.scripts import describe_failure, load_scripts
+from db_ops.errors import MultipleHeads, NoSuchRevision, RevisionGraphBroken
 from db_ops.results import Revision
-
-_REVISION_FILE = re.compile(r"(?!\.#|__init__)(.*\.py)$")
-_NAMES = ("revision", "down_revision", "depends_on", "branch_labels")
 
 
 @dataclass(frozen=True)
@@ -40,16 +27,38 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """All revisions of a project and how they follow each other."""
+    """All revisions of a project, sorted heads first known.
 
-    nodes: Mapping[str, Node]
+    The nodes are made from `load` when a question first needs them: that a database is at the heads
+    is seen without.
+    """
+
     folder: str
+    heads: tuple[str, ...]
+    load: Callable[[], Mapping[str, Node]] = field(repr=False)
+
+    @classmethod
+    def of(cls, nodes: Iterable[Node], folder: str) -> Graph:
+        """Return the checked graph of *nodes*.
+
+        Raises `RevisionGraphBroken` for a duplicate, a missing parent or a cycle.
+        """
+        known = _resolved(_by_revision(nodes))
+        followed = {parent for node in known.values() for parent in node.down}
+        graph = cls(folder, tuple(sorted(known.keys() - followed)), lambda: known)
+        graph._check()
+        return graph
+
+    @classmethod
+    def of_checked(
+        cls, load: Callable[[], Iterable[Node]], folder: str, heads: tuple[str, ...]
+    ) -> Graph:
+        """Return a graph that passed `of` before, without making its nodes yet."""
+        return cls(folder, heads, lambda: _resolved(_by_revision(load())))
 
     @cached_property
-    def heads(self) -> tuple[str, ...]:
-        """The revisions that no other follows, sorted."""
-        followed = {parent for node in self.nodes.values() for parent in node.down}
-        return tuple(sorted(self.nodes.keys() - followed))
+    def nodes(self) -> Mapping[str, Node]:
+        return self.load()
 
     def head(self) -> str | None:
         """Return the only head, or None without revisions. Raises `MultipleHeads`."""
@@ -59,7 +68,11 @@ class Graph:
 
     def unknown(self, recorded: Iterable[str]) -> tuple[str, ...]:
         """Return those of *recorded* that no file has."""
-        return tuple(revision for revision in recorded if revision not in self.nodes)
+        return tuple(
+            revision
+            for revision in recorded
+            if revision not in self.heads and revision not in self.nodes
+        )
 
     def applied(self, recorded: Iterable[str]) -> frozenset[str]:
         """Return every revision that a database at *recorded* has behind it."""
@@ -74,7 +87,11 @@ class Graph:
 
     def pending(self, recorded: Iterable[str], target: str | None = None) -> tuple[Revision, ...]:
         """Return what leads from *recorded* to *target* (all heads), in an order that can run."""
-        wanted = self.applied(self.heads if target is None else (target,)) - self.applied(recorded)
+        goals = self.heads if target is None else (target,)
+        recorded = tuple(recorded)
+        if set(goals) <= set(recorded):
+            return ()
+        wanted = self.applied(goals) - self.applied(recorded)
         return tuple(self.nodes[name].revision for name in self._order if name in wanted)
 
     def resolve(self, text: str) -> str:
@@ -82,7 +99,7 @@ class Graph:
 
         Raises `NoSuchRevision`, or `MultipleHeads` for an ambiguous `head`.
         """
-        if text == "head" and self.nodes:
+        if text == "head" and self.heads:
             return self.head() or ""
         if text in self.nodes:
             return text
@@ -98,81 +115,30 @@ class Graph:
         )
         return tuple(sorter.static_order())
 
-
-def read_graph(project: Project) -> Graph:
-    """Read every revision file of *project*.
-
-    A file whose identifiers are not plain literals is left to Alembic's own loader, which runs it.
-    Raises `RevisionFileBroken` or `RevisionGraphBroken`.
-    """
-    nodes: dict[str, Node] = {}
-    for path in _files(project):
-        node = _read(path, project)
-        if node is None:
-            nodes = dict(_as_alembic_reads(project))
-            break
-        if node.revision.id in nodes:
-            raise RevisionGraphBroken(
-                node.revision.path,
-                f"revision {node.revision.id} is also in {nodes[node.revision.id].revision.path}",
-            )
-        nodes[node.revision.id] = node
-    graph = Graph(_resolved(nodes), project.display(project.version_locations[0]))
-    _check(graph)
-    return graph
+    def _check(self) -> None:
+        for node in self.nodes.values():
+            for parent in node.parents:
+                if parent not in self.nodes:
+                    reason = f"revision {node.revision.id} follows {parent}, which is not there"
+                    raise RevisionGraphBroken(node.revision.path, reason)
+        try:
+            self._order  # noqa: B018  # sorting is what finds a cycle
+        except CycleError as error:
+            cycle = " -> ".join(error.args[1])
+            raise RevisionGraphBroken(self.folder, f"the revisions form a cycle: {cycle}") from None
 
 
-def _files(project: Project) -> Iterator[Path]:
-    for folder in project.version_locations:
-        if folder.is_dir():
-            yield from sorted(path for path in folder.iterdir() if _REVISION_FILE.match(path.name))
+def _by_revision(nodes: Iterable[Node]) -> dict[str, Node]:
+    known: dict[str, Node] = {}
+    for node in nodes:
+        other = known.setdefault(node.revision.id, node)
+        if other is not node:
+            reason = f"revision {node.revision.id} is also in {other.revision.path}"
+            raise RevisionGraphBroken(node.revision.path, reason)
+    return known
 
 
-def _read(path: Path, project: Project) -> Node | None:
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError) as error:
-        raise RevisionFileBroken(project.display(path), describe_failure(error)) from None
-    values = {}
-    for statement in tree.body:
-        targets = (
-            statement.targets
-            if isinstance(statement, ast.Assign)
-            else [statement.target]
-            if isinstance(statement, ast.AnnAssign)
-            else []
-        )
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in _NAMES:
-                try:
-                    values[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]  # both kinds have it
-                except (ValueError, TypeError):
-                    return None
-    if not isinstance(values.get("revision"), str):
-        return None
-    lines = (ast.get_docstring(tree) or "").splitlines()
-    return Node(
-        Revision(values["revision"], lines[0] if lines else "", project.display(path)),
-        down=_tuple(values.get("down_revision")),
-        depends=_tuple(values.get("depends_on")),
-        labels=_tuple(values.get("branch_labels")),
-    )
-
-
-def _as_alembic_reads(project: Project) -> Iterator[tuple[str, Node]]:
-    for script in load_scripts(project).walk_revisions():
-        yield (
-            script.revision,
-            Node(
-                Revision(script.revision, script.doc or "", project.display(script.path)),
-                down=_tuple(script.down_revision),
-                depends=_tuple(script.dependencies),
-                labels=tuple(sorted(script._orig_branch_labels)),
-            ),
-        )
-
-
-def _resolved(nodes: Mapping[str, Node]) -> dict[str, Node]:
+def _resolved(nodes: dict[str, Node]) -> dict[str, Node]:
     """Replace branch labels in `depends_on` by the revisions that carry them."""
     labelled = {label: name for name, node in nodes.items() for label in node.labels}
     return {
@@ -182,25 +148,7 @@ def _resolved(nodes: Mapping[str, Node]) -> dict[str, Node]:
             tuple(labelled.get(dependency, dependency) for dependency in node.depends),
             node.labels,
         )
+        if node.depends
+        else node
         for name, node in nodes.items()
     }
-
-
-def _check(graph: Graph) -> None:
-    for node in graph.nodes.values():
-        for parent in node.parents:
-            if parent not in graph.nodes:
-                reason = f"revision {node.revision.id} follows {parent}, which is not there"
-                raise RevisionGraphBroken(node.revision.path, reason)
-    try:
-        graph.applied(graph.heads)
-        graph._order  # noqa: B018  # sorting is what finds a cycle
-    except CycleError as error:
-        cycle = " -> ".join(error.args[1])
-        raise RevisionGraphBroken(graph.folder, f"the revisions form a cycle: {cycle}") from None
-
-
-def _tuple(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # a list or tuple literal of strings

@@ -36,8 +36,7 @@ class Project:
 
     def display(self, path: Path | str) -> str:
         """Return *path* relative to the project's root where it lies inside it."""
-        absolute, root = Path(path), self.alembic_ini.parent
-        return str(absolute.relative_to(root) if absolute.is_relative_to(root) else absolute)
+        return str(path).removeprefix(f"{self.alembic_ini.parent}{os.sep}")
 
     def alembic_config(self, **attributes: Any) -> Config:
         """Return Alembic's own configuration, with `attributes` for env.py.

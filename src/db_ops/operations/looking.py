@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from db_ops.operations.target import Target, open_target
-from db_ops.postgres.mark import read_mark
 from db_ops.results import OnEvent, Status, Verified, ignore
 from db_ops.settings import Settings
 from db_ops.verification import Findings, verify_target
@@ -17,8 +16,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     target = open_target(settings, "status", on_event)
     with target.server.target_if_exists() as connection:
         exists = connection is not None
-        recorded = target.recorded_on(connection) if connection else ()
-        mark = read_mark(connection, target.server.url.database) if connection else None
+        recorded, mark = target.look(connection) if connection else ((), None)
         version = connection.info.parameter_status("server_version") if connection else None
     pending = target.graph.pending(recorded)
     unknown = target.graph.unknown(recorded)

@@ -9,14 +9,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UnknownRevisions, UntrackedTables
-from db_ops.migrations.graph import Graph, read_graph
+from db_ops.migrations.graph import Graph
 from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.runner import Run
 from db_ops.migrations.scripts import load_scripts
 from db_ops.postgres.activity import BlockerWatch, watch_blockers
-from db_ops.postgres.catalog import recorded_revisions, user_tables
+from db_ops.postgres.catalog import recorded_revisions, revisions_and_comment, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
+from db_ops.postgres.mark import mark_in
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import (
     prepare_to_write,
@@ -110,6 +112,13 @@ class Target:
             connection, self.project.version_table, self.project.version_table_schema
         )
 
+    def look(self, connection: Connection) -> tuple[tuple[str, ...], str | None]:
+        """Return the revisions recorded now, and the database's mark."""
+        recorded, comment = revisions_and_comment(
+            connection, self.project.version_table, self.project.version_table_schema
+        )
+        return recorded, mark_in(comment)
+
     def check_known(self, recorded: tuple[str, ...]) -> None:
         """Refuse a database whose history is not this checkout's. Raises `UnknownRevisions`."""
         unknown = self.graph.unknown(recorded)
@@ -182,5 +191,5 @@ def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
     Raises what `read_project` and `read_graph` raise, before any server is contacted.
     """
     project = read_project(settings.alembic_ini)
-    graph = read_graph(project)
+    graph = read_graph(project, settings.cache_folder)
     return Target(project, graph, open_server(settings, command, on_event))

@@ -38,15 +38,37 @@ def recorded_revisions(
 
     Empty if the table is empty or missing. Sorted, because the table has no order.
     """
+    return revisions_and_comment(connection, table, schema)[0]
+
+
+def revisions_and_comment(
+    connection: Connection, table: str, schema: str | None = None
+) -> tuple[tuple[str, ...], str]:
+    """Return what `recorded_revisions` does and the comment of the database, in one round trip.
+
+    Two, if there is no version table.
+    """
     name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    revisions = sql.SQL("ARRAY(SELECT version_num::text FROM {})").format(name)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("SELECT version_num FROM {}").format(name))
-            return tuple(sorted(str(row[0]) for row in cursor.fetchall()))
+        return _revisions_and_comment(connection, revisions)
     except psycopg2.Error as error:
         if error.pgcode in (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME):
-            return ()
+            return _revisions_and_comment(connection, sql.SQL("ARRAY[]::text[]"))
         raise
+
+
+def _revisions_and_comment(
+    connection: Connection, revisions: sql.Composable
+) -> tuple[tuple[str, ...], str]:
+    query = sql.SQL(
+        "SELECT {}, shobj_description(oid, 'pg_database')"
+        " FROM pg_database WHERE datname = current_database()"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(revisions))
+        found, comment = cursor.fetchone() or ((), None)
+    return tuple(sorted(found)), comment or ""
 
 
 def user_tables(connection: Connection) -> tuple[str, ...]:

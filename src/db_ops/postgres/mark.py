@@ -18,7 +18,12 @@ _LINE = re.compile(r"^db_ops environment: (?P<environment>[a-z][a-z0-9_-]*)$", r
 
 def read_mark(connection: Connection, database: str) -> str | None:
     """Return the environment that *database* is marked with, from any database of its server."""
-    found = _LINE.search(_comment(connection, database))
+    return mark_in(_comment(connection, database))
+
+
+def mark_in(comment: str) -> str | None:
+    """Return the environment that a database's *comment* names."""
+    found = _LINE.search(comment)
     return found["environment"] if found else None
 
 

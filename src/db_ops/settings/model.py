@@ -34,6 +34,7 @@ class Settings:
     lock_timeout: waiting for the table locks of one statement of a migration.
     lock_retries: how often a revision that met `lock_timeout` is run again.
     statement_timeout: one statement of a migration; 0 is no limit.
+    user_cache: folder for what may be deleted, where the project has none of the embedded server.
     """
 
     alembic_ini: Path
@@ -46,6 +47,7 @@ class Settings:
     lock_timeout: float = 4.0
     lock_retries: int = 10
     statement_timeout: float = 0.0
+    user_cache: Path | None = None
 
     def __post_init__(self) -> None:
         if self.url is None and not self.is_disposable:
@@ -58,6 +60,12 @@ class Settings:
     @property
     def embedded_home(self) -> Path:
         return self.root / ".db_ops"
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where the index of the revision files is kept, if anywhere."""
+        home = self.embedded_home
+        return home if home.is_dir() else self.user_cache
 
     @property
     def database(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def load(start: Path | None = None) -> Settings:
             "lock_timeout": _seconds(env, "DB_OPS_LOCK_TIMEOUT"),
             "lock_retries": env.int("DB_OPS_LOCK_RETRIES", None, validate=validate.Range(min=0)),
             "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
+            "user_cache": _user_cache(),
         }
         env.seal()
     except EnvValidationError as error:
@@ -61,6 +63,19 @@ def load(start: Path | None = None) -> Settings:
         url=None if url is None else DatabaseUrl.parse(url).with_defaults(_libpq_environment()),
         **{name: value for name, value in given.items() if value is not None},
     )
+
+
+def _user_cache() -> Path | None:
+    """Return this user's folder for what may be deleted; None for a user without a home.
+
+    By the XDG base directory specification, a variable that is not an absolute path is ignored.
+    """
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if named.is_absolute():
+        return named / "db_ops"
+    with suppress(RuntimeError):
+        return Path.home() / ".cache" / "db_ops"
+    return None
 
 
 def _libpq_environment() -> dict[str, str]:
