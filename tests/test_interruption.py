@@ -13,14 +13,17 @@ from tests.support.doors import command_line, run
 from tests.support.project import Project, query
 
 
-def wait_for_statement(project: Project, text: str, state: str = "active") -> None:
-    """Wait until a session of the project's database runs, or ran, a statement with *text*."""
+def wait_for_statement(
+    project: Project, process: subprocess.Popen[str], text: str, state: str = "active"
+) -> None:
+    """Wait until a session of the command *process* runs, or ran, a statement with *text*."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if query(
             project.url.rpartition("/")[0] + "/postgres",
-            "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state = %s AND query LIKE %s",
-            project.url.rpartition("/")[2],
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE application_name LIKE %s AND state = %s AND query LIKE %s",
+            f"db_ops %:{process.pid}",
             state,
             f"%{text}%",
         ):
@@ -49,7 +52,7 @@ def test_a_signal_cancels_the_statement_and_tells_what_was_applied(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for_statement(sleeping, "pg_sleep")
+    wait_for_statement(sleeping, process, "pg_sleep")
     signalled = time.monotonic()
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
@@ -80,7 +83,7 @@ def test_a_signal_in_an_autocommit_block_is_told_too(project: Project) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for_statement(project, "pg_sleep")
+    wait_for_statement(project, process, "pg_sleep")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 143, err
@@ -108,7 +111,7 @@ def test_a_second_signal_leaves_at_once(project: Project) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    wait_for_statement(project, "stubborn", state="idle in transaction")
+    wait_for_statement(project, process, "stubborn", state="idle in transaction")
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
     assert process.stdout.readline() == "not yet\n"
@@ -136,14 +139,18 @@ def test_waiting_for_a_server_can_be_interrupted(project: Project) -> None:
     assert "error: SIGINT" in err
 
 
-def test_a_killed_client_loses_nothing(sleeping: Project) -> None:
+def test_a_killed_client_loses_nothing(
+    sleeping: Project, server_url: str, database_name: str
+) -> None:
+    query(server_url, f"CREATE DATABASE {database_name}")
     process = subprocess.Popen(
         command_line("manage_db", ("init",), sleeping.root),
         cwd=sleeping.root,
         env={**os.environ, **sleeping.env},
         stderr=subprocess.DEVNULL,
+        text=True,
     )
-    wait_for_statement(sleeping, "pg_sleep")
+    wait_for_statement(sleeping, process, "pg_sleep")
     process.kill()
     process.wait()
     sleeping.query(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from db_ops.errors import DbOpsError
     from db_ops.operations import (
+        cache,
         create_migration,
         delete_db,
         downgrade,
@@ -32,6 +33,7 @@ _HOMES = {
     "db_ops.errors": ("DbOpsError",),
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
     "db_ops.operations": (
+        "cache",
         "create_migration",
         "delete_db",
         "downgrade",
@@ -50,6 +52,7 @@ __all__ = [
     "DatabaseUrl",
     "DbOpsError",
     "Settings",
+    "cache",
     "create_migration",
     "delete_db",
     "downgrade",

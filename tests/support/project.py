@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -209,12 +210,16 @@ def make_project(root: Path, url: str) -> Project:
     (root / "scripts").mkdir()
     for name in ("alembic.ini", "alembic/script.py.mako", "scripts/manage_db.py"):
         shutil.copy(REPOSITORY / name, root / name)
+    with (root / "alembic.ini").open("a") as ini:
+        # No other test's template is one of this project.
+        ini.write(f"# {uuid.uuid4().hex}\n")
     (root / "tasks.py").write_text(
         "from invoke.collection import Collection\n"
         "from db_ops.cli import collection as db\n"
         "namespace = Collection(db)\n"
     )
     (root / "alembic" / "env.py").write_text(ENV_PY)
-    project = Project(root, {"DATABASE_URL": url, "XDG_CACHE_HOME": str(root / "cache")})
+    env = {"DATABASE_URL": url, "XDG_CACHE_HOME": str(root / "cache"), "DB_OPS_SPARE": "0"}
+    project = Project(root, env)
     project.models("")
     return project

@@ -7,27 +7,40 @@ from invoke.context import Context
 from invoke.tasks import task
 
 import db_ops
-from db_ops.cli.rendering import Progress, show
+from db_ops.cli.progress import Progress
+from db_ops.cli.rendering import show
 from db_ops.cli.task import Command
 from db_ops.errors import UsageError
 from db_ops.results import Result
 
 _JSON = {"json": "Print the result as one JSON document."}
+_REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 
 
-@task(klass=Command, help=_JSON)
-def init(context: Context, json: bool = False) -> Result:
+@task(klass=Command, help=_REPLAY | _JSON)
+def init(context: Context, from_migrations: bool = False, json: bool = False) -> Result:
     """Create the database if it is missing and apply every migration."""
     with Progress() as progress:
-        return show(db_ops.init(db_ops.load(), on_event=progress), json)
+        settings = db_ops.load()
+        done = db_ops.init(settings, from_migrations=from_migrations, on_event=progress)
+        return show(done, json)
 
 
-@task(klass=Command, help=_CONFIRM | _JSON)
-def recreate(context: Context, confirm: str | None = None, json: bool = False) -> Result:
+@task(klass=Command, help=_CONFIRM | _REPLAY | _JSON)
+def recreate(
+    context: Context,
+    confirm: str | None = None,
+    from_migrations: bool = False,
+    json: bool = False,
+) -> Result:
     """Delete the database, then create it and apply every migration."""
     with Progress() as progress:
-        return show(db_ops.recreate(db_ops.load(), confirm=confirm, on_event=progress), json)
+        settings = db_ops.load()
+        done = db_ops.recreate(
+            settings, confirm=confirm, from_migrations=from_migrations, on_event=progress
+        )
+        return show(done, json)
 
 
 @task(klass=Command, help=_CONFIRM | _JSON)
@@ -91,6 +104,13 @@ def stop(context: Context, json: bool = False) -> Result:
         return show(db_ops.stop(db_ops.load(), on_event=progress), json)
 
 
+@task(klass=Command, help={"clear": "Drop them; they are made again when needed."} | _JSON)
+def cache(context: Context, clear: bool = False, json: bool = False) -> Result:
+    """List the template databases and the spare that make commands quick."""
+    with Progress() as progress:
+        return show(db_ops.cache(db_ops.load(), clear=clear, on_event=progress), json)
+
+
 @task(klass=Command, help={"with-password": "Show the password too."} | _JSON)
 def url(context: Context, with_password: bool = False, json: bool = False) -> Result:
     """Print the database's URL for psql and the application."""
@@ -121,4 +141,5 @@ collection = Collection(
     start,
     stop,
     url,
+    cache,
 )

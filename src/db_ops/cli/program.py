@@ -12,7 +12,7 @@ from invoke.program import Program
 
 import db_ops
 from db_ops.cli.commands import collection
-from db_ops.cli.rendering import show_error
+from db_ops.cli.terminal import show_error
 from db_ops.errors import UsageError
 
 _OFFERED = ("complete", "help", "list", "print-completion-script", "version")

@@ -1,53 +1,33 @@
-"""Results, progress and errors: as text for people, or as one JSON document.
-
-Results go to stdout; progress and errors go to stderr.
-"""
+"""Results: as text for people, or as one JSON document."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import singledispatch
-from pathlib import Path
 from typing import TypeVar
 
-from db_ops.cli.interruption import Interruption, exit_code
-from db_ops.errors import DbOpsError, ExitCode, Interrupted, Terminated
+from db_ops.cli.terminal import door, say, seconds, short
 from db_ops.results import (
-    Connected,
+    Cache,
     ConnectionUrl,
-    DatabaseCreated,
-    DatabaseDropped,
     Deleted,
     Downgraded,
-    Event,
     Initialised,
-    InvalidIndexDropped,
     Migrated,
     MigrationCreated,
-    NotMarked,
     Recreated,
     Result,
-    RevisionFinished,
-    RevisionRetried,
-    RevisionStarted,
     ServerStarted,
-    ServerStarting,
     ServerStopped,
     Status,
     Step,
     Verified,
-    WaitingForLock,
-    WaitingForServer,
 )
 
 R = TypeVar("R", bound=Result)
 Line = tuple[str, str]
-
-# A revision that takes this many seconds is worth a line of its own when it is done.
-_LONG = 1.0
 
 
 def show(result: R, as_json: bool) -> R:
@@ -58,83 +38,11 @@ def show(result: R, as_json: bool) -> R:
             "exit_code": int(result.exit_code),
             **asdict(result),
         }
-        _say(json.dumps(document, ensure_ascii=False))
+        say(json.dumps(document, ensure_ascii=False))
     else:
         for text, style in _lines(result):
-            _say(text, style)
+            say(text, style)
     return result
-
-
-def show_error(error: DbOpsError) -> None:
-    """Print *error* on stderr: one line what happened, one line what to do."""
-    _say(f"error: {_one_line(error.message)}", "bold red", to_stderr=True)
-    hint = _one_line(error.hint).replace("inv db.", _door())
-    _say(f"hint: {hint}", to_stderr=True)
-
-
-class Progress:
-    """Prints events on stderr as they come, each only once in a row.
-
-    While entered, a signal ends the running statement; what that raises leaves as `Interrupted`.
-    """
-
-    def __init__(self) -> None:
-        self._interruption = Interruption()
-        self._last: str | None = None
-        self._done = "nothing was applied or reverted"
-
-    def __enter__(self) -> Progress:
-        self._interruption.__enter__()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._interruption.__exit__()
-        received = self._interruption.behind(error)
-        if received is not None:
-            stopped = Terminated if exit_code(received) == ExitCode.TERMINATED else Interrupted
-            raise stopped(received.name, self._done) from error
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Connected):
-            self._interruption.cancels.append(event.cancel)
-        elif isinstance(event, RevisionFinished):
-            verb = "applied" if event.direction == "upgrade" else "reverted"
-            last = event.step.revision.id
-            self._done = f"{event.position} of {event.total} revisions {verb}, the last {last}"
-        text = _announced(event)
-        if text and text != self._last:
-            _say(text, to_stderr=True)
-            self._last = text
-
-
-def _announced(event: Event) -> str:
-    match event:
-        case RevisionStarted(revision, direction, position, total):
-            verb = "apply" if direction == "upgrade" else "revert"
-            return f"  {verb} {position}/{total}  {revision.id}  {revision.summary}"
-        case RevisionFinished(step) if step.seconds >= _LONG:
-            return f"      done in {_seconds(step.seconds)}"
-        case ServerStarting(directory, creating):
-            what = "creating and starting" if creating else "starting"
-            return f"{what} the embedded server in {_short(directory)}"
-        case WaitingForServer(location, reason):
-            return f"{location}: waiting, {reason}"
-        case WaitingForLock(location, holder, remedy, _):
-            return f"{location}: waiting for {holder}; to end it: {remedy}"
-        case InvalidIndexDropped(location, index):
-            return f"{location}: dropped {index}, left INVALID by a failed build, to build it again"
-        case RevisionRetried(revision, reason, attempt, attempts):
-            return (
-                f"      {revision} meets a lock ({reason}), attempt {attempt} of {attempts} follows"
-            )
-        case DatabaseCreated(location):
-            return f"{location}: created"
-        case DatabaseDropped(location):
-            return f"{location}: dropped"
-        case NotMarked(location, reason):
-            return f"{location}: not marked with its environment, {reason}"
-        case _:
-            return ""
 
 
 @singledispatch
@@ -145,13 +53,13 @@ def _lines(result: Result) -> Iterator[Line]:
 @_lines.register
 def _(result: Recreated) -> Iterator[Line]:
     before = "dropped, created" if result.dropped else "created (there was none)"
-    yield f"{result.location}: {before}, {_applied(result)}", "green"
+    yield f"{result.location}: {before}{_origin(result)}", "green"
 
 
 @_lines.register
 def _(result: Initialised) -> Iterator[Line]:
-    created = "created, " if result.created else ""
-    yield f"{result.location}: {created}{_applied(result)}", "green"
+    created = f"created{_origin(result)}" if result.created else _applied(result)
+    yield f"{result.location}: {created}", "green"
     if result.mark:
         yield f"{result.location}: marked as {result.mark}", ""
 
@@ -183,7 +91,7 @@ def _(result: MigrationCreated) -> Iterator[Line]:
     yield result.revision.path, "green"
     for operation in result.operations:
         yield f"  {operation}", ""
-    yield f"review it, then apply it: {_door()}upgrade", ""
+    yield f"review it, then apply it: {door()}upgrade", ""
 
 
 @_lines.register
@@ -194,7 +102,7 @@ def _(result: Verified) -> Iterator[Line]:
     for difference in result.differences:
         yield f"{result.location}: {difference.description}", "yellow"
     for remedy in dict.fromkeys(difference.remedy for difference in result.differences):
-        yield f"next: {remedy.replace('inv db.', _door())}", ""
+        yield f"next: {remedy.replace('inv db.', door())}", ""
     for unchecked in result.unchecked:
         yield f"note: {unchecked}", ""
 
@@ -215,7 +123,7 @@ def _(result: Status) -> Iterator[Line]:
     for pending in result.pending:
         yield f"pending      {pending.id}  {pending.summary}", "yellow"
     if result.next_command:
-        yield f"next         {result.next_command.replace('inv db.', _door())}", "bold"
+        yield f"next         {result.next_command.replace('inv db.', door())}", "bold"
     else:
         yield "up to date", "green"
 
@@ -223,18 +131,44 @@ def _(result: Status) -> Iterator[Line]:
 @_lines.register
 def _(result: ServerStarted) -> Iterator[Line]:
     done = "started" if result.started else "already runs"
-    yield f"embedded server {done} in {_short(result.directory)}", "green"
+    yield f"embedded server {done} in {short(result.directory)}", "green"
 
 
 @_lines.register
 def _(result: ServerStopped) -> Iterator[Line]:
     done = "stopped" if result.stopped else "was not running"
-    yield f"embedded server {done} in {_short(result.directory)}", "green"
+    yield f"embedded server {done} in {short(result.directory)}", "green"
 
 
 @_lines.register
 def _(result: ConnectionUrl) -> Iterator[Line]:
     yield result.url, ""
+
+
+@_lines.register
+def _(result: Cache) -> Iterator[Line]:
+    if not result.databases:
+        yield f"{result.location}: nothing is kept", "green"
+    for database in result.databases:
+        of = f" of {database.service}" if database.service else ""
+        at = f" at {_at(database.heads)}" if database.heads else ""
+        built = f", built {database.built}" if database.built else ""
+        size = f"{database.bytes / 1_000_000:.1f} MB"
+        dropped = "dropped " if database.name in result.cleared else ""
+        yield (
+            f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
+            "",
+        )
+
+
+def _origin(result: Initialised) -> str:
+    if result.origin is None or result.origin.source == "migrations":
+        kept = ", kept as a template" if result.origin and result.origin.template else ""
+        return f", {_applied(result)}{kept}"
+    return (
+        f" from a {result.origin.source} in {seconds(result.origin.seconds)},"
+        f" now at {_at(result.heads)}"
+    )
 
 
 def _applied(result: Migrated) -> str:
@@ -245,8 +179,8 @@ def _applied(result: Migrated) -> str:
 
 def _count(steps: tuple[Step, ...], verb: str) -> str:
     plural = "" if len(steps) == 1 else "s"
-    seconds = _seconds(sum(step.seconds for step in steps))
-    return f"{len(steps)} revision{plural} {verb} in {seconds}"
+    took = seconds(sum(step.seconds for step in steps))
+    return f"{len(steps)} revision{plural} {verb} in {took}"
 
 
 def _at(revisions: tuple[str, ...]) -> str:
@@ -255,39 +189,3 @@ def _at(revisions: tuple[str, ...]) -> str:
 
 def _marked(result: Status) -> str:
     return f"marked {result.mark}" if result.mark else "not marked"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s"
-
-
-def _short(directory: str) -> str:
-    path, here = Path(directory), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else directory
-
-
-def _door() -> str:
-    """Return how this process was called, up to the name of a command."""
-    program = Path(sys.argv[0]).name
-    if program == "__main__.py":
-        return "python -m db_ops "
-    if program.endswith(".py") and program != "tasks.py":
-        return f"python {sys.argv[0]} "
-    return "db-ops " if program == "db-ops" else "inv db."
-
-
-def _one_line(text: str) -> str:
-    # Names and server messages may hold line breaks and control characters.
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
-    stream = sys.stderr if to_stderr else sys.stdout
-    if style and stream.isatty():
-        # Only colour needs rich, and only a terminal colour.
-        from rich.console import Console
-        from rich.text import Text
-
-        Console(file=stream, highlight=False).print(Text(text, style), soft_wrap=True)
-    else:
-        print(text, file=stream, flush=True)

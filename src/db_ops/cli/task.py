@@ -8,7 +8,7 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from db_ops.cli.rendering import show_error
+from db_ops.cli.terminal import show_error
 from db_ops.errors import DbOpsError
 
 

@@ -116,6 +116,12 @@ class MigrationBlocked(MigrationFailed):
     exit_code = ExitCode.TRY_AGAIN
 
 
+class RebuildFailed(MigrationFailed):
+    """A revision failed while the new database was built; the present one was not touched."""
+
+    what = "{location}: {direction} of {revision} failed: {reason}; the database is as it was"
+
+
 class GeneratedFileBroken(DbOpsError):
     """The migration just written does not import; it was removed again."""
 

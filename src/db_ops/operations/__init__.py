@@ -1,5 +1,6 @@
 """The commands: guard, compose, return a result. One function for each, of the same name."""
 
+from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.looking import status, verify
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
@@ -7,6 +8,7 @@ from db_ops.operations.raw_alembic import connect_for_alembic
 from db_ops.operations.serving import start, stop, url
 
 __all__ = [
+    "cache",
     "connect_for_alembic",
     "create_migration",
     "delete_db",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
 from db_ops.migrations.runner import rehearse
+from db_ops.operations.background import prepare_in_background
+from db_ops.operations.building import Builder, Built
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target, open_server, open_target
@@ -20,6 +23,7 @@ from db_ops.postgres.databases import (
 )
 from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.mark import read_mark, write_mark
+from db_ops.postgres.own_databases import drop
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import prepare_to_write
 from db_ops.results import (
@@ -29,6 +33,7 @@ from db_ops.results import (
     Initialised,
     NotMarked,
     OnEvent,
+    Origin,
     Recreated,
     ignore,
 )
@@ -38,43 +43,73 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def init(settings: Settings, *, on_event: OnEvent = ignore) -> Initialised:
+def init(
+    settings: Settings, *, from_migrations: bool = False, on_event: OnEvent = ignore
+) -> Initialised:
     """Create the database if it is missing and apply every pending migration.
 
     Idempotent, and safe in any number of processes at once. A database that this creates, or finds
-    empty, is marked with the environment. At head it takes no lock and writes nothing.
+    empty, is marked with the environment. At head it takes no lock and writes nothing. In
+    development and test, a database that this creates is a copy of a template if one was built from
+    the same migrations; *from_migrations* runs them in any case.
 
     Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`,
     `RevisionFileBroken`, `EnvironmentBroken`.
     """
     target = open_target(settings, "init", on_event)
     target.graph.head()
-    return _init(target)
+    with target.server.target_if_exists() as connection:
+        if connection is not None:
+            return _migrate(target, connection)
+    if from_migrations:
+        # Files that do not import must not leave an empty database behind.
+        _ = target.scripts
+    started = time.monotonic()
+    with _maintained(target.server) as maintenance:
+        built = None
+        if not database_exists(maintenance, target.server.url.database):
+            built = _build(target, maintenance, from_migrations, replaces=False)
+        if built is not None:
+            return _built(target, built)
+        _ = target.scripts
+        created, marked = _create_if_missing(target.server, maintenance)
+    with target.server.target() as connection:
+        return _migrate(target, connection, started, created=created, marked=marked)
 
 
 def recreate(
-    settings: Settings, *, confirm: str | None = None, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    confirm: str | None = None,
+    from_migrations: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Recreated:
     """Delete the database, whoever is connected to it, then do what `init` does.
 
-    Everything that a rebuild needs is checked before anything is dropped: one head, revision files
-    and models that import, the right to create databases. The guard asks for `confirm`, the exact
-    name, unless settings and database agree that it is disposable (`Refused`).
+    In development and test the new database is whole before it takes the old one's place, so that a
+    failure leaves the old one as it was. Elsewhere, and with *from_migrations*, everything that a
+    rebuild needs is checked before anything is dropped: one head, revision files and models that
+    import, the right to create databases. The guard asks for `confirm`, the exact name, unless
+    settings and database agree that it is disposable (`Refused`).
     """
     target = open_target(settings, "recreate", on_event)
     target.graph.head()
     check_intent(target.server, confirm)
-    rehearse(target.project, target.scripts)
+    started = time.monotonic()
     with _maintained(target.server) as connection:
         check_mark(target.server, connection, confirm)
         if not may_create_databases(connection):
             raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
+        built = _build(target, connection, from_migrations, replaces=True)
+        if built is not None:
+            return Recreated(**vars(_built(target, built)), dropped=built.replaced is not None)
+        rehearse(target.project, target.scripts)
         dropped = drop_database(target.server, connection)
         if dropped:
             on_event(DatabaseDropped(target.location))
         created, marked = _create_if_missing(target.server, connection)
     with target.server.target() as connection:
-        done = _migrate(target, connection, created=created, marked=marked)
+        done = _migrate(target, connection, started, created=created, marked=marked)
     return Recreated(**vars(done), dropped=dropped)
 
 
@@ -94,16 +129,28 @@ def delete_db(
     return Deleted(server.location, existed)
 
 
-def _init(target: Target) -> Initialised:
-    with target.server.target_if_exists() as connection:
-        if connection is not None:
-            return _migrate(target, connection)
-    # Files that do not import must not leave an empty database behind.
-    _ = target.scripts
-    with _maintained(target.server) as maintenance:
-        created, marked = _create_if_missing(target.server, maintenance)
-    with target.server.target() as connection:
-        return _migrate(target, connection, created=created, marked=marked)
+def _build(
+    target: Target, connection: Connection, from_migrations: bool, *, replaces: bool
+) -> Built | None:
+    """Put a copy of a template, or what will be one, in the target's place, if that can be done."""
+    builder = None if from_migrations else Builder.of(target, connection)
+    built = builder.build(replaces=replaces) if builder else None
+    if built and built.replaced and not target.settings.spare:
+        drop(connection, built.replaced)
+    return built
+
+
+def _built(target: Target, built: Built) -> Initialised:
+    if target.settings.spare:
+        prepare_in_background(target)
+    return Initialised(
+        location=target.location,
+        heads=target.graph.heads,
+        steps=built.steps,
+        created=True,
+        mark=target.settings.environment,
+        origin=built.origin,
+    )
 
 
 def _create_if_missing(server: Server, connection: Connection) -> tuple[bool, bool]:
@@ -115,7 +162,12 @@ def _create_if_missing(server: Server, connection: Connection) -> tuple[bool, bo
 
 
 def _migrate(
-    target: Target, connection: Connection, *, created: bool = False, marked: bool = False
+    target: Target,
+    connection: Connection,
+    started: float = 0.0,
+    *,
+    created: bool = False,
+    marked: bool = False,
 ) -> Initialised:
     recorded = target.recorded_on(connection)
     if not recorded and not created and is_empty(connection):
@@ -127,6 +179,7 @@ def _migrate(
         steps=steps,
         created=created,
         mark=target.settings.environment if marked else None,
+        origin=Origin("migrations", time.monotonic() - started) if created else None,
     )
 
 

@@ -53,8 +53,7 @@ def advisory_lock(
         yield
     finally:
         if not connection.closed:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", (key,))
+            release_advisory_lock(connection, key)
 
 
 def take_advisory_lock(
@@ -67,7 +66,7 @@ def take_advisory_lock(
     """
     started = time.monotonic()
     report_at, pause = started + _REPORT_AFTER, _FIRST_PAUSE
-    while not _try(connection, key):
+    while not try_advisory_lock(connection, key):
         now = time.monotonic()
         if now - started + pause > timeout:
             holder, remedy = describe_lock_holder(connection, key)
@@ -80,8 +79,15 @@ def take_advisory_lock(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _try(connection: Connection, key: int) -> bool:
+def try_advisory_lock(connection: Connection, key: int) -> bool:
+    """Take the advisory lock *key* if no other session has it; this session may have it already."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", (key,))
         row = cursor.fetchone()
     return bool(row and row[0])
+
+
+def release_advisory_lock(connection: Connection, key: int) -> None:
+    """Release the advisory lock *key*, which this session holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (key,))

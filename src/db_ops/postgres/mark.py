@@ -32,8 +32,7 @@ def write_mark(connection: Connection, database: str, environment: str) -> bool:
 
     Only the owner may write a comment: returns False if this role is not.
     """
-    others = _LINE.sub("", _comment(connection, database)).strip("\n")
-    comment = "\n".join(filter(None, (others, f"db_ops environment: {environment}")))
+    comment = marked(_comment(connection, database), environment)
     statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
     try:
         with connection.cursor() as cursor:
@@ -43,6 +42,12 @@ def write_mark(connection: Connection, database: str, environment: str) -> bool:
             return False
         raise
     return True
+
+
+def marked(comment: str, environment: str) -> str:
+    """Return a database's *comment* with the mark *environment* in it, instead of any other."""
+    others = _LINE.sub("", comment).strip("\n")
+    return "\n".join(filter(None, (others, f"db_ops environment: {environment}")))
 
 
 def _comment(connection: Connection, database: str) -> str:

@@ -34,6 +34,7 @@ class Settings:
     lock_timeout: waiting for the table locks of one statement of a migration.
     lock_retries: how often a revision that met `lock_timeout` is run again.
     statement_timeout: one statement of a migration; 0 is no limit.
+    spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     lock_timeout: float = 4.0
     lock_retries: int = 10
     statement_timeout: float = 0.0
+    spare: bool = False
     user_cache: Path | None = None
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from db_ops.errors import AlembicIniNotFound, InvalidSettings
 from db_ops.settings.model import Settings
 from db_ops.settings.url import DatabaseUrl
 
+_NOT_CI = ("", "0", "false")
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -48,6 +49,8 @@ def load(start: Path | None = None) -> Settings:
             "lock_timeout": _seconds(env, "DB_OPS_LOCK_TIMEOUT"),
             "lock_retries": env.int("DB_OPS_LOCK_RETRIES", None, validate=validate.Range(min=0)),
             "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
+            # A machine that builds and goes away would make one for nobody.
+            "spare": env.bool("DB_OPS_SPARE", True) and env.str("CI", "") in _NOT_CI,
             "user_cache": _user_cache(),
         }
         env.seal()

@@ -24,11 +24,13 @@ _TEMPLATES = ("template0", "template1")
 class DatabaseUrl:
     """Where a database is and how to get in, as libpq's own connection keywords.
 
-    `label` stands in for the host in messages (the embedded server's socket path is noise there).
+    In messages, `label` stands in for the host (the embedded server's socket path is noise there),
+    `shown` for the database's name (one that is built under another).
     """
 
     parameters: Mapping[str, str] = field(repr=False)
     label: str | None = None
+    shown: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> DatabaseUrl:
@@ -71,7 +73,12 @@ class DatabaseUrl:
     @property
     def location(self) -> str:
         """Name the database for people: `host:port/database`."""
-        return f"{self.server}/{self.database}"
+        return f"{self.server}/{self.shown or self.database}"
+
+    def built_as(self, database: str) -> DatabaseUrl:
+        """Return the way to another database of the server, which messages call by this name."""
+        parameters = MappingProxyType({**self.parameters, "dbname": database})
+        return replace(self, parameters=parameters, shown=self.shown or self.database)
 
     def with_defaults(self, defaults: Mapping[str, str]) -> DatabaseUrl:
         """Return this URL with *defaults* for the keywords that it does not name."""

@@ -1,12 +1,7 @@
-"""What operations return, and the events they report on the way.
-
-All of it is frozen data that knows nothing of terminals. `location` is `host:port/database`, never
-with a password; durations are seconds.
-"""
+"""What operations return."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from db_ops.errors import ExitCode
@@ -49,11 +44,28 @@ class Migrated(Result):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How a new database came to be, and in how many seconds.
+
+    `source` is `migrations` if every revision ran, `template` for a copy of one, `spare` for a copy
+    that was made before. `template` is its name; None if there is none to copy the next time.
+    """
+
+    source: str
+    seconds: float
+    template: str | None = None
+
+
+@dataclass(frozen=True)
 class Initialised(Migrated):
-    """What `init` did. `mark` is the environment that the database carries, if any."""
+    """What `init` did. `mark` is the environment that it marked the database with, if it did.
+
+    `origin` is None if the database was there before.
+    """
 
     created: bool
     mark: str | None
+    origin: Origin | None
 
 
 @dataclass(frozen=True)
@@ -157,114 +169,20 @@ class ConnectionUrl(Result):
 
 
 @dataclass(frozen=True)
-class Connected:
-    """A connection was opened; `cancel` ends its running statement, from any thread."""
+class CachedDatabase:
+    """A database of ours: of which `kind`, for which service, when it was built (UTC, ISO 8601)."""
 
-    cancel: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class ServerStarting:
-    """The embedded server is being started, and created first if `creating`."""
-
-    directory: str
-    creating: bool
+    name: str
+    kind: str
+    service: str | None
+    heads: tuple[str, ...]
+    bytes: int
+    built: str | None
 
 
 @dataclass(frozen=True)
-class WaitingForServer:
-    """The server does not take connections yet; another attempt follows."""
+class Cache(Result):
+    """What is kept on the server to be quick, and the names of those dropped just now."""
 
-    location: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class WaitingForLock:
-    """Another process holds the lock; `holder` says which, `remedy` is the SQL that ends it."""
-
-    location: str
-    holder: str
-    remedy: str
-    waited: float
-
-
-@dataclass(frozen=True)
-class InvalidIndexDropped:
-    """An index that a failed build had left INVALID is gone; a pending revision builds it again."""
-
-    location: str
-    index: str
-
-
-@dataclass(frozen=True)
-class DatabaseCreated:
-    """The database did not exist and now does, still empty."""
-
-    location: str
-
-
-@dataclass(frozen=True)
-class DatabaseDropped:
-    """The database is gone."""
-
-    location: str
-
-
-@dataclass(frozen=True)
-class NotMarked:
-    """The database could not be marked with its environment; destructive commands will refuse."""
-
-    location: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class RevisionStarted:
-    """A revision is about to run: number `position` of `total`."""
-
-    revision: Revision
-    direction: str
-    position: int
-    total: int
-
-
-@dataclass(frozen=True)
-class RevisionFinished:
-    """A revision was committed."""
-
-    step: Step
-    direction: str
-    position: int
-    total: int
-
-
-@dataclass(frozen=True)
-class RevisionRetried:
-    """A revision met a lock, was rolled back, and will be run again for the `attempt`th time."""
-
-    revision: str
-    reason: str
-    attempt: int
-    attempts: int
-
-
-Event = (
-    Connected
-    | ServerStarting
-    | WaitingForServer
-    | WaitingForLock
-    | DatabaseCreated
-    | InvalidIndexDropped
-    | DatabaseDropped
-    | NotMarked
-    | RevisionStarted
-    | RevisionFinished
-    | RevisionRetried
-)
-
-OnEvent = Callable[[Event], None]
-
-
-def ignore(event: Event) -> None:
-    """Take an event and do nothing: the default of every operation."""
+    databases: tuple[CachedDatabase, ...]
+    cleared: tuple[str, ...]

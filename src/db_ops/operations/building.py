@@ -1,0 +1,213 @@
+"""A migrated database for `init` and `recreate`, by the shortest way that leads to the same schema.
+
+A spare is renamed; else a template is copied; else the migrations run in a scratch database, which
+is kept as the template of the next time. Either way the database gets its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from db_ops.errors import (
+    ConnectionRejected,
+    DbOpsError,
+    MigrationFailed,
+    RebuildFailed,
+    StatementFailed,
+)
+from db_ops.migrations.build_inputs import BuildInputs
+from db_ops.operations.migrating import apply_pending
+from db_ops.operations.target import Target
+from db_ops.postgres.lock import advisory_lock, lock_key
+from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
+from db_ops.postgres.templates import (
+    character,
+    has_state_of_its_own,
+    holding_spare,
+    keep_as_template,
+    make_spare,
+    prune,
+    put_in_place,
+    spare_of,
+    templates_built_from,
+)
+from db_ops.results import BuildAbandoned, Origin, Step
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_NO_SUCH_DATABASE = "3D000"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was put in the target's place, and the name of what it replaced, if anything."""
+
+    origin: Origin
+    steps: tuple[Step, ...] = ()
+    replaced: str | None = None
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The way to a migrated database; `connection` is to the maintenance database."""
+
+    target: Target
+    connection: Connection
+    inputs: BuildInputs
+    key: str
+
+    @classmethod
+    def of(cls, target: Target, connection: Connection) -> Builder | None:
+        """Return the builder of *target*; None where only its own migrations will do.
+
+        They do outside development and test, and where a revision speaks of its database by name.
+        """
+        if not target.settings.is_disposable or not target.graph.heads:
+            return None
+        inputs = BuildInputs(target.project)
+        if not inputs.can_be_copied:
+            return None
+        key = own_name("key", inputs.digest, character(connection), target.settings.environment)
+        return cls(target, connection, inputs, key)
+
+    @property
+    def service(self) -> str:
+        return self.target.server.url.database
+
+    def build(self, *, replaces: bool) -> Built | None:
+        """Put a migrated database in the target's place; what was there gets another name.
+
+        If a revision fails, a target that is to be replaced stays (`RebuildFailed`); without one,
+        what was built so far takes its place, for the next command to go on from there. None, and
+        nothing has changed, if a pooler knows the target and no other database.
+        """
+        started = time.monotonic()
+        copied = self._copy(started)
+        if copied is not None:
+            return copied
+        with self._alone():
+            # Somebody else may have built the template meanwhile.
+            return self._copy(started) or self._migrate(started, replaces=replaces)
+
+    def template(self) -> str | None:
+        """Return the template that these migrations would build again, if there is one."""
+        for database in templates_built_from(self.connection, self.key):
+            if self.inputs.are_still(database.facts.get("files", {})):
+                return database.name
+        return None
+
+    def make_template(self) -> str | None:
+        """Return the template, made now if there is none; None if these migrations allow none."""
+        with self._alone():
+            template = self.template()
+            if template is not None:
+                return template
+            with scratch_database(self.target.server, self.connection) as scratch:
+                return self._run_in(scratch, time.monotonic())[1]
+
+    def make_spare(self) -> None:
+        """Make the spare, and the template that it is a copy of, unless they are there.
+
+        Does nothing while another process makes or takes the spare.
+        """
+        with holding_spare(self.connection, self.service) as held:
+            template = self.make_template() if held else None
+            if template and not spare_of(self.connection, self.service, template):
+                make_spare(self.target.server, self.connection, self.service, template)
+
+    def _copy(self, started: float) -> Built | None:
+        template = self.template()
+        if template is None:
+            return None
+        server, connection = self.target.server, self.connection
+        with holding_spare(connection, self.service) as held:
+            spare = spare_of(connection, self.service, template) if held else None
+            if spare is not None:
+                replaced = put_in_place(server, connection, spare)
+                return Built(_origin("spare", started, template), replaced=replaced)
+        try:
+            with scratch_database(server, connection, template=template) as copy:
+                replaced = put_in_place(server, connection, copy)
+        except StatementFailed as failed:
+            # Somebody has just cleared the templates.
+            if failed.sqlstate == _NO_SUCH_DATABASE:
+                return None
+            raise
+        return Built(_origin("template", started, template), replaced=replaced)
+
+    def _migrate(self, started: float, *, replaces: bool) -> Built | None:
+        server, connection = self.target.server, self.connection
+        sweep(connection)
+        with scratch_database(server, connection) as scratch:
+            try:
+                steps, template = self._run_in(scratch, started)
+            except ConnectionRejected:
+                return None
+            except BaseException as error:
+                self._save(scratch, error, replaces=replaces)
+                raise
+            if template is None:
+                replaced = put_in_place(server, connection, scratch)
+        if template is not None:
+            with scratch_database(server, connection, template=template) as copy:
+                replaced = put_in_place(server, connection, copy)
+        return Built(_origin("migrations", started, template), steps, replaced)
+
+    def _run_in(self, scratch: str, started: float) -> tuple[tuple[Step, ...], str | None]:
+        """Run the migrations in *scratch*; return the steps, and the template it has become."""
+        with self.inputs.recording() as used:
+            steps = apply_pending(self._at(scratch), ())
+        files = used.files()
+        if files is None or has_state_of_its_own(self.connection, scratch):
+            return steps, None
+        facts = {
+            "service": self.service,
+            "heads": self.target.graph.heads,
+            "inputs": self.key,
+            "files": files,
+            "built": time.time(),
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        name = own_name(TEMPLATE, self.key, *files, *files.values())
+        keep_as_template(self.connection, scratch, name, facts)
+        prune(self.connection, self.service)
+        return steps, name
+
+    def _save(self, scratch: str, error: BaseException, *, replaces: bool) -> None:
+        """Decide what a failed build leaves: the database as it was, or what was built so far."""
+        server = self.target.server
+        if replaces:
+            server.on_event(BuildAbandoned(server.location))
+            if isinstance(error, MigrationFailed):
+                raise RebuildFailed(**vars(error)) from error
+            return
+        begun = isinstance(error, MigrationFailed)
+        with suppress(DbOpsError):
+            if begun or self._at(scratch).recorded():
+                put_in_place(server, self.connection, scratch)
+
+    def _at(self, scratch: str) -> Target:
+        server = self.target.server
+        return replace(self.target, server=replace(server, url=server.url.built_as(scratch)))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others, of any service, from building the same template meanwhile."""
+        server = self.target.server
+        with advisory_lock(
+            self.connection,
+            lock_key(self.key),
+            location=server.location,
+            timeout=server.settings.migration_lock_timeout,
+            on_event=server.on_event,
+        ):
+            yield
+
+
+def _origin(source: str, started: float, template: str | None) -> Origin:
+    return Origin(source, time.monotonic() - started, template)

@@ -1,0 +1,36 @@
+"""What `db_ops` keeps on the server to be quick, and how to be rid of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from db_ops.operations.target import open_server
+from db_ops.postgres.own_databases import KINDS, OwnDatabase, own_databases, sweep
+from db_ops.results import Cache, CachedDatabase, OnEvent, ignore
+from db_ops.settings import Settings
+
+
+def cache(settings: Settings, *, clear: bool = False, on_event: OnEvent = ignore) -> Cache:
+    """List the templates and spares that belong to this role on the server.
+
+    With *clear*, drop them all but what another process uses at this moment; they are made again
+    when they are needed. Databases of services are never among them.
+    """
+    server = open_server(settings, "cache", on_event)
+    with server.maintenance() as connection:
+        found = own_databases(connection, sizes=True)
+        cleared = sweep(connection, KINDS) if clear else ()
+    return Cache(server.url.server, tuple(map(_cached, found)), cleared)
+
+
+def _cached(database: OwnDatabase) -> CachedDatabase:
+    facts = database.facts
+    built = facts.get("built")
+    return CachedDatabase(
+        name=database.name,
+        kind=database.kind,
+        service=facts.get("service"),
+        heads=tuple(facts.get("heads", ())),
+        bytes=database.size or 0,
+        built=datetime.fromtimestamp(built, UTC).isoformat(timespec="seconds") if built else None,
+    )

@@ -1,0 +1,169 @@
+"""Databases that `db_ops` makes for itself, and never under a name of the user's.
+
+A `scratch` database is being built; a `template` is whole, and nobody can connect to it; a `spare`
+is a copy of a template, ready to be renamed; an `old` one was replaced. Kind and name tell what it
+is, its comment holds the facts, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import psycopg2
+from psycopg2 import errorcodes, sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from db_ops.errors import InsufficientPrivilege
+from db_ops.postgres.lock import lock_key, release_advisory_lock, try_advisory_lock
+from db_ops.postgres.server import Server
+
+KINDS = SCRATCH, TEMPLATE, SPARE, OLD = "scratch", "template", "spare", "old"
+_OURS = """
+    SELECT datname, split_part(datname, '_', 3), shobj_description(oid, 'pg_database'),
+           CASE WHEN %s THEN pg_database_size(oid) END
+    FROM pg_database
+    WHERE datname ~ '^db_ops_(scratch|template|spare|old)_[0-9a-f]{16}$'
+      AND pg_get_userbyid(datdba) = current_user
+    ORDER BY datname
+"""
+
+
+@dataclass(frozen=True)
+class OwnDatabase:
+    """One of our databases that belongs to the role that asks; `size` in bytes, if asked for."""
+
+    name: str
+    kind: str
+    facts: Mapping[str, Any]
+    size: int | None
+
+
+def own_name(kind: str, *parts: str) -> str:
+    """Return a name for a database of ours: the same for the same *parts*, new without any."""
+    key = "\0".join(parts).encode()
+    number = blake2b(key, digest_size=8).hexdigest() if parts else secrets.token_hex(8)
+    return f"db_ops_{kind}_{number}"
+
+
+def own_databases(connection: Connection, *, sizes: bool = False) -> tuple[OwnDatabase, ...]:
+    """Return the databases that are ours, from any database of the server."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OURS, (sizes,))
+        return tuple(
+            OwnDatabase(name, kind, _facts(comment), size)
+            for name, kind, comment, size in cursor.fetchall()
+        )
+
+
+@contextmanager
+def scratch_database(
+    server: Server, connection: Connection, *, template: str | None = None
+) -> Iterator[str]:
+    """Create a database for a `with` block and yield its name; drop it if it is still there.
+
+    Empty, or a copy of *template*. *connection* is to the maintenance database and must stay open:
+    its lock tells others that the database is in use. Raises what `create` raises.
+    """
+    name = own_name(SCRATCH)
+    try_advisory_lock(connection, lock_key(name))
+    try:
+        create(server, connection, name, template=template)
+        yield name
+    finally:
+        if not connection.closed:
+            drop(connection, name)
+            release_advisory_lock(connection, lock_key(name))
+
+
+def create(
+    server: Server, connection: Connection, name: str, *, template: str | None = None
+) -> None:
+    """Create the database *name*, as a copy of *template* if one is named.
+
+    Raises `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
+    """
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template is not None:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except psycopg2.Error as error:
+        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+            raise InsufficientPrivilege.to_create(server.location, connection.info.user) from None
+        raise server.failure("CREATE DATABASE", error) from None
+
+
+def drop(connection: Connection, name: str) -> None:
+    """Drop the database *name*, whoever is connected to it, if it is there."""
+    with connection.cursor() as cursor:
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        cursor.execute(statement.format(sql.Identifier(name)))
+
+
+def sweep(connection: Connection, kinds: Container[str] = (SCRATCH, OLD)) -> tuple[str, ...]:
+    """Drop those of *kinds* that nobody uses now, and return their names.
+
+    By default, what killed processes have left and what was replaced. *connection* must not itself
+    be using a scratch database.
+    """
+    swept = []
+    for database in own_databases(connection):
+        key = lock_key(database.name)
+        if database.kind in kinds and try_advisory_lock(connection, key):
+            drop(connection, database.name)
+            release_advisory_lock(connection, key)
+            swept.append(database.name)
+    return tuple(swept)
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[Cursor]:
+    """Run the statements of a `with` block all or none, on an autocommit connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            yield cursor
+        except BaseException:
+            if not connection.closed:
+                cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")
+
+
+def describe(cursor: Cursor, name: str, facts: Mapping[str, Any]) -> None:
+    """Write *facts* into the comment of the database *name*."""
+    comment(cursor, name, json.dumps(facts))
+
+
+def comment(cursor: Cursor, name: str, text: str | None) -> None:
+    """Replace the comment of the database *name*."""
+    statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
+    cursor.execute(statement.format(sql.Identifier(name), sql.Literal(text)))
+
+
+def rename(cursor: Cursor, name: str, new: str) -> None:
+    """Rename a database, which nobody may be connected to."""
+    statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(new)))
+
+
+def allow_connections(cursor: Cursor, name: str, allowed: bool) -> None:
+    """Open or close the database *name* for everybody, superusers too."""
+    statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    cursor.execute(statement.format(sql.Identifier(name), sql.Literal(allowed)))
+
+
+def _facts(comment: str | None) -> Mapping[str, Any]:
+    try:
+        facts = json.loads(comment or "")
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
