@@ -59,7 +59,7 @@ def database_name() -> str:
 
 
 @pytest.fixture
-def database_url(server_url: str, database_name: str) -> Iterator[str]:
+def new_database_url(server_url: str, database_name: str) -> Iterator[str]:
     """The URL of a database that does not exist yet, and will not after the test."""
     yield with_database(server_url, database_name)
     drop(server_url, database_name)
@@ -72,9 +72,9 @@ def drop(server_url: str, database: str) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, database_url: str) -> Project:
+def project(tmp_path: Path, new_database_url: str) -> Project:
     """An empty project whose database does not exist yet."""
-    return make_project(tmp_path / "project", database_url)
+    return make_project(tmp_path / "project", new_database_url)
 
 
 @pytest.fixture

@@ -44,9 +44,9 @@ def test_from_a_subfolder(project: Project, door: str) -> None:
 
 
 def test_in_a_path_with_spaces_quotes_and_percent_signs(
-    tmp_path: Path, database_url: str, door: str
+    tmp_path: Path, new_database_url: str, door: str
 ) -> None:
-    run_every_command(make_project(tmp_path / "my 100% project's \"x", database_url), door)
+    run_every_command(make_project(tmp_path / "my 100% project's \"x", new_database_url), door)
 
 
 @pytest.mark.parametrize(

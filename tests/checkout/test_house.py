@@ -17,6 +17,7 @@ FLOORS = {
     "__init__": 6,
     "__main__": 6,
     "cli": 5,
+    "pytest_plugin": 5,
     "operations": 4,
     "verification": 3,
     "migrations": 2,
@@ -27,6 +28,7 @@ FLOORS = {
 }
 THIRD_PARTIES = {
     "cli": {"invoke", "rich"},
+    "pytest_plugin": {"pytest", "psycopg2", "sqlalchemy"},
     "migrations": {"alembic", "sqlalchemy"},
     "postgres": {"psycopg2"},
     "settings": {"environs", "psycopg2"},

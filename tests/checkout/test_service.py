@@ -12,7 +12,7 @@ from tests.support.project import REPOSITORY, Project
 
 
 @pytest.fixture
-def service(tmp_path: Path, database_url: str) -> Project:
+def service(tmp_path: Path, new_database_url: str) -> Project:
     """A copy of this project, so that nothing here writes into the checkout."""
     root = tmp_path / "checkout"
     root.mkdir()
@@ -20,7 +20,7 @@ def service(tmp_path: Path, database_url: str) -> Project:
         shutil.copytree(REPOSITORY / name, root / name)
     for name in ("alembic.ini", "tasks.py"):
         shutil.copy(REPOSITORY / name, root)
-    return Project(root, {"DATABASE_URL": database_url})
+    return Project(root, {"DATABASE_URL": new_database_url})
 
 
 def catalog(project: Project) -> list[tuple[object, ...]]:

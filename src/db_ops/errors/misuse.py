@@ -35,14 +35,15 @@ class InvalidSettings(MisuseError):
 
 
 class InvalidUrl(MisuseError):
-    """`DATABASE_URL` is not a connection URL. It is never repeated: it may hold a password."""
+    """A variable holds no connection URL. It is never repeated: it may hold a password."""
 
-    what = "DATABASE_URL: {reason}"
+    what = "{variable}: {reason}"
     then = (
         "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE and percent-encode special "
         "characters in the password (@ is %40, / is %2F, % is %25)"
     )
     reason: str
+    variable: str = "DATABASE_URL"
 
 
 class MissingDatabaseName(MisuseError):

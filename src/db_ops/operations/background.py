@@ -1,16 +1,19 @@
-"""The work that waits until a command has answered: the spare, and dropping what was replaced.
+"""Work in a process of its own, whose settings come through its standard input.
 
-A process of its own does it, detached and niced. Its settings come through its standard input,
-because they may hold a password.
+They may hold a password. Behind a command that has answered, detached and niced: the next spare,
+and dropping what was replaced. Waited for: a template, where this process has imported modules of
+the project already, so that what they once read cannot be known.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,9 @@ from db_ops.settings import DatabaseUrl, Settings
 
 _PATIENCE = 1.0
 # The door that the command came through may have made more modules known.
-_PROGRAM = "import sys; sys.path[:] = {path}; from db_ops.operations.background import main; main()"
+_PROGRAM = (
+    "import sys; sys.path[:] = {path}; from db_ops.operations.background import {task}; {task}()"
+)
 
 
 def prepare_in_background(target: Target) -> None:
@@ -33,41 +38,66 @@ def prepare_in_background(target: Target) -> None:
     A process that cannot be started is no failure: the next command finds no spare.
     """
     with suppress(OSError):
-        process = _start(target)
+        process = _start(target, "prepare", subprocess.DEVNULL)
+        assert process.stdin is not None
+        with process.stdin as pipe:
+            pipe.write(_encoded(target))
         # It outlives us by design, and Popen need not warn of that.
         process.returncode = 0
 
 
-def _start(target: Target) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(path=sys.path)],
+def make_template_elsewhere(target: Target) -> None:
+    """Make the template in another process and wait for it. Raises what the migrations raise."""
+    process = _start(target, "make_template", subprocess.PIPE)
+    answer, _ = process.communicate(_encoded(target))
+    if answer:
+        raise pickle.loads(answer)
+
+
+def prepare() -> None:
+    """Do, for the settings on standard input, the work behind a command."""
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(19)
+    settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
+    # What fails is left to the next command, which has somebody to tell.
+    with suppress(DbOpsError), _builder(settings) as builder:
+        if builder is not None:
+            builder.make_spare()
+            sweep(builder.connection)
+
+
+def make_template() -> None:
+    """Make the template for the settings on standard input; write what fails to standard output."""
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the project prints is no part of the answer
+    with answer:
+        try:
+            with _builder(_decoded(sys.stdin.buffer.read())) as builder:
+                if builder is not None:
+                    builder.make_template()
+        except DbOpsError as error:
+            answer.write(pickle.dumps(error))
+
+
+@contextmanager
+def _builder(settings: Settings) -> Iterator[Builder | None]:
+    target = open_target(settings, "template", ignore)
+    with target.server.maintenance() as connection:
+        yield Builder.of(target, connection)
+
+
+def _start(target: Target, task: str, stdout: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM.format(path=sys.path, task=task)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
         cwd=target.settings.root,
         start_new_session=True,
     )
-    assert process.stdin is not None
-    with process.stdin as pipe:
-        pipe.write(_encoded(target).encode())
-    return process
 
 
-def main() -> None:
-    """Do the work for the settings on standard input; what fails is left to the next time."""
-    settings = _decoded(sys.stdin.read())
-    with suppress(AttributeError):  # not on Windows
-        os.nice(19)
-    with suppress(DbOpsError):
-        target = open_target(settings, "spare", ignore)
-        with target.server.maintenance() as connection:
-            builder = Builder.of(target, connection)
-            if builder is not None:
-                builder.make_spare()
-            sweep(connection)
-
-
-def _encoded(target: Target) -> str:
+def _encoded(target: Target) -> bytes:
     # The server as it was found: an embedded one that was stopped must not be started again.
     url = target.server.url
     plain: dict[str, Any] = {
@@ -76,16 +106,15 @@ def _encoded(target: Target) -> str:
         "user_cache": str(target.settings.user_cache or ""),
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }
-    return json.dumps(plain)
+    return json.dumps(plain).encode()
 
 
-def _decoded(text: str) -> Settings:
+def _decoded(text: bytes) -> Settings:
     plain: dict[str, Any] = json.loads(text)
     cache = plain.pop("user_cache")
-    settings = Settings(
+    return Settings(
         alembic_ini=Path(plain.pop("alembic_ini")),
         url=DatabaseUrl(**plain.pop("url")),
         user_cache=Path(cache) if cache else None,
         **plain,
     )
-    return replace(settings, wait_timeout=_PATIENCE)

@@ -87,6 +87,15 @@ def try_advisory_lock(connection: Connection, key: int) -> bool:
     return bool(row and row[0])
 
 
+def share_advisory_lock(connection: Connection, key: int) -> None:
+    """Keep *key* from being taken exclusively for as long as the session lives; others may share.
+
+    Waits for the session that has it exclusively.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock_shared(%s)", (key,))
+
+
 def release_advisory_lock(connection: Connection, key: int) -> None:
     """Release the advisory lock *key*, which this session holds."""
     with connection.cursor() as cursor:

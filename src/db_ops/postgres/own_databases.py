@@ -1,8 +1,8 @@
 """Databases that `db_ops` makes for itself, and never under a name of the user's.
 
 A `scratch` database is being built; a `template` is whole, and nobody can connect to it; a `spare`
-is a copy of a template, ready to be renamed; an `old` one was replaced. Kind and name tell what it
-is, its comment holds the facts, as JSON.
+is a copy of a template, ready to be renamed; an `old` one was replaced; a `test` database is a copy
+for one test. Kind and name tell what it is, its comment holds the facts, as JSON.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from db_ops.errors import InsufficientPrivilege
 from db_ops.postgres.lock import lock_key, release_advisory_lock, try_advisory_lock
 from db_ops.postgres.server import Server
 
-KINDS = SCRATCH, TEMPLATE, SPARE, OLD = "scratch", "template", "spare", "old"
+KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
 _OURS = """
     SELECT datname, split_part(datname, '_', 3), shobj_description(oid, 'pg_database'),
            CASE WHEN %s THEN pg_database_size(oid) END
     FROM pg_database
-    WHERE datname ~ '^db_ops_(scratch|template|spare|old)_[0-9a-f]{16}$'
+    WHERE datname ~ '^db_ops_(scratch|template|spare|old|test)_[0-9a-f]{16}$'
       AND pg_get_userbyid(datdba) = current_user
     ORDER BY datname
 """
@@ -108,20 +108,28 @@ def drop(connection: Connection, name: str) -> None:
         cursor.execute(statement.format(sql.Identifier(name)))
 
 
-def sweep(connection: Connection, kinds: Container[str] = (SCRATCH, OLD)) -> tuple[str, ...]:
+def sweep(connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)) -> tuple[str, ...]:
     """Drop those of *kinds* that nobody uses now, and return their names.
 
-    By default, what killed processes have left and what was replaced. *connection* must not itself
-    be using a scratch database.
+    By default, what killed processes have left and what was replaced.
     """
-    swept = []
-    for database in own_databases(connection):
-        key = lock_key(database.name)
-        if database.kind in kinds and try_advisory_lock(connection, key):
-            drop(connection, database.name)
-            release_advisory_lock(connection, key)
-            swept.append(database.name)
-    return tuple(swept)
+    return tuple(
+        database.name
+        for database in own_databases(connection)
+        if database.kind in kinds and drop_unused(connection, database.name)
+    )
+
+
+def drop_unused(connection: Connection, name: str) -> bool:
+    """Drop a database of ours unless a session holds its lock; *connection* itself must not."""
+    key = lock_key(name)
+    if not try_advisory_lock(connection, key):
+        return False
+    try:
+        drop(connection, name)
+    finally:
+        release_advisory_lock(connection, key)
+    return True
 
 
 @contextmanager

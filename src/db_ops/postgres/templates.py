@@ -27,6 +27,7 @@ from db_ops.postgres.own_databases import (
     comment,
     describe,
     drop,
+    drop_unused,
     own_databases,
     own_name,
     rename,
@@ -99,7 +100,7 @@ def keep_as_template(
 
 
 def prune(connection: Connection, service: str) -> None:
-    """Drop all but the newest templates, of *service* and of all services together."""
+    """Drop all but the newest templates, of *service* and of all services, that nobody uses."""
     newest = sorted(
         (one for one in own_databases(connection) if one.kind == TEMPLATE),
         key=lambda one: float(one.facts.get("built", 0)),
@@ -107,7 +108,7 @@ def prune(connection: Connection, service: str) -> None:
     )
     of_service = [one for one in newest if one.facts.get("service") == service]
     for name in {one.name for one in (*newest[_KEPT_IN_ALL:], *of_service[_KEPT:])}:
-        drop(connection, name)
+        drop_unused(connection, name)
 
 
 @contextmanager

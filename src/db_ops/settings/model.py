@@ -12,6 +12,7 @@ DEVELOPMENT = "development"
 TEST = "test"
 PRODUCTION = "production"
 EMBEDDED_DATABASE = "app"
+TEST_DATABASE = "test"
 
 
 @dataclass(frozen=True)

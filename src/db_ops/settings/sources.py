@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from environs import EnvError, EnvValidationError, FileAwareEnv, validate
 
-from db_ops.errors import AlembicIniNotFound, InvalidSettings
-from db_ops.settings.model import Settings
+from db_ops.errors import AlembicIniNotFound, InvalidSettings, InvalidUrl
+from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.url import DatabaseUrl
 
 _NOT_CI = ("", "0", "false")
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
-def load(start: Path | None = None) -> Settings:
+def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     """Read the settings of the project around *start* (the current directory).
 
     The project is the folder of the nearest `alembic.ini` upwards, and its `.env` is the one that
     counts. The real environment wins over `.env`, and `DATABASE_URL_FILE` over `DATABASE_URL`.
+
+    With *for_tests*, the databases of tests are meant: their server is that of `DB_OPS_TEST_URL`,
+    from whose database they are created, or the embedded one. `DATABASE_URL` has no say then.
 
     Raises `AlembicIniNotFound`, `InvalidSettings` (naming every bad variable at once), or what
     `DatabaseUrl.parse` raises.
@@ -35,11 +39,10 @@ def load(start: Path | None = None) -> Settings:
         env.read_env(dotenv, recurse=False)
     try:
         alembic_ini = env.str("DB_OPS_ALEMBIC_INI", None)
-        url = env.str("DATABASE_URL", None)
+        variable = "DB_OPS_TEST_URL" if for_tests else "DATABASE_URL"
+        url = env.str(variable, None)
         given: dict[str, Any] = {
-            "declared_environment": env.str(
-                "DB_OPS_ENVIRONMENT", None, validate=validate.Regexp(ENVIRONMENT_NAME)
-            ),
+            "declared_environment": TEST if for_tests else _environment(env),
             "maintenance_database": env.str(
                 "DB_OPS_MAINTENANCE_DATABASE", None, validate=validate.Length(min=1)
             ),
@@ -60,12 +63,29 @@ def load(start: Path | None = None) -> Settings:
     except (EnvError, ValueError) as error:
         # environs reports an unreadable *_FILE as a plain ValueError that names the variable.
         raise InvalidSettings({"DATABASE_URL_FILE": str(error)}) from None
-    ini = _alembic_ini(alembic_ini, nearest, here)
-    return Settings(
-        alembic_ini=ini,
-        url=None if url is None else DatabaseUrl.parse(url).with_defaults(_libpq_environment()),
+    settings = Settings(
+        alembic_ini=_alembic_ini(alembic_ini, nearest, here),
+        url=None if url is None else _parse(url, variable),
         **{name: value for name, value in given.items() if value is not None},
     )
+    return _for_tests(settings) if for_tests else settings
+
+
+def _for_tests(settings: Settings) -> Settings:
+    if settings.url is None:
+        return settings
+    return replace(
+        settings,
+        url=settings.url.at(TEST_DATABASE),
+        maintenance_database=settings.url.database,
+    )
+
+
+def _parse(url: str, variable: str) -> DatabaseUrl:
+    try:
+        return DatabaseUrl.parse(url).with_defaults(_libpq_environment())
+    except InvalidUrl as error:
+        raise InvalidUrl(error.reason, variable) from None
 
 
 def _user_cache() -> Path | None:
@@ -90,6 +110,10 @@ def _libpq_environment() -> dict[str, str]:
         "service": "PGSERVICE",
     }
     return {key: os.environ[name] for key, name in variables.items() if os.environ.get(name)}
+
+
+def _environment(env: FileAwareEnv) -> str | None:
+    return env.str("DB_OPS_ENVIRONMENT", None, validate=validate.Regexp(ENVIRONMENT_NAME))
 
 
 def _seconds(env: FileAwareEnv, name: str, least: float = 0) -> float | None:

@@ -75,10 +75,14 @@ class DatabaseUrl:
         """Name the database for people: `host:port/database`."""
         return f"{self.server}/{self.shown or self.database}"
 
+    def at(self, database: str) -> DatabaseUrl:
+        """Return the way to another database of the server."""
+        parameters = MappingProxyType({**self.parameters, "dbname": database})
+        return replace(self, parameters=parameters, shown=None)
+
     def built_as(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server, which messages call by this name."""
-        parameters = MappingProxyType({**self.parameters, "dbname": database})
-        return replace(self, parameters=parameters, shown=self.shown or self.database)
+        return replace(self.at(database), shown=self.shown or self.database)
 
     def with_defaults(self, defaults: Mapping[str, str]) -> DatabaseUrl:
         """Return this URL with *defaults* for the keywords that it does not name."""

@@ -1,0 +1,62 @@
+"""Fixtures for the tests of a service: a migrated database for each test.
+
+The server is that of `DB_OPS_TEST_URL`, or the project's embedded one; the database that
+`DATABASE_URL` names is never touched. Installed with the package; a fixture of the same name in a
+`conftest.py` replaces one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+    from db_ops.operations.cloning import Clones
+
+
+@pytest.fixture(scope="session")
+def db_ops_clones(pytestconfig: pytest.Config) -> Iterator[Clones]:
+    """What makes the databases; in each process of a distributed run one of its own."""
+    from db_ops.errors import DbOpsError
+    from db_ops.operations.cloning import clones
+    from db_ops.settings import load
+
+    try:
+        with clones(load(pytestconfig.rootpath, for_tests=True)) as made:
+            yield made
+    except DbOpsError as error:
+        pytest.fail(f"{error.message}\nhint: {error.hint}", pytrace=False)
+
+
+@pytest.fixture
+def database_url(db_ops_clones: Clones) -> Iterator[str]:
+    """The URL of a migrated database of this test's own, gone after the test."""
+    url = db_ops_clones.create()
+    yield url.render(with_password=True)
+    db_ops_clones.drop(url)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A SQLAlchemy engine on this test's database."""
+    import psycopg2
+    from sqlalchemy import create_engine
+
+    # An URL alone would choose the driver by its scheme: psycopg 3 from SQLAlchemy 2.1 on.
+    engine = create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(database_url))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A SQLAlchemy session on this test's database; what it does not commit is rolled back."""
+    from sqlalchemy.orm import Session
+
+    with Session(engine) as session:
+        yield session
