@@ -287,6 +287,29 @@ def test_recreate_replaces_a_database_that_a_pool_keeps_connecting_to(kept: Proj
     assert kept.tables == ["alembic_version", "one", "two"]
 
 
+def test_init_never_replaces_a_database_that_somebody_creates_meanwhile(
+    kept: Project, database_name: str, server_url: str
+) -> None:
+    kept.revision(
+        "0003",
+        f"""
+        import psycopg2
+        from contextlib import closing
+
+        for url, statement in (
+            ({server_url!r}, "CREATE DATABASE {database_name}"),
+            ({kept.url!r}, "CREATE TABLE precious ()"),
+        ):
+            with closing(psycopg2.connect(url)) as connection:
+                connection.autocommit = True
+                connection.cursor().execute(statement)
+        """,
+    )
+    outcome = kept.run("init").failed(1)
+    assert "holds tables but no recorded revision: public.precious" in outcome.error
+    assert kept.tables == ["precious"]
+
+
 def test_nobody_can_connect_to_a_template(kept: Project, server_url: str) -> None:
     kept.prepare("init")
     (name,) = [

@@ -31,6 +31,7 @@ from db_ops.postgres.templates import (
     keep_as_template,
     make_spare,
     prune,
+    put_in_free_place,
     put_in_place,
     spare_of,
     templates_built_from,
@@ -60,12 +61,16 @@ class Builder:
     connection: Connection
     inputs: BuildInputs
     key: str
+    replaces: bool
 
     @classmethod
-    def of(cls, target: Target, connection: Connection) -> Builder | None:
+    def of(
+        cls, target: Target, connection: Connection, *, replaces: bool = False
+    ) -> Builder | None:
         """Return the builder of *target*; None where only its own migrations will do.
 
         They do outside development and test, and where a revision speaks of its database by name.
+        A target that is there already is replaced only if *replaces*.
         """
         if not target.settings.is_disposable or not target.graph.heads:
             return None
@@ -73,18 +78,19 @@ class Builder:
         if not inputs.can_be_copied:
             return None
         key = own_name("key", inputs.digest, character(connection), target.settings.environment)
-        return cls(target, connection, inputs, key)
+        return cls(target, connection, inputs, key, replaces)
 
     @property
     def service(self) -> str:
         return self.target.server.url.database
 
-    def build(self, *, replaces: bool) -> Built | None:
+    def build(self) -> Built | None:
         """Put a migrated database in the target's place; what was there gets another name.
 
         If a revision fails, a target that is to be replaced stays (`RebuildFailed`); without one,
         what was built so far takes its place, for the next command to go on from there. None, and
-        nothing has changed, if a pooler knows the target and no other database.
+        nothing has changed, if a pooler knows the target and no other database, or if somebody has
+        created the target meanwhile.
         """
         started = time.monotonic()
         copied = self._copy(started)
@@ -92,7 +98,7 @@ class Builder:
             return copied
         with self._alone():
             # Somebody else may have built the template meanwhile.
-            return self._copy(started) or self._migrate(started, replaces=replaces)
+            return self._copy(started) or self._migrate(started)
 
     def template(self) -> str | None:
         """Return the template that these migrations would build again, if there is one."""
@@ -128,19 +134,17 @@ class Builder:
         with holding_spare(connection, self.service) as held:
             spare = spare_of(connection, self.service, template) if held else None
             if spare is not None:
-                replaced = put_in_place(server, connection, spare)
-                return Built(_origin("spare", started, template), replaced=replaced)
+                return self._place(spare, Origin("spare", 0, template), started)
         try:
             with scratch_database(server, connection, template=template) as copy:
-                replaced = put_in_place(server, connection, copy)
+                return self._place(copy, Origin("template", 0, template), started)
         except StatementFailed as failed:
             # Somebody has just cleared the templates.
             if failed.sqlstate == _NO_SUCH_DATABASE:
                 return None
             raise
-        return Built(_origin("template", started, template), replaced=replaced)
 
-    def _migrate(self, started: float, *, replaces: bool) -> Built | None:
+    def _migrate(self, started: float) -> Built | None:
         server, connection = self.target.server, self.connection
         sweep(connection)
         with scratch_database(server, connection) as scratch:
@@ -149,14 +153,22 @@ class Builder:
             except ConnectionRejected:
                 return None
             except BaseException as error:
-                self._save(scratch, error, replaces=replaces)
+                self._save(scratch, error)
                 raise
             if template is None:
-                replaced = put_in_place(server, connection, scratch)
-        if template is not None:
-            with scratch_database(server, connection, template=template) as copy:
-                replaced = put_in_place(server, connection, copy)
-        return Built(_origin("migrations", started, template), steps, replaced)
+                return self._place(scratch, Origin("migrations", 0), started, steps)
+        with scratch_database(server, connection, template=template) as copy:
+            return self._place(copy, Origin("migrations", 0, template), started, steps)
+
+    def _place(
+        self, name: str, origin: Origin, started: float, steps: tuple[Step, ...] = ()
+    ) -> Built | None:
+        server, replaced = self.target.server, None
+        if self.replaces:
+            replaced = put_in_place(server, self.connection, name)
+        elif not put_in_free_place(server, self.connection, name):
+            return None
+        return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
     def _run_in(self, scratch: str, started: float) -> tuple[tuple[Step, ...], str | None]:
         """Run the migrations in *scratch*; return the steps, and the template it has become."""
@@ -178,18 +190,17 @@ class Builder:
         prune(self.connection, self.service)
         return steps, name
 
-    def _save(self, scratch: str, error: BaseException, *, replaces: bool) -> None:
+    def _save(self, scratch: str, error: BaseException) -> None:
         """Decide what a failed build leaves: the database as it was, or what was built so far."""
         server = self.target.server
-        if replaces:
+        if self.replaces:
             server.on_event(BuildAbandoned(server.location))
             if isinstance(error, MigrationFailed):
                 raise RebuildFailed(**vars(error)) from error
             return
-        begun = isinstance(error, MigrationFailed)
         with suppress(DbOpsError):
-            if begun or self._at(scratch).recorded():
-                put_in_place(server, self.connection, scratch)
+            if isinstance(error, MigrationFailed) or self._at(scratch).recorded():
+                put_in_free_place(server, self.connection, scratch)
 
     def _at(self, scratch: str) -> Target:
         server = self.target.server
@@ -207,7 +218,3 @@ class Builder:
             on_event=server.on_event,
         ):
             yield
-
-
-def _origin(source: str, started: float, template: str | None) -> Origin:
-    return Origin(source, time.monotonic() - started, template)

@@ -23,7 +23,7 @@ from db_ops.postgres.databases import (
 )
 from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.mark import read_mark, write_mark
-from db_ops.postgres.own_databases import drop
+from db_ops.postgres.own_databases import sweep
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import prepare_to_write
 from db_ops.results import (
@@ -133,10 +133,12 @@ def _build(
     target: Target, connection: Connection, from_migrations: bool, *, replaces: bool
 ) -> Built | None:
     """Put a copy of a template, or what will be one, in the target's place, if that can be done."""
-    builder = None if from_migrations else Builder.of(target, connection)
-    built = builder.build(replaces=replaces) if builder else None
+    if from_migrations:
+        return None
+    builder = Builder.of(target, connection, replaces=replaces)
+    built = builder.build() if builder else None
     if built and built.replaced and not target.settings.spare:
-        drop(connection, built.replaced)
+        sweep(connection)
     return built
 
 

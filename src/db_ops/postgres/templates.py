@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from psycopg2.errors import InsufficientPrivilege, ObjectInUse
+from psycopg2.errors import (
+    DuplicateDatabase,
+    InsufficientPrivilege,
+    ObjectInUse,
+    UniqueViolation,
+)
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.databases import drop_database
@@ -56,8 +61,13 @@ _KEEPS_FROM_LEAVING = """
     SELECT FROM pg_prepared_xacts WHERE database = %(name)s
     UNION ALL SELECT FROM pg_replication_slots WHERE database = %(name)s AND active
 """
-_COUNT_SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-_END_SESSIONS = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+# The server itself ends autovacuum where it is in the way.
+_SESSIONS = """
+    SELECT count({}) FROM pg_stat_activity
+    WHERE datname = %s AND backend_type <> 'autovacuum worker'
+"""
+_COUNT_SESSIONS = _SESSIONS.format("*")
+_END_SESSIONS = _SESSIONS.format("pg_terminate_backend(pid)")
 _KEPT, _KEPT_IN_ALL = 4, 16
 _PATIENCE, _PAUSE = 5.0, 0.002
 _SECOND_LOOK = 0.05
@@ -158,33 +168,42 @@ def put_in_place(server: Server, connection: Connection, newcomer: str) -> str |
     if there was none. *newcomer* is closed or has no sessions. Raises what `drop_database` does.
     """
     old = own_name(OLD)
-    _wait_until_unused(connection, newcomer)
     if not _is_held(connection, server.url.database):
-        with _nobody_in(server, connection), suppress(ObjectInUse, InsufficientPrivilege):
+        with suppress(ObjectInUse, InsufficientPrivilege), _nobody_in(server, connection):
             return old if _exchange(server, connection, newcomer, old) else None
     # What cannot be renamed may still be dropped; if not, this says why.
     drop_database(server, connection)
-    _exchange(server, connection, newcomer, old)
+    put_in_free_place(server, connection, newcomer)
     return None
+
+
+def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> bool:
+    """Give the target's name and mark to the database *newcomer*; False if the name is taken."""
+    with suppress(DuplicateDatabase, UniqueViolation):
+        _exchange(server, connection, newcomer, None)
+        return True
+    return False
+
+
+def _exchange(server: Server, connection: Connection, newcomer: str, old: str | None) -> bool:
+    """Rename *newcomer* to the target, a present target to *old*; tell whether there was one."""
+    target = server.url.database
+    _wait_until_unused(connection, newcomer)
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (target,))
+        occupied = cursor.fetchone() is not None
+        if occupied and old is not None:
+            rename(cursor, target, old)
+        comment(cursor, newcomer, marked("", server.settings.environment))
+        allow_connections(cursor, newcomer, True)
+        rename(cursor, newcomer, target)
+    return occupied
 
 
 def _is_held(connection: Connection, database: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_KEEPS_FROM_LEAVING, {"name": database})
         return cursor.fetchone() is not None
-
-
-def _exchange(server: Server, connection: Connection, newcomer: str, old: str) -> bool:
-    target = server.url.database
-    with transaction(connection) as cursor:
-        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (target,))
-        occupied = cursor.fetchone() is not None
-        if occupied:
-            rename(cursor, target, old)
-        comment(cursor, newcomer, marked("", server.settings.environment))
-        allow_connections(cursor, newcomer, True)
-        rename(cursor, newcomer, target)
-    return occupied
 
 
 @contextmanager
