@@ -25,6 +25,7 @@ from db_ops.migrations.explain import (
 )
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.project import Project
+from db_ops.migrations.recording import composing_once
 from db_ops.migrations.scripts import describe_failure, load_scripts
 from db_ops.results import OnEvent, RevisionFinished, RevisionRetried, RevisionStarted, Step, ignore
 
@@ -151,13 +152,18 @@ def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
         try:
             with connection_over(driver) as connection:
                 session = Session(connection)
-                _run_env(run.project, run.scripts, session, _reporting(run, plan, connection))
+                work = _reporting(run, plan, connection, driver)
+                with composing_once():
+                    _run_env(run.project, run.scripts, session, work)
         finally:
             run.blocked_by = watch.last
 
 
 def _reporting(
-    run: Run, plan: Callable[[Any], Iterable[MigrationStep]], connection: Connection
+    run: Run,
+    plan: Callable[[Any], Iterable[MigrationStep]],
+    connection: Connection,
+    driver: DriverConnection,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
     """Wrap *plan*: Alembic takes a step when it starts it, and the next one after its commit."""
 
@@ -167,8 +173,7 @@ def _reporting(
             position = len(run.steps) + 1
             run.running = revision.id
             # A revision may have set its own; they must not reach the next.
-            connection.exec_driver_sql(run.database.timeouts)
-            connection.commit()
+            _set_between_transactions(run.database.timeouts, connection, driver)
             run.on_event(RevisionStarted(revision, run.direction, position, run.total))
             started = time.monotonic()
             yield step
@@ -178,6 +183,18 @@ def _reporting(
             run.on_event(RevisionFinished(done, run.direction, position, run.total))
 
     return steps
+
+
+def _set_between_transactions(
+    statements: str, connection: Connection, driver: DriverConnection
+) -> None:
+    """Send *statements* in one round trip; a transaction for them would take two more."""
+    connection.commit()
+    driver.commit()  # what a revision began behind SQLAlchemy's back
+    driver.autocommit = True
+    with driver.cursor() as cursor:
+        cursor.execute(statements)
+    driver.autocommit = False
 
 
 def _run_env(
