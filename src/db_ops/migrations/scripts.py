@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
+_UNSETTLED = 2.0  # seconds
+
 
 def load_scripts(project: Project, config: Config | None = None) -> ScriptDirectory:
     """Import every revision file. Raises `RevisionFileBroken`, naming the file and the line."""
@@ -20,7 +26,8 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
 
     scripts = ScriptDirectory.from_config(config or project.alembic_config())
     try:
-        scripts.get_heads()
+        with _keeping_bytecode(project.version_locations):
+            scripts.get_heads()
     except Exception as error:
         path = _culprit(error, project.version_locations) or project.version_locations[0]
         raise RevisionFileBroken(project.display(path), describe_failure(error, path)) from error
@@ -39,6 +46,25 @@ def describe_failure(error: BaseException, path: Path | None = None) -> str:
     if isinstance(error, SyntaxError):
         said, lines = str(error.msg), [error.lineno]
     return f"line {lines[-1]}: {said}" if lines and lines[-1] else said
+
+
+@contextmanager
+def _keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
+    """Let Python keep what it compiles in `__pycache__`, as under the plain `alembic` command.
+
+    Invoke forbids it, for the sake of `tasks.py`; the user's `-B` or `PYTHONDONTWRITEBYTECODE`
+    counts. Nothing is kept while a file is new: Python tells a stale copy by size and whole second.
+    """
+    before = sys.dont_write_bytecode
+    newest = max(
+        (file.stat().st_mtime for path in folders for file in path.glob("*.py")), default=0
+    )
+    unsettled = newest > time.time() - _UNSETTLED
+    sys.dont_write_bytecode = unsettled or bool(sys.flags.dont_write_bytecode)
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _culprit(error: Exception, folders: tuple[Path, ...]) -> Path | None:
