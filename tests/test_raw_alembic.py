@@ -22,15 +22,16 @@ def test_alembic_upgrade_and_downgrade(migrated: Project) -> None:
 
 def test_alembic_waits_for_the_migration_lock_and_says_for_whom(migrated: Project) -> None:
     migrated.table("0004", "four")
-    migrated.revision("0005", "op.execute('SELECT pg_sleep(3)')")
+    migrated.revision("0005", "op.execute('SELECT pg_sleep(6)')")
     ours = subprocess.Popen(
         command_line("manage_db", ("upgrade",), migrated.root),
         cwd=migrated.root,
         env={**os.environ, **migrated.env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        text=True,
     )
-    wait_for_statement(migrated, "pg_sleep")
+    wait_for_statement(migrated, ours, "pg_sleep")
     outcome = migrated.alembic("upgrade", "head").succeeded()
     assert ours.wait(30) == 0
     assert "waiting for db_ops upgrade" in outcome.err

@@ -56,7 +56,8 @@ def test_two_steps_back_and_forth_return_to_the_same_schema(service: Project, do
 
 
 def test_every_revision_goes_back_and_forth(service: Project) -> None:
-    result = json.loads(service.run("init", "--json").succeeded().out)
+    outcome = service.run("init", "--from-migrations", "--json").succeeded()
+    result = json.loads(outcome.out)
     revisions = [step["revision"]["id"] for step in result["steps"]]
     assert len(revisions) >= 4
     after = {revisions[-1]: catalog(service)}
