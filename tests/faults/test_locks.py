@@ -313,3 +313,56 @@ def test_recreate_delete_and_init_may_race_on_one_name(project: Project) -> None
     # Neither of them is true of a database that somebody drops and creates again.
     assert not [text for text in said if "rejects" in text or "no recorded revision" in text]
     assert not [command for command, code in codes if command == "delete-db" and code]
+
+
+def test_a_revision_sets_timeouts_for_itself_alone(logged: Project) -> None:
+    logged.env |= {"DB_OPS_LOCK_TIMEOUT": "0.5", "DB_OPS_STATEMENT_TIMEOUT": "20"}
+    seen = (
+        "op.execute(\"INSERT INTO log SELECT '{} ' || current_setting('lock_timeout') || ' '"
+        " || current_setting('statement_timeout')\")"
+    )
+    patient = "op.execute('SET lock_timeout = 0'); op.execute('SET statement_timeout = 0')"
+    logged.revision("0002", f"{patient}; {seen.format('own')}")
+    logged.revision("0003", seen.format("next"))
+    logged.revision(
+        "0004",
+        f"""
+        with op.get_context().autocommit_block():
+            {patient}
+            op.execute("ALTER TABLE log ADD COLUMN note text")
+        """,
+    )
+    logged.revision("0005", seen.replace("log", "log (revision)", 1).format("last"))
+    with (
+        closing(connect(logged, "short")) as blocker,
+        blocker.cursor() as cursor,
+        Crowd(logged) as crowd,
+    ):
+        cursor.execute("SELECT count(*) FROM log")
+        process = crowd.start("init")
+        crowd.wait_for_statement("ALTER TABLE log")
+        # Longer than the settings would let it wait.
+        time.sleep(1.5)
+        blocker.rollback()
+        outcome = crowd.finish(process).succeeded()
+    assert "attempt" not in outcome.err
+    rows = {str(row[0]) for row in logged.query("SELECT revision FROM log")}
+    theirs = {row.partition(" ")[2] for row in rows if not row.startswith("own")}
+    assert "own 0 0" in rows
+    assert len(rows) == 3
+    assert len(theirs) == 1
+    assert "0 0" not in theirs
+
+
+def test_a_failure_says_how_many_were_applied_and_how_to_go_on(logged: Project) -> None:
+    for number in range(2, 5):
+        logged.table(f"000{number}", f"t{number}")
+    broken = logged.revision("0005", "op.execute('SELECT 1 / 0')")
+    logged.table("0006", "t6")
+    outcome = logged.run("init").failed(1)
+    assert "3 of 5 applied (0002, 0003, 0004), database at 0004" in outcome.error
+    assert "division by zero" in outcome.error
+    assert str(broken.relative_to(logged.root)) in outcome.hint
+    assert "upgrade" in outcome.hint
+    broken.write_text(broken.read_text().replace("1 / 0", "1"))
+    assert "2 revisions applied" in logged.run("init").succeeded().out
