@@ -526,6 +526,17 @@ def test_a_role_that_has_used_up_its_connections_is_waited_for(
             assert "3 revisions applied" in command.outcome().succeeded().out
 
 
+def test_what_a_server_says_in_words_is_not_taken_for_a_full_one(
+    small: Machine, clerks: Project
+) -> None:
+    # The words may be in any language, and a name may be in them.
+    small.query("CREATE ROLE \"too many connections\" LOGIN PASSWORD 'clerk_secret'")
+    clerks.url = small.url("app", "too many connections", "wrong_secret")
+    outcome = clerks.run("init").failed(1)
+    assert "too many connections" in outcome.error
+    assert "waiting" not in outcome.err
+
+
 # Servers that come and go
 
 
