@@ -20,8 +20,6 @@ from tests.support.project import Project, query
 
 pytestmark = pytest.mark.faults
 
-# What a loaded machine may add to a stall or a wait.
-MARGIN = 0.75
 FREE_IT = re.compile(r"SELECT pg_terminate_backend\(.+$", re.MULTILINE)
 
 
@@ -56,7 +54,14 @@ def logged(project: Project) -> Project:
 
 
 class Readers:
-    """A stream of reads of the table `log`; `worst` is the longest that one has taken."""
+    """A stream of reads of the table `log`; `worst` is the longest that one has taken.
+
+    The server measures it: how late a busy machine wakes the reader up is no stall of a table.
+    """
+
+    _READ = (
+        "SELECT count(*), extract(epoch FROM clock_timestamp() - statement_timestamp()) FROM log"
+    )
 
     def __init__(self, project: Project, count: int = 2) -> None:
         self.project = project
@@ -82,9 +87,9 @@ class Readers:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     while not self._stop.is_set():
-                        started = time.monotonic()
-                        cursor.execute("SELECT count(*) FROM log")
-                        self.worst = max(self.worst, time.monotonic() - started)
+                        cursor.execute(self._READ)
+                        ((_, seconds),) = cursor.fetchall()
+                        self.worst = max(self.worst, float(seconds))
                         self.reads += 1
                         time.sleep(0.005)
         except Exception as error:
@@ -104,7 +109,7 @@ def holding(crowd: Crowd) -> Iterator[Running]:
 def test_readers_go_on_while_a_migration_waits_for_a_long_transaction(
     logged: Project, state: str
 ) -> None:
-    logged.env["DB_OPS_LOCK_TIMEOUT"] = "1"
+    logged.env["DB_OPS_LOCK_TIMEOUT"] = "2"
     logged.revision("0002", "op.execute('ALTER TABLE log ADD COLUMN note text')")
     with (
         closing(connect(logged, "nightly-report")) as blocker,
@@ -113,7 +118,7 @@ def test_readers_go_on_while_a_migration_waits_for_a_long_transaction(
     ):
         cursor.execute("SELECT count(*), pg_backend_pid() FROM log")
         ((_, pid),) = cursor.fetchall()
-        busy = threading.Thread(target=lambda: cursor.execute("SELECT pg_sleep(5)"))
+        busy = threading.Thread(target=lambda: cursor.execute("SELECT pg_sleep(6)"))
         if state == "active":
             busy.start()
         with Readers(logged) as readers:
@@ -128,7 +133,7 @@ def test_readers_go_on_while_a_migration_waits_for_a_long_transaction(
             assert time.monotonic() - released < 8, "the pauses between attempts are short"
         say(f"{readers.reads} reads, the worst {readers.worst:.2f} s")
     assert readers.reads > 50
-    assert readers.worst < 1 + MARGIN
+    assert 1 < readers.worst < 2, "the readers met it, and never for as long as the setting says"
     assert "1 revision applied" in outcome.out
     named = [line for line in outcome.err.splitlines() if "attempt 2" in line or str(pid) in line]
     told = "\n".join(named)
