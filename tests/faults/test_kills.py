@@ -41,14 +41,30 @@ MARK = "db_ops environment: development"
 
 _SLEEP = 'op.execute("SELECT pg_sleep(0.05)")'
 
+MODELS = """
+class Account(Base):
+    __tablename__ = "account"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(sa.Text, index=True)
+    balance: Mapped[int]
+    overdraft: Mapped[int] = mapped_column(server_default=sa.text("0"))
+    __table_args__ = (sa.CheckConstraint("balance > 0", name="balance"),)
+
+
+class Movement(Base):
+    __tablename__ = "movement"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey("account.id"))
+"""
+
 
 def write_revisions(project: Project) -> None:
     """Write four revisions, each long enough to be hit, one of them outside any transaction."""
     project.revision(
         "0001",
         f"""
-        op.execute("CREATE TABLE account"
-                   " (id integer PRIMARY KEY, name text NOT NULL, balance integer NOT NULL)")
+        op.execute("CREATE TABLE account (id integer CONSTRAINT pk_account PRIMARY KEY,"
+                   " name text NOT NULL, balance integer NOT NULL)")
         {_SLEEP}
         """,
         f"""
@@ -59,8 +75,9 @@ def write_revisions(project: Project) -> None:
     project.revision(
         "0002",
         f"""
-        op.execute("CREATE TABLE movement (id integer PRIMARY KEY,"
-                   " account_id integer NOT NULL REFERENCES account)")
+        op.execute("CREATE TABLE movement (id integer CONSTRAINT pk_movement PRIMARY KEY,"
+                   " account_id integer NOT NULL CONSTRAINT fk_movement_account_id_account"
+                   " REFERENCES account)")
         {_SLEEP}
         op.execute("ALTER TABLE account ADD COLUMN overdraft integer NOT NULL DEFAULT 0")
         """,
@@ -132,6 +149,7 @@ class Victim:
         self.name = f"kill_{uuid.uuid4().hex[:12]}"
         self.project = make_project(folder / "project", with_database(server_url, self.name))
         write_revisions(self.project)
+        self.project.models(MODELS)
         self.landed: Counter[str] = Counter()
         self.missed = self.healed = 0
         self.failures: list[str] = []
@@ -250,6 +268,7 @@ class Victim:
         self.run("init")
         self.healed += 1
         assert portrait(self.project.url) == self.portrait
+        assert "agree" in self.run("verify")
         account = self.project.query(
             "SELECT count(*), coalesce(sum(balance - id), 0),"
             " count(*) FILTER (WHERE name <> 'account ' || id) FROM account"
@@ -358,6 +377,7 @@ def test_after_a_crash_of_the_server_at_any_moment_init_reaches_head(tmp_path: P
         cluster.remove()
 
 
+@pytest.mark.parametrize("killed", ["session", "client"])
 @pytest.mark.parametrize(
     "statement",
     [
@@ -370,15 +390,19 @@ def test_after_a_crash_of_the_server_at_any_moment_init_reaches_head(tmp_path: P
     ids=["plain", "if-not-exists", "dropped-first", "operation"],
 )
 def test_an_index_left_invalid_by_a_kill_is_named_and_built_again(
-    indexed: Project, statement: str
+    indexed: Project, statement: str, killed: str
 ) -> None:
     indexing(indexed, statement)
     with closing(transaction(indexed, "INSERT INTO one VALUES (1, 'open')")), Crowd(indexed) as run:
         process = run.start("init", env={"DB_OPS_LOCK_TIMEOUT": "60"})
         pid = run.wait_for_statement("INDEX CONCURRENTLY")
         wait_for_index(indexed)
-        query(maintenance_of(indexed), "SELECT pg_terminate_backend(%s)", pid)
-        assert_clean(run.finish(process), 1, 5)
+        if killed == "client":
+            process.kill()
+            run.wait_for_end(pid)
+        else:
+            query(maintenance_of(indexed), "SELECT pg_terminate_backend(%s)", pid)
+            assert_clean(run.finish(process), 5)
     assert validity(indexed) == [("ix_one_note", False)]
     outcome = indexed.run("init").succeeded()
     assert validity(indexed) == [("ix_one_note", True)]
