@@ -447,8 +447,26 @@ def test_invalid_indexes_that_no_pending_revision_names_are_left_alone(indexed: 
     before = validity(indexed)
     assert len(before) == 3
     indexing(indexed, 'op.execute("CREATE INDEX CONCURRENTLY ix_one_note ON one (note)")')
-    indexed.run("init").succeeded()
+    outcome = indexed.run("init").succeeded()
     assert validity(indexed) == sorted([*before, ("ix_one_note", True)])
+    for name, _ in before:
+        assert f"REINDEX INDEX CONCURRENTLY {name}" in outcome.err
+
+
+def test_an_invalid_index_whose_name_is_not_in_the_revision_is_told(indexed: Project) -> None:
+    # Not found in the file, and kept by IF NOT EXISTS: nobody would ever know.
+    indexed.query("INSERT INTO one SELECT n, 'same' FROM generate_series(1, 2) n")
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        indexed.query("CREATE UNIQUE INDEX CONCURRENTLY ix_one_note ON one (note)")
+    indexing(
+        indexed,
+        "op.execute('CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_' + 'one_note ON one (note)')",
+    )
+    told = re.findall(r"REINDEX INDEX CONCURRENTLY \S+", indexed.run("init").succeeded().err)
+    assert told == ["REINDEX INDEX CONCURRENTLY ix_one_note"]
+    indexed.query("DELETE FROM one")
+    indexed.query(told[0])
+    assert validity(indexed) == [("ix_one_note", True)]
 
 
 def test_a_database_whose_drop_was_interrupted_is_created_anew(
