@@ -161,7 +161,7 @@ def _become(request: Mapping[str, Any]) -> None:
         os.chdir(request["root"])
         arguments = list(request["arguments"])
         script = Path(request["root"]) / "scripts" / "manage_db.py"
-        if arguments[0] == "alembic":
+        if arguments[:1] == ["alembic"]:
             script = BIN / arguments.pop(0)
         sys.argv = [str(script), *arguments]
         sys.path[0] = str(script.parent)

@@ -90,7 +90,9 @@ class Project:
 
     def prepare(self, command: str, *arguments: object, **options: object) -> object:
         """Call the function of a command in this process: quicker, for what a test builds on."""
-        settings = Settings(self.root / "alembic.ini", DatabaseUrl.parse(self.url))
+        environment = self.env.get("DB_OPS_ENVIRONMENT")
+        url = DatabaseUrl.parse(self.url)
+        settings = Settings(self.root / "alembic.ini", url, declared_environment=environment)
         path, modules = list(sys.path), set(sys.modules)
         try:
             return getattr(db_ops, command)(settings, *arguments, **options)
