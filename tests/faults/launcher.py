@@ -43,6 +43,10 @@ class Forked:
         hit: bool = self.launcher.ask("kill", pid=self.pid)
         return hit
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        self.launcher.ask("send", pid=self.pid, number=int(number))
+
     def finish(self, within: float) -> Outcome:
         """Wait for the end; kill it and fail if that takes longer than *within* seconds."""
         deadline = time.monotonic() + within
@@ -130,9 +134,9 @@ def _serve() -> None:
             running.add(answer)
         else:
             pid = request["pid"]
-            if pid in running and request["action"] == "kill":
+            if pid in running and request["action"] != "poll":
                 # Unreaped, so the number cannot be somebody else's.
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, request.get("number", signal.SIGKILL))
             if pid in running:
                 options = 0 if request["action"] == "kill" else os.WNOHANG
                 found, status = os.waitpid(pid, options)

@@ -37,6 +37,7 @@ WORKERS = 2
 ROWS = 300
 BOUND = 60.0
 COMMANDS = (("init",), ("upgrade",), ("recreate",), ("downgrade", "-s", "3"))
+SIGNALS = {"SIGINT": (signal.SIGINT, 130), "SIGTERM": (signal.SIGTERM, 143)}
 MARK = "db_ops environment: development"
 
 _SLEEP = 'op.execute("SELECT pg_sleep(0.05)")'
@@ -224,8 +225,14 @@ class Victim:
         """Run *command*, and kill it or the server's side of it; return what happened."""
         delay = self.random.uniform(0, self.durations[command])
         process = self.start(*command)
+        if how in SIGNALS:
+            # Before it is at work, a signal does what it does to any Python program.
+            self.wait_for_session(process)
         time.sleep(delay)
-        if how == "client":
+        if how in SIGNALS:
+            process.send(SIGNALS[how][0])
+            hit = process.poll() is None
+        elif how == "client":
             hit = process.kill()
         elif how == "terminate":
             hit = self.terminate(process)
@@ -242,10 +249,18 @@ class Victim:
         if how != "client":
             try:
                 # Done, or "try again"; never "the server rejects you", never a traceback.
-                assert_clean(outcome, 0, 5)
+                assert_clean(outcome, 0, SIGNALS[how][1] if how in SIGNALS else 5)
             except AssertionError as error:
                 self.failures.append(f"{how} during {told}\n{error}")
         return told
+
+    def wait_for_session(self, process: Forked) -> None:
+        """Wait until *process* has a session, or has ended."""
+        mine = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE %s"
+        while process.poll() is None and not query(
+            self.server_url, mine, f"db_ops %:{process.pid}"
+        ):
+            time.sleep(0.002)
 
     def terminate(self, process: Forked) -> bool:
         """End all sessions of *process*, or one of them; wait for one if it has none yet."""
@@ -375,6 +390,17 @@ def test_after_a_crash_of_the_server_at_any_moment_init_reaches_head(tmp_path: P
             say(f"{one.told()}, {time.monotonic() - started:.0f} s")
     finally:
         cluster.remove()
+
+
+def test_a_signal_at_any_moment_is_told_and_init_reaches_head(
+    server_url: str, tmp_path: Path
+) -> None:
+    with victim(server_url, tmp_path, 11) as one:
+        wanted = Counter({name: max(2, KILLS // 20) for name in SIGNALS})
+        while missing := wanted - one.landed:
+            one.kill_once(one.random.choice(sorted(missing.elements())))
+        assert not one.failures, one.told()
+        say(one.told())
 
 
 @pytest.mark.parametrize("killed", ["session", "client"])
