@@ -110,6 +110,10 @@ class Launcher:
         )
         return Forked(self, pid, output, time.monotonic())
 
+    def run(self, root: Path, env: Mapping[str, str], *arguments: str) -> Outcome:
+        """Do what `start` does, and wait for the end."""
+        return self.start(root, env, *arguments).finish(60)
+
     def ask(self, action: str, **details: Any) -> Any:
         """Send one request and return the answer."""
         assert self.process.stdin is not None
@@ -132,6 +136,8 @@ def _serve() -> None:
             if answer == 0:
                 _become(request)
             running.add(answer)
+            # The system has given the number out before, if processes are many.
+            codes.pop(answer, None)
         else:
             pid = request["pid"]
             if pid in running and request["action"] != "poll":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,13 +18,6 @@ PRODUCTION = {"DB_OPS_ENVIRONMENT": "production"}
 MARKED = re.compile(r": marked as (\w+)$", re.MULTILINE)
 ROUNDS = 15
 BOUND = 60.0
-
-
-@pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Launcher]:
-    """What lets processes reach the server in the same moment."""
-    with Launcher(tmp_path / "output") as launcher:
-        yield launcher
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -205,13 +204,6 @@ def test_any_message_becomes_the_docstring_and_nothing_else(project: Project, me
     kinds = {type(statement) for statement in tree.body}
     assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.AnnAssign, ast.FunctionDef}
     assert sum(isinstance(statement, ast.Expr) for statement in tree.body) == 1
-
-
-@pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Launcher]:
-    """What makes a process so cheap that hundreds can be tried."""
-    with Launcher(tmp_path / "output") as launcher:
-        yield launcher
 
 
 @settings(ONCE, max_examples=300)
