@@ -9,13 +9,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 import pytest
 
 from db_ops.settings import DatabaseUrl
+from tests.conftest import drop
 from tests.faults.crowd import KILLED, Crowd, Running, assert_clean, maintenance_of, say
+from tests.faults.launcher import Launcher
 from tests.support.project import Project, query
 
 pytestmark = pytest.mark.faults
@@ -294,6 +296,36 @@ def test_racing_creators_all_succeed_and_one_has_created(project: Project) -> No
         results = [json.loads(outcome.succeeded().out) for outcome in outcomes]
         assert sum(result["created"] for result in results) == 1
         assert sum(len(result["steps"]) for result in results) == 1
+
+
+def test_a_creator_that_knows_no_lock_of_ours_may_win_the_race(
+    project: Project, launcher: Launcher, server_url: str, database_name: str
+) -> None:
+    project.table("0001", "one")
+    created = []
+    for number in range(10):
+        drop(server_url, database_name)
+        racers = [launcher.start(project.root, project.env, "init", "--json") for _ in range(3)]
+        time.sleep(number * 0.01)
+        with suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
+            query(server_url, f"CREATE DATABASE {database_name}")
+        results = [json.loads(one.finish(60).succeeded().out) for one in racers]
+        created.append(sum(result["created"] for result in results))
+        assert sum(len(result["steps"]) for result in results) == 1
+    assert set(created) <= {0, 1}
+
+
+def test_the_server_looks_whether_a_migrator_is_still_there(logged: Project) -> None:
+    names = ("client_connection_check_interval", "tcp_keepalives_idle", "idle_session_timeout")
+    for name in names:
+        logged.revision(f"{name[:20]}", f"op.execute(\"INSERT INTO log VALUES ('{name} ' ||"
+                        f" current_setting('{name}'))\")")  # fmt: skip
+    logged.run("init").succeeded()
+    assert [row[0] for row in logged.query("SELECT revision FROM log")] == [
+        "client_connection_check_interval 1s",
+        "tcp_keepalives_idle 10",
+        "idle_session_timeout 0",
+    ]
 
 
 def test_recreate_delete_and_init_may_race_on_one_name(project: Project) -> None:
