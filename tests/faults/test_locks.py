@@ -175,10 +175,12 @@ def test_a_process_that_comes_after_the_kill_does_not_wait_for_the_dead_ones_sta
     logged: Project,
 ) -> None:
     with Crowd(logged) as crowd, holding(crowd) as holder:
+        ((killed,),) = logged.query("SELECT clock_timestamp()")
         holder.kill()
-        killed = time.monotonic()
-        crowd.finish(crowd.start("init")).succeeded()
-        assert time.monotonic() - killed < 4
+        # Forked: on a busy machine, an interpreter alone may take seconds to start.
+        logged.run("init").succeeded()
+    ((seconds,),) = logged.query("SELECT extract(epoch FROM at - %s) FROM went_on", killed)
+    assert float(str(seconds)) < 4
     assert logged.query("SELECT revision FROM log") == [("0002",)]
 
 
