@@ -18,7 +18,7 @@ def test(context: Context) -> None:
 @task
 def test_faults(context: Context) -> None:
     """Run the fault suite: concurrency, kills, broken connections. Takes minutes."""
-    context.run(f"{PYTHON} -m pytest tests/faults")
+    context.run(f"{PYTHON} -m pytest --numprocesses=2 --dist=worksteal tests/faults")
 
 
 @task

@@ -180,7 +180,7 @@ def test_a_migration_that_fails_in_the_middle_names_what_was_applied(
     project.table("0004", "four")
     outcome = project.run("init", door=door).failed(FAILED)
     assert "upgrade of 0003 failed: division by zero" in outcome.error
-    assert "2 of 4 done (0001, 0002), database at 0002" in outcome.error
+    assert "2 of 4 applied (0001, 0002), database at 0002" in outcome.error
     assert "0003.py" in outcome.hint
     assert project.tables == ["alembic_version", "one", "two"]
 

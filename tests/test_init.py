@@ -75,7 +75,7 @@ def test_each_revision_is_announced_with_its_summary(project: Project) -> None:
     assert "apply 2/2  0002  create two" in progress
 
 
-def test_migrations_run_in_a_session_with_the_lock_timeout_of_the_settings(
+def test_migrations_run_in_a_session_with_the_timeouts_of_the_settings(
     project: Project,
 ) -> None:
     project.env["DB_OPS_LOCK_TIMEOUT"] = "1.5"
@@ -86,7 +86,7 @@ def test_migrations_run_in_a_session_with_the_lock_timeout_of_the_settings(
         "           \" current_setting('statement_timeout') AS statement\")",
     )
     project.run("init").succeeded()
-    assert project.query("SELECT lock, statement FROM seen") == [("1500ms", "7s")]
+    assert project.query("SELECT lock, statement FROM seen") == [("1350ms", "7s")]
 
 
 def test_a_revision_that_meets_a_lock_timeout_is_run_again(project: Project) -> None:

@@ -207,7 +207,7 @@ def test_a_failing_recreate_leaves_the_database_as_it_was(kept: Project) -> None
 def test_a_failing_init_leaves_what_it_built_so_far(kept: Project) -> None:
     kept.revision("0003", "op.execute('SELECT 1/0')")
     outcome = kept.run("init").failed(1)
-    assert "2 of 3 done (0001, 0002), database at 0002" in outcome.error
+    assert "2 of 3 applied (0001, 0002), database at 0002" in outcome.error
     kept.revision_files[-1].write_text(kept.revision_files[-1].read_text().replace("1/0", "1"))
     assert "1 revision applied" in kept.run("init").succeeded().out
 

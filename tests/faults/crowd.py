@@ -154,6 +154,14 @@ class Crowd:
             time.sleep(0.05)
         raise AssertionError(f"no session runs {text}: {[self._read(one) for one in self.running]}")
 
+    def wait_for_end(self, pid: int, within: float = 20) -> None:
+        """Wait until the server has ended the session *pid*."""
+        deadline = time.monotonic() + within
+        running = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        while query(maintenance_of(self.project), running, pid):
+            assert time.monotonic() < deadline, f"session {pid} does not end"
+            time.sleep(0.05)
+
     def _read(self, one: Running) -> Outcome:
         texts = []
         for file in self._files[id(one)]:

@@ -43,6 +43,10 @@ class Forked:
         hit: bool = self.launcher.ask("kill", pid=self.pid)
         return hit
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        self.launcher.ask("send", pid=self.pid, number=int(number))
+
     def finish(self, within: float) -> Outcome:
         """Wait for the end; kill it and fail if that takes longer than *within* seconds."""
         deadline = time.monotonic() + within
@@ -106,6 +110,10 @@ class Launcher:
         )
         return Forked(self, pid, output, time.monotonic())
 
+    def run(self, root: Path, env: Mapping[str, str], *arguments: str) -> Outcome:
+        """Do what `start` does, and wait for the end."""
+        return self.start(root, env, *arguments).finish(60)
+
     def ask(self, action: str, **details: Any) -> Any:
         """Send one request and return the answer."""
         assert self.process.stdin is not None
@@ -128,11 +136,13 @@ def _serve() -> None:
             if answer == 0:
                 _become(request)
             running.add(answer)
+            # The system has given the number out before, if processes are many.
+            codes.pop(answer, None)
         else:
             pid = request["pid"]
-            if pid in running and request["action"] == "kill":
+            if pid in running and request["action"] != "poll":
                 # Unreaped, so the number cannot be somebody else's.
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, request.get("number", signal.SIGKILL))
             if pid in running:
                 options = 0 if request["action"] == "kill" else os.WNOHANG
                 found, status = os.waitpid(pid, options)
@@ -161,7 +171,7 @@ def _become(request: Mapping[str, Any]) -> None:
         os.chdir(request["root"])
         arguments = list(request["arguments"])
         script = Path(request["root"]) / "scripts" / "manage_db.py"
-        if arguments[0] == "alembic":
+        if arguments[:1] == ["alembic"]:
             script = BIN / arguments.pop(0)
         sys.argv = [str(script), *arguments]
         sys.path[0] = str(script.parent)

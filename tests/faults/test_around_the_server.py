@@ -113,6 +113,18 @@ def test_a_transaction_pooler_gets_no_database_created(
     assert query(server_url, EXISTS, database_name) == []
 
 
+def test_an_empty_database_is_not_even_marked_through_a_transaction_pooler(
+    project: Project, transaction_pooler: Pooler, server_url: str, database_name: str
+) -> None:
+    query(server_url, f"CREATE DATABASE {database_name}")
+    project.table("0001", "one")
+    direct, before = project.url, project.fingerprint()
+    project.url = transaction_pooler.url(direct)
+    refuses_a_transaction_pooler(project.run("init"))
+    project.url = direct
+    assert project.fingerprint() == before
+
+
 def test_a_transaction_pooler_is_known_under_the_traffic_of_a_service_too(
     pending: Project, transaction_pooler: Pooler
 ) -> None:
@@ -356,6 +368,17 @@ def test_writers_say_that_the_session_is_read_only(
     assert pending.fingerprint() == before
 
 
+@pytest.mark.parametrize("revisions", [0, 1])
+def test_an_empty_database_of_a_read_only_session_is_named_as_that(
+    project: Project, server_url: str, database_name: str, revisions: int
+) -> None:
+    query(server_url, f"CREATE DATABASE {database_name}")
+    if revisions:
+        project.table("0001", "one")
+    project.url += "?options=-c%20default_transaction_read_only%3Don"
+    assert "takes no writes: its sessions are read-only" in project.run("init").failed(1).error
+
+
 def test_a_database_that_was_made_read_only_is_not_migrated(
     pending: Project, server_url: str, database_name: str
 ) -> None:
@@ -421,7 +444,6 @@ def test_a_failover_under_way_is_waited_for(
 SMALL = {
     "max_connections": "8",
     "superuser_reserved_connections": "3",
-    "reserved_connections": "0",
     "max_wal_senders": "0",
     "wal_level": "minimal",
 }
@@ -502,6 +524,17 @@ def test_a_role_that_has_used_up_its_connections_is_waited_for(
             command.wait_until_it_says("no free connection slot")
             others.close()
             assert "3 revisions applied" in command.outcome().succeeded().out
+
+
+def test_what_a_server_says_in_words_is_not_taken_for_a_full_one(
+    small: Machine, clerks: Project
+) -> None:
+    # The words may be in any language, and a name may be in them.
+    small.query("CREATE ROLE \"too many connections\" LOGIN PASSWORD 'clerk_secret'")
+    clerks.url = small.url("app", "too many connections", "wrong_secret")
+    outcome = clerks.run("init").failed(1)
+    assert "too many connections" in outcome.error
+    assert "waiting" not in outcome.err
 
 
 # Servers that come and go
@@ -628,6 +661,7 @@ def test_after_a_cut_in_the_middle_of_a_migration_the_next_init_ends_at_head(
         proxy.cut(reset=reset)
         outcome = command.outcome(20).failed(5)
     assert "connection lost" in outcome.error
+    assert "during upgrade of 0002, 1 of 3 applied" in outcome.error
     assert "status" in outcome.hint
     assert query(direct, "SELECT version_num FROM alembic_version") == [("0001",)]
     slow.write_text(slow.read_text().replace("pg_sleep(60)", "1"))
@@ -652,6 +686,7 @@ def test_after_a_cut_in_the_middle_of_a_downgrade_it_can_be_run_again(
         proxy.cut()
         outcome = command.outcome(20).failed(5)
     assert "connection lost" in outcome.error
+    assert "during downgrade of 0002, 0 of 1 reverted" in outcome.error
     assert project.query("SELECT version_num FROM alembic_version") == [("0002",)]
     slow.write_text(slow.read_text().replace("pg_sleep(60)", "1"))
     project.run("downgrade").succeeded()

@@ -9,19 +9,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 import pytest
 
 from db_ops.settings import DatabaseUrl
+from tests.conftest import drop
 from tests.faults.crowd import KILLED, Crowd, Running, assert_clean, maintenance_of, say
+from tests.faults.launcher import Launcher
 from tests.support.project import Project, query
 
 pytestmark = pytest.mark.faults
 
-# What a loaded machine may add to a stall or a wait.
-MARGIN = 0.75
 FREE_IT = re.compile(r"SELECT pg_terminate_backend\(.+$", re.MULTILINE)
 
 
@@ -39,6 +39,7 @@ def sleeping_once(project: Project, revision: str, seconds: int, before: str = "
         import pathlib
         op.execute("CREATE TABLE t_{revision} (id integer PRIMARY KEY)")
         op.execute("INSERT INTO log VALUES ('{revision}')")
+        op.execute("CREATE TABLE went_on AS SELECT clock_timestamp() AS at")
         marker = pathlib.Path(__file__).with_suffix(".slept")
         if not marker.exists():
             marker.touch()
@@ -56,7 +57,14 @@ def logged(project: Project) -> Project:
 
 
 class Readers:
-    """A stream of reads of the table `log`; `worst` is the longest that one has taken."""
+    """A stream of reads of the table `log`; `worst` is the longest that one has taken.
+
+    The server measures it: how late a busy machine wakes the reader up is no stall of a table.
+    """
+
+    _READ = (
+        "SELECT count(*), extract(epoch FROM clock_timestamp() - statement_timestamp()) FROM log"
+    )
 
     def __init__(self, project: Project, count: int = 2) -> None:
         self.project = project
@@ -82,9 +90,9 @@ class Readers:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     while not self._stop.is_set():
-                        started = time.monotonic()
-                        cursor.execute("SELECT count(*) FROM log")
-                        self.worst = max(self.worst, time.monotonic() - started)
+                        cursor.execute(self._READ)
+                        ((_, seconds),) = cursor.fetchall()
+                        self.worst = max(self.worst, float(seconds))
                         self.reads += 1
                         time.sleep(0.005)
         except Exception as error:
@@ -104,7 +112,7 @@ def holding(crowd: Crowd) -> Iterator[Running]:
 def test_readers_go_on_while_a_migration_waits_for_a_long_transaction(
     logged: Project, state: str
 ) -> None:
-    logged.env["DB_OPS_LOCK_TIMEOUT"] = "1"
+    logged.env["DB_OPS_LOCK_TIMEOUT"] = "2"
     logged.revision("0002", "op.execute('ALTER TABLE log ADD COLUMN note text')")
     with (
         closing(connect(logged, "nightly-report")) as blocker,
@@ -113,7 +121,7 @@ def test_readers_go_on_while_a_migration_waits_for_a_long_transaction(
     ):
         cursor.execute("SELECT count(*), pg_backend_pid() FROM log")
         ((_, pid),) = cursor.fetchall()
-        busy = threading.Thread(target=lambda: cursor.execute("SELECT pg_sleep(5)"))
+        busy = threading.Thread(target=lambda: cursor.execute("SELECT pg_sleep(6)"))
         if state == "active":
             busy.start()
         with Readers(logged) as readers:
@@ -128,7 +136,7 @@ def test_readers_go_on_while_a_migration_waits_for_a_long_transaction(
             assert time.monotonic() - released < 8, "the pauses between attempts are short"
         say(f"{readers.reads} reads, the worst {readers.worst:.2f} s")
     assert readers.reads > 50
-    assert readers.worst < 1 + MARGIN
+    assert 1 < readers.worst < 2, "the readers met it, and never for as long as the setting says"
     assert "1 revision applied" in outcome.out
     named = [line for line in outcome.err.splitlines() if "attempt 2" in line or str(pid) in line]
     told = "\n".join(named)
@@ -152,13 +160,13 @@ def test_a_waiter_goes_on_soon_after_the_holder_was_killed(logged: Project) -> N
     with Crowd(logged) as crowd, holding(crowd) as holder:
         waiter = crowd.start("init")
         crowd.wait_for_output(waiter, "waiting for")
+        ((killed,),) = logged.query("SELECT clock_timestamp()")
         holder.kill()
-        killed = time.monotonic()
         outcome = crowd.finish(waiter).succeeded()
-        seconds = time.monotonic() - killed
         assert crowd.finish(holder).code == KILLED
-    say(f"the waiter was done {seconds:.1f} s after the kill")
-    assert seconds < 3
+    ((seconds,),) = logged.query("SELECT extract(epoch FROM at - %s) FROM went_on", killed)
+    say(f"the waiter went on {seconds:.1f} s after the kill")
+    assert float(str(seconds)) < 3
     assert "1 revision applied" in outcome.out
     assert logged.query("SELECT revision FROM log") == [("0002",)]
 
@@ -167,10 +175,12 @@ def test_a_process_that_comes_after_the_kill_does_not_wait_for_the_dead_ones_sta
     logged: Project,
 ) -> None:
     with Crowd(logged) as crowd, holding(crowd) as holder:
+        ((killed,),) = logged.query("SELECT clock_timestamp()")
         holder.kill()
-        killed = time.monotonic()
-        crowd.finish(crowd.start("init")).succeeded()
-        assert time.monotonic() - killed < 4
+        # Forked: on a busy machine, an interpreter alone may take seconds to start.
+        logged.run("init").succeeded()
+    ((seconds,),) = logged.query("SELECT extract(epoch FROM at - %s) FROM went_on", killed)
+    assert float(str(seconds)) < 4
     assert logged.query("SELECT revision FROM log") == [("0002",)]
 
 
@@ -291,6 +301,36 @@ def test_racing_creators_all_succeed_and_one_has_created(project: Project) -> No
         assert sum(len(result["steps"]) for result in results) == 1
 
 
+def test_a_creator_that_knows_no_lock_of_ours_may_win_the_race(
+    project: Project, launcher: Launcher, server_url: str, database_name: str
+) -> None:
+    project.table("0001", "one")
+    created = []
+    for number in range(10):
+        drop(server_url, database_name)
+        racers = [launcher.start(project.root, project.env, "init", "--json") for _ in range(3)]
+        time.sleep(number * 0.01)
+        with suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
+            query(server_url, f"CREATE DATABASE {database_name}")
+        results = [json.loads(one.finish(60).succeeded().out) for one in racers]
+        created.append(sum(result["created"] for result in results))
+        assert sum(len(result["steps"]) for result in results) == 1
+    assert set(created) <= {0, 1}
+
+
+def test_the_server_looks_whether_a_migrator_is_still_there(logged: Project) -> None:
+    names = ("client_connection_check_interval", "tcp_keepalives_idle", "idle_session_timeout")
+    for name in names:
+        logged.revision(f"{name[:20]}", f"op.execute(\"INSERT INTO log VALUES ('{name} ' ||"
+                        f" current_setting('{name}'))\")")  # fmt: skip
+    logged.run("init").succeeded()
+    assert [row[0] for row in logged.query("SELECT revision FROM log")] == [
+        "client_connection_check_interval 1s",
+        "tcp_keepalives_idle 10",
+        "idle_session_timeout 0",
+    ]
+
+
 def test_recreate_delete_and_init_may_race_on_one_name(project: Project) -> None:
     for number in range(1, 4):
         project.table(f"000{number}", f"t{number}")
@@ -313,3 +353,56 @@ def test_recreate_delete_and_init_may_race_on_one_name(project: Project) -> None
     # Neither of them is true of a database that somebody drops and creates again.
     assert not [text for text in said if "rejects" in text or "no recorded revision" in text]
     assert not [command for command, code in codes if command == "delete-db" and code]
+
+
+def test_a_revision_sets_timeouts_for_itself_alone(logged: Project) -> None:
+    logged.env |= {"DB_OPS_LOCK_TIMEOUT": "0.5", "DB_OPS_STATEMENT_TIMEOUT": "20"}
+    seen = (
+        "op.execute(\"INSERT INTO log SELECT '{} ' || current_setting('lock_timeout') || ' '"
+        " || current_setting('statement_timeout')\")"
+    )
+    patient = "op.execute('SET lock_timeout = 0'); op.execute('SET statement_timeout = 0')"
+    logged.revision("0002", f"{patient}; {seen.format('own')}")
+    logged.revision("0003", seen.format("next"))
+    logged.revision(
+        "0004",
+        f"""
+        with op.get_context().autocommit_block():
+            {patient}
+            op.execute("ALTER TABLE log ADD COLUMN note text")
+        """,
+    )
+    logged.revision("0005", seen.replace("log", "log (revision)", 1).format("last"))
+    with (
+        closing(connect(logged, "short")) as blocker,
+        blocker.cursor() as cursor,
+        Crowd(logged) as crowd,
+    ):
+        cursor.execute("SELECT count(*) FROM log")
+        process = crowd.start("init")
+        crowd.wait_for_statement("ALTER TABLE log")
+        # Longer than the settings would let it wait.
+        time.sleep(1.5)
+        blocker.rollback()
+        outcome = crowd.finish(process).succeeded()
+    assert "attempt" not in outcome.err
+    rows = {str(row[0]) for row in logged.query("SELECT revision FROM log")}
+    theirs = {row.partition(" ")[2] for row in rows if not row.startswith("own")}
+    assert "own 0 0" in rows
+    assert len(rows) == 3
+    assert len(theirs) == 1
+    assert "0 0" not in theirs
+
+
+def test_a_failure_says_how_many_were_applied_and_how_to_go_on(logged: Project) -> None:
+    for number in range(2, 5):
+        logged.table(f"000{number}", f"t{number}")
+    broken = logged.revision("0005", "op.execute('SELECT 1 / 0')")
+    logged.table("0006", "t6")
+    outcome = logged.run("init").failed(1)
+    assert "3 of 5 applied (0002, 0003, 0004), database at 0004" in outcome.error
+    assert "division by zero" in outcome.error
+    assert str(broken.relative_to(logged.root)) in outcome.hint
+    assert "upgrade" in outcome.hint
+    broken.write_text(broken.read_text().replace("1 / 0", "1"))
+    assert "2 revisions applied" in logged.run("init").succeeded().out

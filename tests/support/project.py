@@ -6,8 +6,10 @@ import shutil
 import sys
 import textwrap
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import psycopg2
@@ -46,6 +48,13 @@ class Base(DeclarativeBase):
     })
 
 """
+SCHEMA = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), ''
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3
+"""
 REVISION = '''
 """{summary}"""
 
@@ -65,6 +74,12 @@ def downgrade():
 '''
 
 
+class Runner(Protocol):
+    """Another way to run `manage_db.py` of the project in *root* than a new interpreter."""
+
+    def __call__(self, root: Path, env: Mapping[str, str], *arguments: str) -> Outcome: ...
+
+
 @dataclass
 class Project:
     """One project on disk, with the database that it is pointed at."""
@@ -72,6 +87,7 @@ class Project:
     root: Path
     env: dict[str, str] = field(default_factory=dict)
     last_revision: str | None = None
+    runner: Runner | None = None
 
     @property
     def url(self) -> str:
@@ -83,15 +99,20 @@ class Project:
 
     def run(self, *arguments: str, door: str = "manage_db", cwd: Path | None = None) -> Outcome:
         """Run commands through a door; their names are written without `db.`."""
-        argv = command_line(door, arguments, self.root)
-        outcome = run(argv, cwd=cwd or self.root, env=self.env)
+        if self.runner and door == "manage_db" and cwd is None:
+            outcome = self.runner(self.root, self.env, *arguments)
+        else:
+            argv = command_line(door, arguments, self.root)
+            outcome = run(argv, cwd=cwd or self.root, env=self.env)
         if "--with-password" not in arguments:
             self._check_secrecy(outcome)
         return outcome
 
     def prepare(self, command: str, *arguments: object, **options: object) -> object:
         """Call the function of a command in this process: quicker, for what a test builds on."""
-        settings = Settings(self.root / "alembic.ini", DatabaseUrl.parse(self.url))
+        environment = self.env.get("DB_OPS_ENVIRONMENT")
+        url = DatabaseUrl.parse(self.url)
+        settings = Settings(self.root / "alembic.ini", url, declared_environment=environment)
         path, modules = list(sys.path), set(sys.modules)
         try:
             return getattr(db_ops, command)(settings, *arguments, **options)
@@ -175,13 +196,7 @@ class Project:
 
     def schema(self) -> list[tuple[object, ...]]:
         """Return the tables and their columns, types and constraints, without internal numbers."""
-        return self.query(
-            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text"
-            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-            " WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped"
-            " UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), ''"
-            " FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3"
-        )
+        return self.query(SCHEMA)
 
     @property
     def tables(self) -> list[str]:

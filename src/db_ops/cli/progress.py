@@ -12,6 +12,7 @@ from db_ops.results import (
     DatabaseDropped,
     Event,
     InvalidIndexDropped,
+    InvalidIndexLeft,
     NotMarked,
     RevisionFinished,
     RevisionRetried,
@@ -78,6 +79,11 @@ def _announced(event: Event) -> str:
             return f"{location}: waiting for {holder}; to end it: {remedy}"
         case InvalidIndexDropped(location, index):
             return f"{location}: dropped {index}, left INVALID by a failed build, to build it again"
+        case InvalidIndexLeft(location, index):
+            return (
+                f"{location}: {index} is INVALID and serves no query; "
+                f"to build it again: REINDEX INDEX CONCURRENTLY {index}"
+            )
         case RevisionRetried(revision, reason, attempt, attempts):
             return (
                 f"      {revision} meets a lock ({reason}), attempt {attempt} of {attempts} follows"

@@ -90,7 +90,7 @@ class MigrationFailed(ServerError):
 
     what = (
         "{location}: {direction} of {revision} failed: {reason}; "
-        "{count} of {total} done{named}, database at {current}"
+        "{count} of {total} {verb}{named}, database at {current}"
     )
     then = "{remedy}"
     direction: str
@@ -105,6 +105,7 @@ class MigrationFailed(ServerError):
         return {
             **super().described(),
             "count": len(self.done),
+            "verb": "applied" if self.direction == "upgrade" else "reverted",
             "named": f" ({enumerate_names(self.done)})" if self.done else "",
             "current": enumerate_names(self.current) or "base",
         }

@@ -53,6 +53,17 @@ def explain_revision(
     )
 
 
+def explain_loss(run: Run, error: Exception) -> ConnectionLost:
+    """Return the typed error for a session that ended: what is recorded cannot be asked now."""
+    reached = ""
+    if run.running is not None:
+        verb = "applied" if run.direction == "upgrade" else "reverted"
+        reached = (
+            f" (during {run.direction} of {run.running}, {len(run.steps)} of {run.total} {verb})"
+        )
+    return ConnectionLost(run.database.location, _reason(error) + reached)
+
+
 def explain_statement(database: Database, action: str, error: Exception) -> DbOpsError:
     """Return the typed error for what failed outside of any revision."""
     if lost_connection(error):

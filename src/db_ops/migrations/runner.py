@@ -18,6 +18,7 @@ from db_ops.errors import DbOpsError, EnvironmentBroken
 from db_ops.migrations.environment import Session, connection_over
 from db_ops.migrations.explain import (
     describe_lock_timeout,
+    explain_loss,
     explain_revision,
     explain_statement,
     is_lock_timeout,
@@ -235,6 +236,8 @@ def _failure(run: Run, error: Exception) -> DbOpsError:
 
     The recorded revision is read again: an autocommit block commits halfway.
     """
-    if run.running is None or lost_connection(error):
+    if lost_connection(error):
+        return explain_loss(run, error)
+    if run.running is None:
         return explain_statement(run.database, "recording revisions", error)
     return explain_revision(run, run.running, error, run.database.recorded())

@@ -11,7 +11,7 @@ from db_ops.errors import InsufficientPrivilege
 from db_ops.migrations.runner import rehearse
 from db_ops.operations.background import prepare_in_background
 from db_ops.operations.building import Builder, Built
-from db_ops.operations.guard import check_intent, check_mark
+from db_ops.operations.guard import check_intent, guarded, mark_lock
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target, open_server, open_target
 from db_ops.postgres.catalog import is_empty
@@ -96,8 +96,10 @@ def recreate(
     target.graph.head()
     check_intent(target.server, confirm)
     started = time.monotonic()
-    with _maintained(target.server) as connection:
-        check_mark(target.server, connection, confirm)
+    with (
+        _maintained(target.server) as connection,
+        guarded(target.server, connection, confirm),
+    ):
         if not may_create_databases(connection):
             raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
         built = _build(target, connection, from_migrations, replaces=True)
@@ -123,8 +125,7 @@ def delete_db(
     """
     server = open_server(settings, "delete-db", on_event)
     check_intent(server, confirm)
-    with _maintained(server) as connection:
-        check_mark(server, connection, confirm)
+    with _maintained(server) as connection, guarded(server, connection, confirm):
         existed = drop_database(server, connection)
     return Deleted(server.location, existed)
 
@@ -160,7 +161,8 @@ def _create_if_missing(server: Server, connection: Connection) -> tuple[bool, bo
     if database_exists(connection, server.url.database) or not create_database(server, connection):
         return False, False
     server.on_event(DatabaseCreated(server.location))
-    return True, _mark(server, connection)
+    with server.target() as new:
+        return True, _mark_if_unmarked(server, new, created=True)
 
 
 def _migrate(
@@ -185,10 +187,20 @@ def _migrate(
     )
 
 
-def _mark_if_unmarked(server: Server, connection: Connection) -> bool:
+def _mark_if_unmarked(server: Server, connection: Connection, *, created: bool = False) -> bool:
+    """Mark a new or empty target; of several environments that meet there, the first one gets it.
+
+    *connection* is to the target, because its lock on the mark is.
+    """
     if read_mark(connection, server.url.database) is not None:
         return False
-    return _mark(server, connection)
+    prepare_to_write(server, connection)
+    with mark_lock(server, connection):
+        marked = read_mark(connection, server.url.database) is not None
+        # A new one may hold what the server's administrators have put into template1.
+        if marked or not (created or is_empty(connection)):
+            return False
+        return _mark(server, connection)
 
 
 def _mark(server: Server, connection: Connection) -> bool:

@@ -6,11 +6,14 @@ that looks like localhost.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from db_ops.errors import Refused
 from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.databases import database_exists
+from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.mark import read_mark
 from db_ops.postgres.server import Server
 
@@ -48,6 +51,35 @@ def check_mark(
     if mark is not None and mark != environment:
         reason = f"the database is marked {mark}, the environment is {environment}"
         _refuse(server, reason, arguments)
+
+
+@contextmanager
+def guarded(server: Server, connection: Connection, confirm: str | None) -> Iterator[None]:
+    """Do what `check_mark` does, for a `with` block in which the database may be dropped.
+
+    An unmarked database that is empty is free. Between that look and the DROP, `init` for another
+    environment could mark it and fill it; the lock on the mark keeps it out until the DROP, WITH
+    (FORCE), ends our session that holds it.
+    """
+    with ExitStack() as stack:
+        database = server.url.database
+        unmarked = confirm is None and read_mark(connection, database) is None
+        if unmarked and database_exists(connection, database):
+            inside = stack.enter_context(server.target())
+            stack.enter_context(mark_lock(server, inside))
+        check_mark(server, connection, confirm)
+        yield
+
+
+def mark_lock(server: Server, connection: Connection) -> AbstractContextManager[None]:
+    """Hold the lock on the target's mark, on a *connection* to it, for a `with` block."""
+    return advisory_lock(
+        connection,
+        lock_key("mark", server.url.database),
+        location=server.location,
+        timeout=server.settings.migration_lock_timeout,
+        on_event=server.on_event,
+    )
 
 
 def _refuse(server: Server, reason: str, arguments: str) -> NoReturn:

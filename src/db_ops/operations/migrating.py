@@ -20,6 +20,7 @@ from db_ops.postgres.indexes import drop_left_index, invalid_indexes
 from db_ops.results import (
     Downgraded,
     InvalidIndexDropped,
+    InvalidIndexLeft,
     Migrated,
     MigrationCreated,
     OnEvent,
@@ -143,6 +144,8 @@ def apply_pending(
                 "none",
                 f"see what {target.project.display(target.project.env_py)} does with transactions",
             )
+        for _, index in invalid_indexes(locked):
+            target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps
 
 

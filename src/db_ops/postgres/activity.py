@@ -10,23 +10,28 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.server import Server
 
-# The holder's statement runs in another session of the same process, with the same name.
+# The holder's statement runs in another session of the same process, with the same name. So does
+# the look at its blockers, which is always the younger one. Of another role's sessions, the server
+# shows no more than pid, name and role.
 _HOLDER = """
-    SELECT h.pid, h.application_name, extract(epoch FROM now() - h.backend_start),
-           coalesce(w.query, CASE WHEN h.state = 'active' THEN h.query END),
+    SELECT h.pid, h.application_name, h.usename, extract(epoch FROM now() - h.backend_start),
+           coalesce(w.state, h.state), coalesce(w.query, h.query),
            p.phase, 100 * p.blocks_done / nullif(p.blocks_total, 0)
     FROM pg_locks l
     JOIN pg_stat_activity h ON h.pid = l.pid
-    LEFT JOIN pg_stat_activity w ON w.datname = h.datname AND w.state = 'active'
+    LEFT JOIN pg_stat_activity w ON w.datname = h.datname AND w.state <> 'idle'
          AND w.application_name = h.application_name AND w.pid <> h.pid
     LEFT JOIN pg_stat_progress_create_index p ON p.pid = coalesce(w.pid, h.pid)
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND l.classid = %s AND l.objid = %s
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ORDER BY w.query_start LIMIT 1
 """
 _BLOCKERS = """
-    SELECT pid, application_name, state, extract(epoch FROM now() - xact_start), query
-    FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%s))
+    SELECT blocking.pid, usename,
+           coalesce(nullif(application_name, ''), nullif(backend_type, 'client backend')),
+           state, extract(epoch FROM now() - xact_start), query
+    FROM unnest(pg_blocking_pids(%s)) AS blocking (pid) LEFT JOIN pg_stat_activity USING (pid)
 """
 _LONGEST_QUERY = 80
 
@@ -39,10 +44,12 @@ def describe_lock_holder(connection: Connection, key: int) -> tuple[str, str]:
         row = cursor.fetchone()
     if row is None:
         return "another process", "SELECT * FROM pg_stat_activity"
-    pid, application, seconds, query, phase, percent = row
-    parts = [f"pid {pid}", f"for {seconds:.0f} s"]
-    if query:
+    pid, application, role, seconds, state, query, phase, percent = row
+    parts = [f"pid {pid}", _since(role, seconds)]
+    if state == "active":
         parts.append(f"running: {_short(query)}")
+    elif state and state != "idle":
+        parts.append(f"{state} after: {_short(query)}")
     if phase:
         parts.append(phase + (f" {percent} %" if percent is not None else ""))
     return f"{_named(application)} ({', '.join(parts)})", _end_sessions(pid, application)
@@ -63,11 +70,21 @@ def describe_blockers(connection: Connection, pid: int) -> str | None:
     with connection.cursor() as cursor:
         cursor.execute(_BLOCKERS, (pid,))
         rows = cursor.fetchall()
-    said = [
-        f"pid {blocker} ({_named(application)}, {state} for {seconds or 0:.0f} s: {_short(query)})"
-        for blocker, application, state, seconds, query in rows
-    ]
-    return ", ".join(said) or None
+    return ", ".join(_blocker(*row) for row in rows) or None
+
+
+def _blocker(
+    pid: int,
+    role: str | None,
+    application: str | None,
+    state: str | None,
+    seconds: float | None,
+    query: str | None,
+) -> str:
+    if pid == 0:
+        return "a prepared transaction (SELECT * FROM pg_prepared_xacts)"
+    doing = f"{state} {_since(role, seconds)}: {_short(query)}" if state else _since(role, seconds)
+    return f"pid {pid} ({_named(application)}, {doing})"
 
 
 class BlockerWatch:
@@ -104,6 +121,12 @@ def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWa
     finally:
         stop.set()
         thread.join(interval)
+
+
+def _since(role: str | None, seconds: float | None) -> str:
+    if seconds is None:
+        return f"of role {role}, which shows no more to this one"
+    return f"for {seconds:.0f} s"
 
 
 def _named(application: str | None) -> str:

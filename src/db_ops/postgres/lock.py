@@ -13,9 +13,10 @@ import hashlib
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypedDict
 
+from psycopg2 import InterfaceError, OperationalError
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import MigrationLockHeld
@@ -52,7 +53,8 @@ def advisory_lock(
     try:
         yield
     finally:
-        if not connection.closed:
+        # With a session that has ended, by whomever, its locks went too.
+        with suppress(InterfaceError, OperationalError):
             release_advisory_lock(connection, key)
 
 

@@ -25,6 +25,7 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.postgres.probe import reason_to_wait
+from db_ops.postgres.refusal import refusals
 from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -32,8 +33,6 @@ MAINTENANCE_DATABASES = ("postgres", "defaultdb")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # A DROP that was cut short leaves a database that nobody can use: as good as none.
 EXISTS = "SELECT FROM pg_database WHERE datname = %s AND datconnlimit <> -2"
-# Without an SQLSTATE for it, and too late in the login for the probe to see.
-_FULL = ("too many connections", "too many clients", "remaining connection slots")
 _SESSION_ENDED = (
     errorcodes.ADMIN_SHUTDOWN,
     errorcodes.CRASH_SHUTDOWN,
@@ -78,7 +77,7 @@ class Server:
                 connection: Connection = psycopg2.connect(make_dsn(**parameters))
             except psycopg2.OperationalError as error:
                 reason = reason_to_wait(parameters, self.settings.connect_timeout)
-                reason = reason or self._passing_reason(parameters, error, attempted)
+                reason = reason or self._passing_reason(parameters, attempted)
                 if reason is None:
                     reason = first_line(error)
                     # A line that broke during the login, or a server that has become ready since,
@@ -151,13 +150,12 @@ class Server:
         failed = StatementFailed(self.location, action, reason, error.pgcode)
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
-    def _passing_reason(
-        self, parameters: dict[str, str], error: Exception, attempted: float
-    ) -> str | None:
+    def _passing_reason(self, parameters: dict[str, str], attempted: float) -> str | None:
         """Return why a server that answers rejects us only for now, or None if it is for good."""
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
-        if any(text in str(error) for text in _FULL):
+        # A role's own limit, and the slots kept for others, come too late for the probe to see.
+        if errorcodes.TOO_MANY_CONNECTIONS in refusals(parameters, self.settings.connect_timeout):
             return "the server has no free connection slot"
         if parameters.get("target_session_attrs", "any") != "any":
             try:

@@ -50,6 +50,14 @@ class InvalidIndexDropped:
 
 
 @dataclass(frozen=True)
+class InvalidIndexLeft:
+    """An index is INVALID although everything is applied: no pending revision has named it."""
+
+    location: str
+    index: str
+
+
+@dataclass(frozen=True)
 class DatabaseCreated:
     """The database did not exist and now does, still empty."""
 
@@ -115,6 +123,7 @@ Event = (
     | WaitingForLock
     | DatabaseCreated
     | InvalidIndexDropped
+    | InvalidIndexLeft
     | DatabaseDropped
     | BuildAbandoned
     | NotMarked

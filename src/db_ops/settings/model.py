@@ -32,7 +32,7 @@ class Settings:
     connect_timeout: one attempt to connect.
     wait_timeout: all attempts together, for a server that is starting.
     migration_lock_timeout: waiting for another process that migrates this database.
-    lock_timeout: waiting for the table locks of one statement of a migration.
+    lock_timeout: how long a statement of a migration may hold up others while it waits for a lock.
     lock_retries: how often a revision that met `lock_timeout` is run again.
     statement_timeout: one statement of a migration; 0 is no limit.
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from environs import EnvError, EnvValidationError, FileAwareEnv, validate
+from environs import EnvError, EnvValidationError, FileAwareEnv, ValidationError, validate
 
 from db_ops.errors import AlembicIniNotFound, InvalidSettings, InvalidUrl
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.url import DatabaseUrl
 
 _NOT_CI = ("", "0", "false")
+_NOT_UTF_8 = "not UTF-8"
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -44,7 +45,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
             "maintenance_database": env.str(
-                "DB_OPS_MAINTENANCE_DATABASE", None, validate=validate.Length(min=1)
+                "DB_OPS_MAINTENANCE_DATABASE", None, validate=[validate.Length(min=1), _utf_8]
             ),
             "connect_timeout": _seconds(env, "DB_OPS_CONNECT_TIMEOUT", least=1),
             "wait_timeout": _seconds(env, "DB_OPS_WAIT_TIMEOUT"),
@@ -109,7 +110,21 @@ def _libpq_environment() -> dict[str, str]:
         "port": "PGPORT",
         "service": "PGSERVICE",
     }
-    return {key: os.environ[name] for key, name in variables.items() if os.environ.get(name)}
+    given = {key: os.environ[name] for key, name in variables.items() if os.environ.get(name)}
+    broken = {variables[key]: _NOT_UTF_8 for key, value in given.items() if not _is_utf_8(value)}
+    if broken:
+        raise InvalidSettings(broken)
+    return given
+
+
+def _is_utf_8(value: str) -> bool:
+    # Python shows other bytes as lone surrogates, which psycopg2 cannot pass on.
+    return value.encode(errors="ignore").decode() == value
+
+
+def _utf_8(value: str) -> None:
+    if not _is_utf_8(value):
+        raise ValidationError(_NOT_UTF_8)
 
 
 def _environment(env: FileAwareEnv) -> str | None:
