@@ -6,7 +6,7 @@ roles, languages, conversions, access methods, and the order of a table's column
 
 from __future__ import annotations
 
-from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT, fingerprint, read_schema
 
@@ -18,4 +18,5 @@ __all__ = [
     "compare_schemas",
     "fingerprint",
     "read_schema",
+    "undo_statements",
 ]

@@ -11,7 +11,8 @@ class SchemaObject:
     """One object as the server describes it; names are quoted where SQL needs it.
 
     `name` is unique within `kind`, and qualified. `label` is the name within `parent`, the object
-    that this one falls with, or the same as `name`. An attribute that is not set is not there.
+    that this one falls with, or the same as `name`; a parent outside every schema has its kind
+    before its name. An attribute that is not set is not there.
     """
 
     kind: str

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE as _IDLE
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.schema.kinds import catalog_query, kinds
 from db_ops.postgres.schema.kinds.kind import Kind
+from db_ops.postgres.schema.normal import normal, normal_sql
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 
 # Raise it whenever the rows change, so that an old fingerprint is not taken for a difference.
@@ -42,10 +44,11 @@ def read_schema(
 ) -> Schema:
     """Read everything that decides the schema of *connection*'s database, as the server words it.
 
-    One query, read-only, for any role, on a standby too. Takes no lock but the brief ACCESS SHARE
-    of `pg_get_viewdef` and its like. Leaves out what `kinds.scope` says, and the version table
-    (in any schema, if *version_schema* is None). Comparable with a schema of the same major version
-    only. What a transaction of the caller's has changed is seen; its settings stay as they were.
+    One query, read-only, for any role, on a standby too. The server takes ACCESS SHARE on what it
+    spells out, until the query ends: set `lock_timeout` where somebody may hold a table. Leaves out
+    what `kinds.scope` says, and the version table (in any schema, if *version_schema* is None).
+    Comparable with a schema of the same major version only. What a transaction of the caller's has
+    changed is seen; its settings stay as they were.
     """
     major = _major(connection)
     query = catalog_query(major, grants=grants, silenced=True)
@@ -80,7 +83,10 @@ def fingerprint(
         SELECT encode(sha256(convert_to(
             coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''),
             getdatabaseencoding())), 'hex')
-        FROM (SELECT everything::text AS line FROM ({rows}) AS everything) AS lines
+        FROM (
+            SELECT {normal_sql("line")} AS line
+            FROM (SELECT everything::text AS line FROM ({rows}) AS everything OFFSET 0) AS raw
+        ) AS lines
     """
     ((digest,),) = _fetch(connection, query, version_table, version_schema, partitions=False)
     return f"{FINGERPRINT_FORMAT}:{major}:{digest}"
@@ -94,10 +100,10 @@ def _fetch(
     *,
     partitions: bool,
 ) -> list[tuple[Any, ...]]:
-    """Run *query* under the pinned settings, which end with it, in one round trip.
+    """Run *query* under the pinned settings, which end with it.
 
-    Statements sent together are one transaction in autocommit mode; in a transaction of the
-    caller's a savepoint takes the settings back.
+    One round trip in autocommit mode, where statements sent together are one transaction; in a
+    transaction of the caller's, another one takes the settings back.
     """
     settings = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
     parameters = {
@@ -106,7 +112,7 @@ def _fetch(
         "partitions": partitions,
     }
     with connection.cursor() as cursor:
-        if connection.autocommit:
+        if connection.autocommit and connection.info.transaction_status == _IDLE:
             cursor.execute(f"{settings}; {query}", parameters)
             return cursor.fetchall()
         cursor.execute(f"SAVEPOINT {_SAVEPOINT}; {settings}; {query}", parameters)
@@ -132,7 +138,11 @@ def _object(
         f"{parent}.{label}" if kind.nested else label,
         label,
         parent,
-        {name: value for name, value in zip(attributes, values, strict=True) if value is not None},
+        {
+            name: normal(value)
+            for name, value in zip(attributes, values, strict=True)
+            if value is not None
+        },
     )
 
 

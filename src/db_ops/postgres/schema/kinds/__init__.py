@@ -8,11 +8,22 @@ from db_ops.postgres.schema.kinds.behaviour import BEHAVIOUR
 from db_ops.postgres.schema.kinds.kind import Kind
 from db_ops.postgres.schema.kinds.privileges import PRIVILEGES, SECURED
 from db_ops.postgres.schema.kinds.scope import SCOPE, SILENCED
-from db_ops.postgres.schema.kinds.surroundings import SURROUNDINGS
-from db_ops.postgres.schema.kinds.tables import DOUBTFUL, TABLES
-from db_ops.postgres.schema.kinds.types import TYPES
+from db_ops.postgres.schema.kinds.surroundings import EXTENSION, FOREIGN, PUBLICATIONS
+from db_ops.postgres.schema.kinds.tables import DOUBTFUL, SCHEMA, SEQUENCE, TABLES
+from db_ops.postgres.schema.kinds.types import TYPES, WORKINGS
 
-KINDS = (*TABLES, *TYPES, *BEHAVIOUR, *SURROUNDINGS)
+# What others need comes first, so that a report's statements can be run in its order.
+KINDS = (
+    SCHEMA,
+    EXTENSION,
+    *TYPES,
+    *FOREIGN,
+    SEQUENCE,
+    *TABLES,
+    *BEHAVIOUR,
+    *WORKINGS,
+    *PUBLICATIONS,
+)
 
 
 def kinds(*, grants: bool) -> tuple[Kind, ...]:

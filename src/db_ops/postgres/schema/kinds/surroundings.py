@@ -65,7 +65,7 @@ PUBLICATION_TABLE = Kind(
     "publication table",
     "pg_publication_rel",
     "pg_publication_rel o JOIN pg_publication p ON p.oid = o.prpubid",
-    "o.prrelid::regclass::text",
+    "quote_ident(p.pubname) || '.' || o.prrelid::regclass",
     {
         "columns": since(
             15,
@@ -74,14 +74,8 @@ PUBLICATION_TABLE = Kind(
         ),
         "where": since(15, "pg_get_expr(o.prqual, o.prrelid)"),
     },
-    parent="quote_ident(p.pubname)",
-    nested=True,
+    parent="'publication ' || quote_ident(p.pubname)",
 )
 
-SURROUNDINGS = (
-    EXTENSION,
-    FOREIGN_DATA_WRAPPER,
-    FOREIGN_SERVER,
-    PUBLICATION,
-    PUBLICATION_TABLE,
-)
+FOREIGN = (FOREIGN_DATA_WRAPPER, FOREIGN_SERVER)
+PUBLICATIONS = (PUBLICATION, PUBLICATION_TABLE)

@@ -130,6 +130,14 @@ _SILENT_FOREIGN_KEY = """
         SELECT FROM pg_trigger WHERE tgconstraint = o.oid AND tgisinternal AND tgenabled = 'D')
     THEN 'disabled' END
 """
+
+
+def _validity(major: int) -> str:
+    # What is not enforced is never valid; that is one thing, and the definition says it.
+    valid = "o.convalidated OR NOT o.conenforced" if major >= 18 else "o.convalidated"
+    return f"CASE WHEN {valid} THEN 'valid' ELSE 'NOT VALID' END"
+
+
 CONSTRAINT = Kind(
     "constraint",
     "pg_constraint",
@@ -142,7 +150,7 @@ CONSTRAINT = Kind(
     "quote_ident(o.conname)",
     {
         "definition": _CONSTRAINT_DEFINITION,
-        "validity": choice("o.convalidated", true="valid", false="NOT VALID"),
+        "validity": _validity,
         "triggers": _SILENT_FOREIGN_KEY,
         "index validity": flag("NOT i.indisvalid", "INVALID"),
         "index options": listed("c.reloptions"),
@@ -219,14 +227,4 @@ STATISTICS = Kind(
     parent="r.name",
 )
 
-TABLES = (
-    SCHEMA,
-    TABLE,
-    PARTITION,
-    FOREIGN_TABLE,
-    COLUMN,
-    CONSTRAINT,
-    INDEX,
-    SEQUENCE,
-    STATISTICS,
-)
+TABLES = (TABLE, PARTITION, FOREIGN_TABLE, COLUMN, CONSTRAINT, INDEX, STATISTICS)

@@ -159,7 +159,8 @@ CAST = Kind(
         "context": choice("o.castcontext", e="explicit", a="assignment", i="implicit"),
         "method": choice("o.castmethod", f="function", i="inout", b="binary"),
     },
-    "o.oid >= 16384",
+    "o.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d"
+    " WHERE d.classid = 'pg_cast'::regclass AND d.objid = o.oid AND d.deptype = 'i')",
 )
 SEARCH_CONFIGURATION = Kind(
     "text search configuration",
@@ -188,17 +189,5 @@ SEARCH_DICTIONARY = Kind(
     },
 )
 
-TYPES = (
-    ENUM,
-    DOMAIN,
-    DOMAIN_CONSTRAINT,
-    COMPOSITE,
-    RANGE,
-    BASE_TYPE,
-    COLLATION,
-    OPERATOR,
-    OPERATOR_CLASS,
-    CAST,
-    SEARCH_CONFIGURATION,
-    SEARCH_DICTIONARY,
-)
+TYPES = (ENUM, DOMAIN, DOMAIN_CONSTRAINT, COMPOSITE, RANGE, BASE_TYPE, COLLATION)
+WORKINGS = (OPERATOR, OPERATOR_CLASS, CAST, SEARCH_CONFIGURATION, SEARCH_DICTIONARY)

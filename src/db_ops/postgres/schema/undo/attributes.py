@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.undo.whole import add_constraint, create_index, create_policy
+from db_ops.postgres.schema.undo.whole import add_constraint, recreate
 from db_ops.postgres.schema.undo.words import address, comment, query, words
 
 _Undo = Callable[[SchemaObject, SchemaObject, str | None], str | None]
@@ -141,23 +141,45 @@ def _domain_constraint(expected: SchemaObject, actual: SchemaObject, value: str 
     return f"{alter} DROP CONSTRAINT {expected.label}; {alter} {add_constraint(expected)}"
 
 
-def _index(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return f"DROP INDEX {expected.name}; {create_index(expected)}"
+def _recreate(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
+    return recreate(expected)
 
 
 def _reindex(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
     return f"REINDEX INDEX {expected.name}" if value == "valid" else None
 
 
-def _sequence(clause: str) -> _Undo:
-    return lambda expected, actual, value: f"ALTER SEQUENCE {expected.name} {clause} {value}"
+_SEQUENCE = {
+    "type": "AS",
+    "start": "START",
+    "increment": "INCREMENT",
+    "minimum": "MINVALUE",
+    "maximum": "MAXVALUE",
+    "cache": "CACHE",
+    "cycle": "",
+}
 
 
-def _cycle(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return f"ALTER SEQUENCE {expected.name} {value}"
+def _sequence(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
+    ours, theirs = expected.attributes, actual.attributes
+    if ours["persistence"] != theirs["persistence"]:
+        return None
+    # Some of them hold only together: a type, and the largest number that it takes.
+    clauses = [
+        f"{word} {ours[name]}".strip()
+        for name, word in _SEQUENCE.items()
+        if ours[name] != theirs[name]
+    ]
+    return f"ALTER SEQUENCE {expected.name} {' '.join(clauses)}"
 
 
-def _view(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
+def _view(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
+    ours, theirs = (
+        side.attributes["definition"].partition("\n   FROM")[0] for side in (expected, actual)
+    )
+    if ours != theirs:
+        # Its columns can only grow under CREATE OR REPLACE.
+        return recreate(expected)
     options = expected.attributes.get("options")
     with_options = f" WITH ({options})" if options else ""
     return f"CREATE OR REPLACE VIEW {expected.name}{with_options} AS {query(value or '')}"
@@ -169,21 +191,11 @@ def _routine(expected: SchemaObject, actual: SchemaObject, value: str | None) ->
     return (value or "").strip() if ours[:2] == theirs[:2] else None
 
 
-def _trigger(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    if expected.attributes["enabled"] != "enabled":
-        return None
-    return f"DROP {address(expected)}; {(value or '').rstrip(';')}"
-
-
 def _enabled(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
     verb = _ENABLE[value or "enabled"]
     if expected.kind == "event trigger":
         return f"ALTER EVENT TRIGGER {expected.name} {verb}"
     return f"ALTER TABLE {expected.parent} {verb} {words(expected.kind)} {expected.label}"
-
-
-def _policy(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return f"DROP {address(expected)}; {create_policy(expected)}"
 
 
 def _enum(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
@@ -219,10 +231,6 @@ def _domain_nullability(expected: SchemaObject, actual: SchemaObject, value: str
 
 def _statistics_target(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
     return f"ALTER STATISTICS {expected.name} SET STATISTICS {value or -1}"
-
-
-def _statistics_definition(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return f"DROP STATISTICS {expected.name}; {value}"
 
 
 def _operations(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
@@ -263,29 +271,24 @@ _UNDO: dict[tuple[str, str], _Undo] = {
     ("constraint", "validity"): _validity,
     ("domain constraint", "definition"): _domain_constraint,
     ("domain constraint", "validity"): _validity,
-    ("index", "definition"): _index,
+    ("index", "definition"): _recreate,
     ("index", "validity"): _reindex,
-    ("sequence", "type"): _sequence("AS"),
-    ("sequence", "start"): _sequence("START"),
-    ("sequence", "increment"): _sequence("INCREMENT"),
-    ("sequence", "minimum"): _sequence("MINVALUE"),
-    ("sequence", "maximum"): _sequence("MAXVALUE"),
-    ("sequence", "cache"): _sequence("CACHE"),
-    ("sequence", "cycle"): _cycle,
+    ("sequence", "*"): _sequence,
     ("statistics", "target"): _statistics_target,
-    ("statistics", "definition"): _statistics_definition,
+    ("statistics", "definition"): _recreate,
     ("enum", "values"): _enum,
     ("domain", "default"): _domain_default,
     ("domain", "nullability"): _domain_nullability,
     ("view", "definition"): _view,
     ("function", "definition"): _routine,
     ("procedure", "definition"): _routine,
-    ("trigger", "definition"): _trigger,
+    ("trigger", "definition"): _recreate,
     ("trigger", "enabled"): _enabled,
-    ("rule", "definition"): _trigger,
+    ("rule", "definition"): _recreate,
     ("rule", "enabled"): _enabled,
     ("event trigger", "enabled"): _enabled,
-    ("policy", "*"): _policy,
+    ("policy", "*"): _recreate,
+    ("cast", "*"): _recreate,
     ("extension", "schema"): _extension_schema,
     ("publication", "operations"): _operations,
     ("publication", "via root"): _via_root,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.undo.words import address, comment, query, words
@@ -18,24 +18,30 @@ def undo_extra(extra: SchemaObject) -> str | None:
     if extra.kind == "domain constraint":
         return f"ALTER DOMAIN {extra.parent} DROP CONSTRAINT {extra.label}"
     if extra.kind == "publication table":
-        return f"ALTER PUBLICATION {extra.parent} DROP TABLE {extra.label}"
+        return f"ALTER {extra.parent} DROP TABLE {_published(extra)}"
     if extra.kind in _NO_DROP or (extra.kind == "aggregate" and extra.name.endswith("()")):
         return None
     return f"DROP {address(extra)}"
 
 
-def undo_missing(missing: SchemaObject) -> str | None:
-    """Return the statements that create *missing* as it was, without the rows it held."""
+def undo_missing(missing: SchemaObject, parts: Iterable[SchemaObject] = ()) -> str | None:
+    """Return the statements that create *missing* and its *parts*, without the rows it held."""
     create = _CREATE.get(missing.kind)
-    statement = create(missing) if create else None
+    statements = [create(missing) if create else None]
     text = missing.attributes.get("comment")
-    if statement is None or text is None:
-        return statement
-    return f"{statement}; {comment(missing, text)}"
+    if text is not None:
+        statements.append(comment(missing, text))
+    statements += [undo_missing(part) for part in parts]
+    return None if None in statements else "; ".join(filter(None, statements))
 
 
-def create_policy(found: SchemaObject) -> str:
-    """Return the CREATE POLICY statement of a policy."""
+def recreate(expected: SchemaObject) -> str | None:
+    """Return the statements that replace what has the name of *expected* by it."""
+    create = undo_missing(expected)
+    return f"{undo_extra(expected)}; {create}" if create else None
+
+
+def _policy(found: SchemaObject) -> str:
     of = found.attributes
     clauses = [f"AS {of['kind']} FOR {of['command']} TO {of['roles']}"]
     if "using" in of:
@@ -45,8 +51,8 @@ def create_policy(found: SchemaObject) -> str:
     return f"CREATE POLICY {found.label} ON {found.parent} {' '.join(clauses)}"
 
 
-def create_index(found: SchemaObject) -> str:
-    """Return the CREATE INDEX statement, which reaches the partitions too."""
+def _index(found: SchemaObject) -> str:
+    # ONLY would not reach the partitions.
     return found.attributes["definition"].replace(" ON ONLY ", " ON ", 1)
 
 
@@ -113,6 +119,14 @@ def _trigger(found: SchemaObject) -> str | None:
     return _definition(found) if found.attributes["enabled"] == "enabled" else None
 
 
+def _domain(found: SchemaObject) -> str:
+    of = found.attributes
+    collation = f" COLLATE {of['collation']}" if "collation" in of else ""
+    default = f" DEFAULT {of['default']}" if "default" in of else ""
+    nullability = " NOT NULL" if of["nullability"] == "NOT NULL" else ""
+    return f"CREATE DOMAIN {found.name} AS {of['type']}{collation}{default}{nullability}"
+
+
 def _enum(found: SchemaObject) -> str:
     return f"CREATE TYPE {found.name} AS ENUM ({found.attributes.get('values', '')})"
 
@@ -126,11 +140,16 @@ def _extension(found: SchemaObject) -> str:
     return f"CREATE EXTENSION {found.name} SCHEMA {of['schema']} VERSION '{of['version']}'"
 
 
+def _published(found: SchemaObject) -> str:
+    publication = (found.parent or "").removeprefix("publication ")
+    return found.name.removeprefix(f"{publication}.")
+
+
 def _publication_table(found: SchemaObject) -> str:
     of = found.attributes
     columns = f" ({of['columns']})" if "columns" in of else ""
     where = f" WHERE ({of['where']})" if "where" in of else ""
-    return f"ALTER PUBLICATION {found.parent} ADD TABLE {found.label}{columns}{where}"
+    return f"ALTER {found.parent} ADD TABLE {_published(found)}{columns}{where}"
 
 
 def _cast(found: SchemaObject) -> str:
@@ -144,9 +163,10 @@ _CREATE: dict[str, Callable[[SchemaObject], str | None]] = {
     "schema": _plain,
     "column": _column,
     "constraint": _constraint,
-    "index": create_index,
+    "index": _index,
     "sequence": _sequence,
     "statistics": _definition,
+    "domain": _domain,
     "enum": _enum,
     "composite type": _composite,
     "domain constraint": _domain_constraint,
@@ -157,7 +177,7 @@ _CREATE: dict[str, Callable[[SchemaObject], str | None]] = {
     "procedure": _definition,
     "trigger": _trigger,
     "rule": _trigger,
-    "policy": create_policy,
+    "policy": _policy,
     "extension": _extension,
     "publication table": _publication_table,
 }
