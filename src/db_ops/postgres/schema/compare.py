@@ -93,7 +93,7 @@ def _differences(
             one, other = ours.attributes.get(attribute), theirs.attributes.get(attribute)
             if one != other:
                 undo = undo_attribute(ours, theirs, attribute)
-                yield Change(kind, name, attribute, one, other, undo, of_partition)
+                yield Change(kind, name, attribute, one, other, undo, known.parent, of_partition)
     elif known.parent not in sides.fallen:
         undo = (
             undo_missing(ours, sides.parts.get(_parental(kind, name), ()))
@@ -103,7 +103,8 @@ def _differences(
         if _parental(kind, name) in sides.replaced:
             # Dropping a detached partition, say, is not what undoes it.
             undo = None
-        yield Change(kind, name, None, _described(ours), _described(theirs), undo, of_partition)
+        one, other = _described(ours), _described(theirs)
+        yield Change(kind, name, None, one, other, undo, known.parent, of_partition)
 
 
 def _parental(kind: str, name: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_HOLDS_DATA = ("schema", "extension", "sequence", "table", "column")
+
 
 @dataclass(frozen=True, slots=True)
 class SchemaObject:
@@ -41,7 +43,8 @@ class Change:
 
     `expected` and `actual` are the values (of an object: what best describes it), None where there
     is none. `undo` is SQL that makes the actual side like the expected one, where that is certain.
-    `of_partition` marks what belongs to a partition, which jobs may come and go with.
+    `parent` is the object that it falls with. `of_partition` marks what belongs to a partition,
+    which jobs create and drop.
     """
 
     kind: str
@@ -50,4 +53,12 @@ class Change:
     expected: str | None
     actual: str | None
     undo: str | None = None
+    parent: str | None = None
     of_partition: bool = False
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether `undo` may lose what rows hold."""
+        if self.attribute is None:
+            return self.expected is None and self.kind in _HOLDS_DATA
+        return self.kind == "column" and self.attribute == "type"
