@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg2
@@ -339,3 +341,25 @@ def test_dropping_a_detached_partition_is_never_proposed(base: Connection) -> No
     before = read_schema(base)
     execute(base, "ALTER TABLE events DETACH PARTITION events_2025")
     assert undo_statements(compare_schemas(before, read_schema(base))) == ()
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_table_that_is_dropped_meanwhile_is_no_error(clone: str, autocommit: bool) -> None:
+    with closing(connect(clone)) as reader, closing(connect(clone)) as other:
+        execute(reader, "CREATE TABLE x (a integer CHECK (a > 0))")
+        reader.autocommit = autocommit
+        other.autocommit = False
+        execute(other, "DROP TABLE x")
+        with ThreadPoolExecutor() as pool:
+            reading = pool.submit(read_schema, reader)
+            until(clone, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'x'::regclass")
+            other.commit()
+            assert ("table", "public.x") not in reading.result().objects
+
+
+def until(url: str, statement: str) -> None:
+    """Wait until *statement* returns a row."""
+    deadline = time.monotonic() + 30
+    while not query(url, statement):
+        assert time.monotonic() < deadline, statement
+        time.sleep(0.01)

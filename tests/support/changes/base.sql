@@ -61,6 +61,7 @@ CREATE TABLE runs (
     ticket bigint NOT NULL DEFAULT nextval('ticket'),
     during tstzrange NOT NULL,
     note text,
+    code varchar(10),
     CONSTRAINT fk_runs_agent FOREIGN KEY (agent_id) REFERENCES agents (id) ON DELETE CASCADE,
     CONSTRAINT fk_runs_parent FOREIGN KEY (parent_id) REFERENCES runs (id) DEFERRABLE,
     CONSTRAINT no_overlap EXCLUDE USING gist (during WITH &&)

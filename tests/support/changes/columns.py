@@ -45,8 +45,8 @@ COLUMNS: tuple[Case, ...] = (
     ),
     case(
         "varchar length",
-        'ALTER TABLE "Odd ""Name" ADD v varchar(60)',
-        'column public."Odd ""Name".v',
+        "ALTER TABLE runs ALTER code TYPE varchar(20)",
+        "column public.runs.code: type",
     ),
     case(
         "varchar lengthened",

@@ -470,7 +470,9 @@ _SEQUENCES = (
         "sequence public.ticket: increment",
     ),
     case(
-        "sequence maximum", "ALTER SEQUENCE ticket MAXVALUE 1000", "sequence public.ticket: maximum"
+        "sequence maximum",
+        "ALTER SEQUENCE ticket MAXVALUE 1000000",
+        "sequence public.ticket: maximum",
     ),
     case("sequence minimum", "ALTER SEQUENCE ticket MINVALUE 5", "sequence public.ticket: minimum"),
     case("sequence cache", "ALTER SEQUENCE ticket CACHE 20", "sequence public.ticket: cache"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from psycopg2.errors import InternalError_, UndefinedFunction, UndefinedObject, UndefinedTable
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE as _IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_UNKNOWN as _UNKNOWN
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.schema.kinds import catalog_query, kinds
@@ -33,6 +35,9 @@ _PINNED = {
     "max_parallel_workers_per_gather": "0",
 }
 _SAVEPOINT = "db_ops_schema"
+# The rows are of one moment, but what spells them out looks at the catalogs as they are by then.
+_DROPPED_MEANWHILE = (InternalError_, UndefinedTable, UndefinedObject, UndefinedFunction)
+_ATTEMPTS = 5
 
 
 def read_schema(
@@ -103,7 +108,8 @@ def _fetch(
     """Run *query* under the pinned settings, which end with it.
 
     One round trip in autocommit mode, where statements sent together are one transaction; in a
-    transaction of the caller's, another one takes the settings back.
+    transaction of the caller's, another one takes the settings back. Run again if somebody dropped
+    a table in the middle of it.
     """
     settings = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
     parameters = {
@@ -111,14 +117,20 @@ def _fetch(
         "version_schema": version_schema,
         "partitions": partitions,
     }
-    with connection.cursor() as cursor:
-        if connection.autocommit and connection.info.transaction_status == _IDLE:
-            cursor.execute(f"{settings}; {query}", parameters)
-            return cursor.fetchall()
-        cursor.execute(f"SAVEPOINT {_SAVEPOINT}; {settings}; {query}", parameters)
-        rows = cursor.fetchall()
-        cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}")
-        return rows
+    alone = connection.autocommit and connection.info.transaction_status == _IDLE
+    savepoint = "" if alone else f"SAVEPOINT {_SAVEPOINT}; "
+    for attempt in range(1, _ATTEMPTS + 1):
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(f"{savepoint}{settings}; {query}", parameters)
+                return cursor.fetchall()
+            except _DROPPED_MEANWHILE:
+                if attempt == _ATTEMPTS:
+                    raise
+            finally:
+                if not alone and connection.info.transaction_status != _UNKNOWN:
+                    cursor.execute(f"ROLLBACK TO {_SAVEPOINT}; RELEASE {_SAVEPOINT}")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _value(text: str) -> str:
