@@ -363,3 +363,22 @@ def until(url: str, statement: str) -> None:
     while not query(url, statement):
         assert time.monotonic() < deadline, statement
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE agents OWNER TO pg_monitor",
+        "ALTER MATERIALIZED VIEW totals OWNER TO pg_monitor",
+        "ALTER PROCEDURE tidy() OWNER TO pg_monitor",
+        "ALTER TYPE state OWNER TO pg_monitor",
+        "ALTER DOMAIN slug OWNER TO pg_monitor",
+        "ALTER SCHEMA spare OWNER TO pg_monitor",
+    ],
+)
+def test_another_owner_can_be_undone(base: Connection, statement: str) -> None:
+    before = read_schema(base, grants=True)
+    execute(base, statement)
+    for undo in undo_statements(compare_schemas(before, read_schema(base, grants=True))):
+        execute(base, undo)
+    assert compare_schemas(before, read_schema(base, grants=True)) == ()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from db_ops.postgres.schema.objects import SchemaObject
+from db_ops.postgres.schema.undo.columns import COLUMN_UNDO, Undo
 from db_ops.postgres.schema.undo.whole import add_constraint, recreate
 from db_ops.postgres.schema.undo.words import address, comment, query, words
 
-_Undo = Callable[[SchemaObject, SchemaObject, str | None], str | None]
 _ENABLE = {
     "enabled": "ENABLE",
     "disabled": "DISABLE",
@@ -70,57 +68,6 @@ def _options(expected: SchemaObject, actual: SchemaObject, attribute: str) -> st
     clauses = [f"SET ({', '.join(changed)})"] * bool(changed)
     clauses += [f"RESET ({', '.join(extra)})"] * bool(extra)
     return "; ".join(f"ALTER {address(expected)} {clause}" for clause in clauses)
-
-
-def _column(expected: SchemaObject, clause: str) -> str:
-    return f"ALTER TABLE {expected.parent} ALTER COLUMN {expected.label} {clause}"
-
-
-def _type(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    of = expected.attributes
-    if "generated" in of or "generated" in actual.attributes:
-        return None
-    collation = f" COLLATE {of['collation']}" if "collation" in of else ""
-    using = f" USING {expected.label}::{of['type']}"
-    if of["type"] == actual.attributes["type"]:
-        using = ""
-    return _column(expected, f"TYPE {of['type']}{collation}{using}")
-
-
-def _nullability(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    verbs = {"NULL": "DROP NOT NULL", "NOT NULL": "SET NOT NULL"}
-    return _column(expected, verbs[value]) if value in verbs else None
-
-
-def _default(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    if value is None:
-        generated = "generated" in expected.attributes
-        return None if generated else _column(expected, "DROP DEFAULT")
-    return None if "its own sequence" in value else _column(expected, f"SET DEFAULT {value}")
-
-
-def _generated(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    return _column(expected, "DROP EXPRESSION") if value is None else None
-
-
-def _identity(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    if value is None:
-        return _column(expected, "DROP IDENTITY")
-    if "identity" not in actual.attributes:
-        return _column(expected, f"ADD GENERATED {value} AS IDENTITY")
-    return _column(expected, f"SET GENERATED {value}")
-
-
-def _statistics(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return _column(expected, f"SET STATISTICS {value or -1}")
-
-
-def _storage(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    return _column(expected, f"SET STORAGE {value}") if value else None
-
-
-def _compression(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return _column(expected, f"SET COMPRESSION {value or 'default'}")
 
 
 def _constraint(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
@@ -245,28 +192,29 @@ def _extension_schema(expected: SchemaObject, actual: SchemaObject, value: str |
     return f"ALTER EXTENSION {expected.name} SET SCHEMA {value}"
 
 
+# Longest first, since a label is a kind and a name.
+_OWNED = {
+    "foreign data wrapper": "FOREIGN DATA WRAPPER",
+    "materialized view": "MATERIALIZED VIEW",
+    "foreign server": "SERVER",
+    "foreign table": "FOREIGN TABLE",
+    "function": "ROUTINE",
+}
+
+
 def _owner(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    kind, _, name = expected.label.partition(" ")
-    for words_of in ("materialized view", "foreign table", "foreign server"):
-        if expected.label.startswith(words_of + " "):
-            kind, name = words_of, expected.label[len(words_of) + 1 :]
-    return f"ALTER {words(kind)} {name} OWNER TO {value}"
+    default = expected.label.partition(" ")[0]
+    kind = next((kind for kind in _OWNED if expected.label.startswith(f"{kind} ")), default)
+    name = expected.label.removeprefix(f"{kind} ")
+    return f"ALTER {_OWNED.get(kind, kind.upper())} {name} OWNER TO {value}"
 
 
-_UNDO: dict[tuple[str, str], _Undo] = {
+_UNDO: dict[tuple[str, str], Undo] = {
+    **{("column", attribute): undo for attribute, undo in COLUMN_UNDO.items()},
     ("table", "persistence"): _persistence,
     ("table", "row security"): _row_security,
     ("table", "forced row security"): _forced,
     ("table", "replica identity"): _replica_identity,
-    ("column", "type"): _type,
-    ("column", "collation"): _type,
-    ("column", "nullability"): _nullability,
-    ("column", "default"): _default,
-    ("column", "generated"): _generated,
-    ("column", "identity"): _identity,
-    ("column", "statistics"): _statistics,
-    ("column", "storage"): _storage,
-    ("column", "compression"): _compression,
     ("constraint", "definition"): _constraint,
     ("constraint", "validity"): _validity,
     ("domain constraint", "definition"): _domain_constraint,
