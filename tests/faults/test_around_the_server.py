@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 
 from db_ops.errors import TransactionPooler
+from db_ops.postgres.schema import fingerprint, read_schema
 from tests.conftest import with_database, with_user
 from tests.faults.support.command import Command
 from tests.faults.support.machine import Machine, at_any_of
@@ -345,6 +346,15 @@ def test_init_on_a_standby_does_not_try_to_create_a_database(
 
 def test_looking_works_on_a_standby(on_standby: Project) -> None:
     assert "0004" in on_standby.run("status").succeeded().out
+
+
+def test_a_standby_s_schema_is_that_of_its_primary(pair: list[Machine]) -> None:
+    read = []
+    for machine in pair:
+        with closing(psycopg2.connect(machine.url("app"))) as connection:
+            connection.autocommit = True
+            read.append((read_schema(connection, grants=True), fingerprint(connection)))
+    assert read[0] == read[1]
 
 
 def test_a_standby_alone_is_waited_for_when_a_primary_is_asked_for(

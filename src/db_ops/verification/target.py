@@ -1,4 +1,4 @@
-"""Models, migrations and database compared."""
+"""The target compared with the revision files, then with the models as Alembic sees them."""
 
 from __future__ import annotations
 

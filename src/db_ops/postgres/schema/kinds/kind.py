@@ -1,0 +1,92 @@
+"""How a kind of object is read from the catalogs, written as data.
+
+Every kind becomes one branch of a single UNION ALL, so that reading and hashing see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# An SQL expression, or what gives one for the server's major version (None: not there).
+Expression = str | Callable[[int], str | None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of object: its rows are aliased `o`, and its objects named by `identity`.
+
+    `catalog` owns the rows' comments and extension memberships; `number` is what those call the
+    row. `parent` is the object that this one falls with; a `nested` one is named within it.
+    """
+
+    name: str
+    catalog: str
+    source: str
+    identity: str
+    attributes: Mapping[str, Expression]
+    where: str = "true"
+    parent: str = "NULL::text"
+    number: str = "o.oid"
+    column_number: str = "0"
+    nested: bool = False
+
+    def attributes_in(self, major: int) -> dict[str, str]:
+        """Return name and SQL expression of each attribute that *major* versions have."""
+        found = {
+            name: expression if isinstance(expression, str) else expression(major)
+            for name, expression in self.attributes.items()
+        }
+        found["comment"] = "note.description"
+        return {name: expression for name, expression in found.items() if expression is not None}
+
+    def select(self, major: int) -> str:
+        """Return the query for servers of this *major* version: kind, parent, name, attributes."""
+        values = ", ".join(f"({text})::text" for text in self.attributes_in(major).values())
+        catalog = f"'{self.catalog}'::regclass"
+        return f"""
+            SELECT '{self.name}'::text, {self.parent}, {self.identity}, ARRAY[{values}]
+            FROM {self.source}
+            LEFT JOIN note ON note.classoid = {catalog} AND note.objoid = {self.number}
+                AND note.objsubid = {self.column_number}
+            WHERE ({self.where}) AND NOT EXISTS (
+                SELECT FROM member
+                WHERE member.classid = {catalog} AND member.objid = {self.number})
+        """
+
+
+def since(major: int, expression: str) -> Expression:
+    """Return an expression that servers older than *major* do not have."""
+    return lambda version: expression if version >= major else None
+
+
+def choice(expression: str, **words: str) -> str:
+    """Return SQL that spells out a one-letter code of the catalogs."""
+    cases = " ".join(f"WHEN '{letter}' THEN '{word}'" for letter, word in words.items())
+    return f"CASE {expression}::text {cases} ELSE {expression}::text END"
+
+
+def flag(condition: str, word: str) -> str:
+    """Return SQL that is *word* where *condition* holds, else NULL."""
+    return f"CASE WHEN {condition} THEN '{word}' END"
+
+
+def reference(oid: str, kind: str) -> str:
+    """Return SQL that names what *oid* refers to, NULL for none."""
+    return f"nullif({oid}, 0)::{kind}::text"
+
+
+def listed(array: str) -> str:
+    """Return SQL for the elements of a text *array*, sorted; NULL stays NULL."""
+    return (
+        f"CASE WHEN {array} IS NOT NULL THEN"
+        f" (SELECT string_agg(x, ', ' ORDER BY x COLLATE \"C\") FROM unnest({array}) x) END"
+    )
+
+
+# Some builds of the server keep a stamp of their own here, another one in every database.
+COLUMN_OPTIONS = """
+    CASE WHEN o.attoptions IS NOT NULL THEN
+        (SELECT string_agg(x, ', ' ORDER BY x COLLATE "C")
+        FROM unnest(o.attoptions) x WHERE x !~ '^pg_') END
+"""

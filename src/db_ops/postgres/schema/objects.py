@@ -1,0 +1,64 @@
+"""What a schema is once it has been read: objects with attributes, and how two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_HOLDS_DATA = ("schema", "extension", "sequence", "table", "column")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaObject:
+    """One object as the server describes it; names are quoted where SQL needs it.
+
+    `name` is unique within `kind`, and qualified. `label` is the name within `parent`, the object
+    that this one falls with, or the same as `name`; a parent outside every schema has its kind
+    before its name. An attribute that is not set is not there.
+    """
+
+    kind: str
+    name: str
+    label: str
+    parent: str | None
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Everything that decides a schema, by kind and name, as a server of version `major` says it.
+
+    `silenced` names what was left out by rule; `grants` tells whether owners and rights are in.
+    """
+
+    major: int
+    grants: bool
+    objects: Mapping[tuple[str, str], SchemaObject]
+    silenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference: of one `attribute`, or of the whole object where that is None.
+
+    `expected` and `actual` are the values (of an object: what best describes it), None where there
+    is none. `undo` is SQL that makes the actual side like the expected one, where that is certain.
+    `parent` is the object that it falls with. `of_partition` marks what belongs to a partition,
+    which jobs create and drop.
+    """
+
+    kind: str
+    name: str
+    attribute: str | None
+    expected: str | None
+    actual: str | None
+    undo: str | None = None
+    parent: str | None = None
+    of_partition: bool = False
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether `undo` may lose what rows hold."""
+        if self.attribute is None:
+            return self.expected is None and self.kind in _HOLDS_DATA
+        return self.kind == "column" and self.attribute == "type"

@@ -1,0 +1,162 @@
+"""Read the catalogs in one round trip, as objects or as a hash over the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg2.errors import InternalError_, UndefinedFunction, UndefinedObject, UndefinedTable
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE as _IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_UNKNOWN as _UNKNOWN
+from psycopg2.extensions import connection as Connection
+
+from db_ops.postgres.schema.kinds import catalog_query, kinds
+from db_ops.postgres.schema.kinds.kind import Kind
+from db_ops.postgres.schema.normal import normal, normal_sql
+from db_ops.postgres.schema.objects import Schema, SchemaObject
+
+# Raise it whenever the rows change, so that an old fingerprint is not taken for a difference.
+FINGERPRINT_FORMAT = 1
+
+# What the text of a definition depends on; compiling such a query would take longer than running.
+_PINNED = {
+    "search_path": "pg_catalog, pg_temp",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "transaction_read_only": "on",
+    "jit": "off",
+    "enable_nestloop": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+_SAVEPOINT = "db_ops_schema"
+# The rows are of one moment, but what spells them out looks at the catalogs as they are by then.
+_DROPPED_MEANWHILE = (InternalError_, UndefinedTable, UndefinedObject, UndefinedFunction)
+_ATTEMPTS = 5
+
+
+def read_schema(
+    connection: Connection,
+    *,
+    grants: bool = False,
+    version_table: str = "alembic_version",
+    version_schema: str | None = None,
+) -> Schema:
+    """Read everything that decides the schema of *connection*'s database, as the server words it.
+
+    One query, read-only, for any role, on a standby too. The server takes ACCESS SHARE on what it
+    spells out, until the query ends: set `lock_timeout` where somebody may hold a table. Leaves out
+    what `kinds.scope` says, and the version table (in any schema, if *version_schema* is None).
+    Comparable with a schema of the same major version only. What a transaction of the caller's has
+    changed is seen; its settings stay as they were.
+    """
+    major = _major(connection)
+    query = catalog_query(major, grants=grants, silenced=True)
+    rows = _fetch(connection, query, version_table, version_schema, partitions=True)
+    known = {kind.name: (kind, tuple(kind.attributes_in(major))) for kind in kinds(grants=grants)}
+    objects = {}
+    silenced = []
+    for name, parent, label, values in rows:
+        if name == "silenced":
+            silenced.append(label)
+            continue
+        found = _object(*known[name], parent, label, values)
+        objects[found.kind, found.name] = found
+    return Schema(major, grants, objects, tuple(sorted(silenced)))
+
+
+def fingerprint(
+    connection: Connection,
+    *,
+    version_table: str = "alembic_version",
+    version_schema: str | None = None,
+) -> str:
+    """Return `FORMAT:MAJOR:HASH` of what `read_schema` reads, computed by the server in one query.
+
+    Without grants, and without partitions: jobs create and drop those. Two fingerprints say
+    something about their schemas only if format and major version are the same. Equal for databases
+    built by the same statements, in any order, and for a copy.
+    """
+    major = _major(connection)
+    rows = catalog_query(major, grants=False, silenced=False)
+    query = f"""
+        SELECT encode(sha256(convert_to(
+            coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''),
+            getdatabaseencoding())), 'hex')
+        FROM (
+            SELECT {normal_sql("line")} AS line
+            FROM (SELECT everything::text AS line FROM ({rows}) AS everything OFFSET 0) AS raw
+        ) AS lines
+    """
+    ((digest,),) = _fetch(connection, query, version_table, version_schema, partitions=False)
+    return f"{FINGERPRINT_FORMAT}:{major}:{digest}"
+
+
+def _fetch(
+    connection: Connection,
+    query: str,
+    version_table: str,
+    version_schema: str | None,
+    *,
+    partitions: bool,
+) -> list[tuple[Any, ...]]:
+    """Run *query* under the pinned settings, which end with it.
+
+    One round trip in autocommit mode, where statements sent together are one transaction; in a
+    transaction of the caller's, another one takes the settings back. Run again if somebody dropped
+    a table in the middle of it.
+    """
+    settings = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
+    parameters = {
+        "version_table": version_table,
+        "version_schema": version_schema,
+        "partitions": partitions,
+    }
+    alone = connection.autocommit and connection.info.transaction_status == _IDLE
+    savepoint = "" if alone else f"SAVEPOINT {_SAVEPOINT}; "
+    for attempt in range(1, _ATTEMPTS + 1):
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(f"{savepoint}{settings}; {query}", parameters)
+                return cursor.fetchall()
+            except _DROPPED_MEANWHILE:
+                if attempt == _ATTEMPTS:
+                    raise
+            finally:
+                if not alone and connection.info.transaction_status != _UNKNOWN:
+                    cursor.execute(f"ROLLBACK TO {_SAVEPOINT}; RELEASE {_SAVEPOINT}")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _value(text: str) -> str:
+    # A search path is a list of names; in quotes it would be one name.
+    return ", ".join(f"'{part.strip()}'" for part in text.split(","))
+
+
+def _object(
+    kind: Kind,
+    attributes: Iterable[str],
+    parent: str | None,
+    label: str,
+    values: Iterable[str | None],
+) -> SchemaObject:
+    return SchemaObject(
+        kind.name,
+        f"{parent}.{label}" if kind.nested else label,
+        label,
+        parent,
+        {
+            name: normal(value)
+            for name, value in zip(attributes, values, strict=True)
+            if value is not None
+        },
+    )
+
+
+def _major(connection: Connection) -> int:
+    return int(connection.info.server_version) // 10000

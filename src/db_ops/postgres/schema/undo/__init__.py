@@ -1,0 +1,11 @@
+"""SQL that makes a database like the expected one again, where that is simple and certain.
+
+None stands for what cannot be written without knowing more: a table's rows, an enum's value in use.
+"""
+
+from __future__ import annotations
+
+from db_ops.postgres.schema.undo.attributes import undo_attribute
+from db_ops.postgres.schema.undo.whole import undo_extra, undo_missing
+
+__all__ = ["undo_attribute", "undo_extra", "undo_missing"]
