@@ -644,10 +644,10 @@ def proxy(server_url: str) -> Iterator[Proxy]:
 
 
 def wait_for_sleep(project: Project, server_url: str) -> None:
-    """Wait until a session of the project's database sleeps."""
+    """Wait until a session sleeps in the project's database, or in one that is being built."""
     sleeping = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND state = 'active'"
-        " AND query LIKE '%%pg_sleep(60)%%'"
+        "SELECT 1 FROM pg_stat_activity WHERE (datname = %s OR datname LIKE 'db_ops_scratch_%%')"
+        " AND state = 'active' AND query LIKE '%%pg_sleep(60)%%'"
     )
     deadline = time.monotonic() + 30
     while not query(server_url, sleeping, database_of(project)):
@@ -665,6 +665,7 @@ def test_after_a_cut_in_the_middle_of_a_migration_the_next_init_ends_at_head(
     )
     project.table("0003", "three")
     direct = project.url
+    query(server_url, f"CREATE DATABASE {database_of(project)}")
     project.url = proxy.url(direct)
     with Command(project, "init") as command:
         wait_for_sleep(project, server_url)

@@ -146,7 +146,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture
 def canary(server_url: str) -> Iterator[Look]:
-    """A function that returns everything on the server that an injected statement could change."""
+    """A function that returns what an injected statement could change, our own databases aside."""
     statements = (
         "CREATE ROLE canary",
         "CREATE TABLE IF NOT EXISTS canary AS SELECT 1 AS alive",
@@ -157,7 +157,7 @@ def canary(server_url: str) -> Iterator[Look]:
     def look() -> list[tuple[object, ...]]:
         return [
             *query(server_url, "SELECT datname, shobj_description(oid, 'pg_database')"
-                   " FROM pg_database ORDER BY 1"),
+                   " FROM pg_database WHERE datname !~ '^db_ops_(template|scratch)_' ORDER BY 1"),
             *query(server_url, "SELECT rolname, rolsuper, rolconfig FROM pg_roles ORDER BY 1"),
             *query(server_url, "SELECT relname, xmin::text FROM pg_class"
                    " WHERE relnamespace = 'public'::regnamespace ORDER BY 1"),

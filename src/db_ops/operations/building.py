@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 _NO_SUCH_DATABASE = "3D000"
 
 
+class _PlaceTaken(Exception):
+    """Somebody has created the target while its successor was built."""
+
+
 @dataclass(frozen=True)
 class Built:
     """What was put in the target's place, and the name of what it replaced, if anything."""
@@ -93,12 +97,14 @@ class Builder:
         created the target meanwhile.
         """
         started = time.monotonic()
-        copied = self._copy(started)
-        if copied is not None:
-            return copied
-        with self._alone():
-            # Somebody else may have built the template meanwhile.
-            return self._copy(started) or self._migrate(started)
+        with suppress(_PlaceTaken):
+            copied = self._copy(started)
+            if copied is not None:
+                return copied
+            with self._alone():
+                # Somebody else may have built the template meanwhile.
+                return self._copy(started) or self._migrate(started)
+        return None
 
     def template(self) -> str | None:
         """Return the template that these migrations would build again, if there is one."""
@@ -162,12 +168,12 @@ class Builder:
 
     def _place(
         self, name: str, origin: Origin, started: float, steps: tuple[Step, ...] = ()
-    ) -> Built | None:
+    ) -> Built:
         server, replaced = self.target.server, None
         if self.replaces:
             replaced = put_in_place(server, self.connection, name)
         elif not put_in_free_place(server, self.connection, name):
-            return None
+            raise _PlaceTaken
         return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
     def _run_in(self, scratch: str, started: float) -> tuple[tuple[Step, ...], str | None]:

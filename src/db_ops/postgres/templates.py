@@ -102,7 +102,7 @@ def keep_as_template(
     connection: Connection, scratch: str, name: str, facts: Mapping[str, Any]
 ) -> None:
     """Close the database *scratch* to everybody and make it the template *name*."""
-    _wait_until_unused(connection, scratch)
+    _wait_until_unused(connection, scratch, end_sessions=True)
     with transaction(connection) as cursor:
         allow_connections(cursor, scratch, False)
         describe(cursor, scratch, facts)
@@ -188,7 +188,7 @@ def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> 
 def _exchange(server: Server, connection: Connection, newcomer: str, old: str | None) -> bool:
     """Rename *newcomer* to the target, a present target to *old*; tell whether there was one."""
     target = server.url.database
-    _wait_until_unused(connection, newcomer)
+    _wait_until_unused(connection, newcomer, end_sessions=True)
     with transaction(connection) as cursor:
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", (target,))
         occupied = cursor.fetchone() is not None
@@ -238,7 +238,8 @@ def _wait_until_unused(
 ) -> None:
     """Wait for the last session of a database to be gone: a closed one takes a moment to end.
 
-    The server would look only ten times a second.
+    The server would look only ten times a second. A pooler keeps its sessions open for others, so
+    those of a database that is ours have to be ended.
     """
     deadline = time.monotonic() + _PATIENCE
     while _sessions(connection, database, end_sessions) and time.monotonic() < deadline:
