@@ -21,6 +21,17 @@ def test_faults(context: Context) -> None:
     context.run(f"{PYTHON} -m pytest --numprocesses=2 --dist=worksteal tests/faults")
 
 
+@task(
+    help={
+        "only": "The jobs to run, as in 'no-op-*'; their figures are shown, not written.",
+        "runs": "How often each is timed (default: 5).",
+    }
+)
+def bench(context: Context, only: str = "*", runs: int = 5) -> None:
+    """Measure everything beside its neighbours; write docs/benchmarks.md. Takes 15 minutes."""
+    context.run(f"{PYTHON} -m benchmarks --only {shlex.quote(only)} --runs {runs}")
+
+
 @task
 def lint(context: Context) -> None:
     """Check style and types."""

@@ -1,0 +1,45 @@
+"""The command lines that are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, run in the project's folder for tools of this *kind*.
+
+    Its first word is a program of `Tools`; `{url}` in another is the database's URL.
+    """
+
+    name: str
+    kind: str
+    words: tuple[str, ...]
+    driver: str = ""
+    ours: bool = False
+
+
+def _ours(*words: str) -> Command:
+    return Command(" ".join(words), "db_ops", words, ours=True)
+
+
+def _of_alembic(kind: str, *words: str) -> Command:
+    return Command(" ".join(words), kind, words, driver="+psycopg2")
+
+
+INIT = _ours("inv", "db.init")
+INIT_SCRIPT = _ours("python", "scripts/manage_db.py", "init")
+INIT_PROGRAM = _ours("db-ops", "init")
+RECREATE = _ours("inv", "db.recreate")
+REPLAY = _ours("inv", "db.recreate", "--from-migrations")
+VERIFY = _ours("inv", "db.verify")
+INV_LIST = Command("inv --list", "db_ops", ("inv", "--list"))
+
+ALEMBIC = _of_alembic("stock", "alembic", "upgrade", "head")
+ALEMBIC_CHECK = _of_alembic("stock", "alembic", "check")
+FLASK = _of_alembic("flask", "flask", "db", "upgrade")
+DJANGO = Command("manage.py migrate", "django", ("django", "manage.py", "migrate"))
+DBMATE = Command("dbmate up", "dbmate", ("dbmate", "--url", "{url}", "--no-dump-schema", "up"))
+PSQL = Command("psql -f", "sql", ("psql", "-Xq", "-vON_ERROR_STOP=1", "-fupgrade.sql", "{url}"))
+
+NEIGHBOURS = (FLASK, DJANGO, DBMATE)

@@ -1,0 +1,205 @@
+"""Who takes part in a job, and what is put in order around each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import psycopg2
+
+import db_ops
+from benchmarks.contenders import (
+    ALEMBIC,
+    ALEMBIC_CHECK,
+    INIT_PROGRAM,
+    RECREATE,
+    REPLAY,
+    VERIFY,
+    Command,
+)
+from benchmarks.measure import Entrant
+from benchmarks.projects import Project
+from benchmarks.workshop import CommandFailed, Workshop
+from db_ops.settings import DatabaseUrl, Settings
+
+CROWD = 50
+CONNECT = "psycopg2.connect"
+UPGRADE = "db_ops.upgrade(settings)"
+FROM_SCRATCH = f"DROP, CREATE, {ALEMBIC.name}"
+FROM_TEMPLATE = f"{RECREATE.name}, from a template"
+FROM_SPARE = f"{RECREATE.name}, with a spare"
+# The spare is made behind a command's back; where it is not what is measured, it would disturb.
+NO_SPARE = {"DB_OPS_SPARE": "0"}
+# Outside development every revision runs, whatever template there is.
+REPLAYED = NO_SPARE | {"DB_OPS_ENVIRONMENT": "production"}
+
+
+def at_head(
+    workshop: Workshop, commands: Iterable[Command], revisions: int, tables: int
+) -> list[Entrant]:
+    """Return commands that find nothing to do."""
+    project = workshop.project(revisions, tables)
+    database = workshop.at_head(project, f"no_op_{project.name}")
+    workshop.record_for_others(project, database)
+    return [
+        Entrant(
+            command.name,
+            partial(workshop.run, command, project, database, **NO_SPARE),
+            ours=command.ours,
+        )
+        for command in commands
+    ]
+
+
+def from_empty(
+    workshop: Workshop, commands: Iterable[Command], revisions: int, tables: int
+) -> list[Entrant]:
+    """Return commands that apply a whole history to an empty database."""
+    project = workshop.project(revisions, tables)
+    database = f"build_{project.name}"
+    return [
+        Entrant(
+            command.name,
+            partial(workshop.run, command, project, database, **REPLAYED),
+            prepare=partial(workshop.server.create, database),
+            ours=command.ours,
+        )
+        for command in commands
+    ]
+
+
+def recreate(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
+    """Return the ways to start over, each with a database of its own."""
+    project = workshop.project(revisions, tables)
+
+    def drop_and_upgrade() -> None:
+        database = f"plain_{project.name}"
+        workshop.server.create(database)
+        workshop.run(ALEMBIC, project, database)
+
+    template, replayed = f"cloned_{project.name}", f"replayed_{project.name}"
+    return [
+        Entrant(FROM_SCRATCH, drop_and_upgrade),
+        Entrant(
+            REPLAY.name, partial(workshop.run, REPLAY, project, replayed, **NO_SPARE), ours=True
+        ),
+        Entrant(
+            FROM_TEMPLATE,
+            partial(workshop.run, RECREATE, project, template, **NO_SPARE),
+            settle=workshop.server.check_template,
+            ours=True,
+        ),
+        _with_spare(workshop, project, FROM_SPARE),
+    ]
+
+
+def recreate_by_tables(workshop: Workshop, revisions: int, counts: Iterable[int]) -> list[Entrant]:
+    """Return `recreate` with a spare, for databases of more and fewer tables."""
+    return [
+        _with_spare(workshop, workshop.project(revisions, tables), tables_named(tables))
+        for tables in counts
+    ]
+
+
+def library_call(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
+    """Return a call in this process, which is warm after the first, and a mere connection."""
+    project = workshop.project(revisions, tables)
+    url = workshop.server.url(workshop.at_head(project, f"library_{project.name}"))
+    settings = Settings(project.ours / "alembic.ini", DatabaseUrl.parse(url))
+
+    def call() -> None:
+        db_ops.upgrade(settings)
+
+    return [
+        Entrant(CONNECT, lambda: psycopg2.connect(url).close(), calls=20),
+        Entrant(UPGRADE, call, ours=True, calls=20),
+    ]
+
+
+def verify(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
+    """Return the comparisons of models and database, on one that agrees."""
+    project = workshop.project(revisions, tables)
+    database = workshop.at_head(project, f"verify_{project.name}")
+    return [
+        Entrant(
+            command.name,
+            partial(workshop.run, command, project, database, **NO_SPARE),
+            ours=command.ours,
+        )
+        for command in (ALEMBIC_CHECK, VERIFY)
+    ]
+
+
+def crowd_at_head(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
+    """Return crowds of processes that find nothing to do."""
+    project = workshop.project(revisions, tables)
+    database = workshop.at_head(project, f"crowd_{project.name}")
+    return [
+        Entrant(
+            crowd_of(command),
+            partial(_crowd, workshop, command, project, database, NO_SPARE),
+            ours=command.ours,
+        )
+        for command in (ALEMBIC, INIT_PROGRAM)
+    ]
+
+
+def crowd_from_empty(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
+    """Return crowds of processes that all want to migrate one empty database."""
+    project = workshop.project(revisions, tables)
+    database = f"crowd_{project.name}"
+    return [
+        Entrant(
+            crowd_of(command),
+            partial(_crowd, workshop, command, project, database, REPLAYED),
+            prepare=partial(workshop.server.create, database),
+            ours=command.ours,
+        )
+        for command in (ALEMBIC, INIT_PROGRAM)
+    ]
+
+
+def crowd_of(command: Command) -> str:
+    """Return what a crowd of this command is called."""
+    return f"{CROWD} x {command.name}"
+
+
+def tables_named(tables: int) -> str:
+    """Return what `recreate` with so many tables is called."""
+    return f"{FROM_SPARE}, {tables:,} tables"
+
+
+def _crowd(
+    workshop: Workshop,
+    command: Command,
+    project: Project,
+    database: str,
+    variables: Mapping[str, str],
+) -> str:
+    started = [workshop.start(command, project, database, **variables) for _ in range(CROWD)]
+    failed = 0
+    for running in started:
+        try:
+            running.finish()
+        except CommandFailed:
+            failed += 1
+    return f"{failed} of {CROWD} failed" if failed else ""
+
+
+def _with_spare(workshop: Workshop, project: Project, name: str) -> Entrant:
+    """Return `recreate` that finds a spare ready, and has another one made behind it."""
+    server, database = workshop.server, f"spared_{project.name}"
+    before, own = set[object](), set[object]()
+
+    def prepare() -> None:
+        before.clear()
+        before.update(server.spares())
+
+    def settle() -> None:
+        if own and server.number(database) not in own:
+            raise LookupError("the spare was not used")
+        own.clear()
+        own.update(server.wait_for_spare(before))
+
+    run = partial(workshop.run, RECREATE, project, database)
+    return Entrant(name, run, prepare, settle, ours=True)

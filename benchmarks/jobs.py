@@ -1,0 +1,145 @@
+"""What is measured: each job says who takes part, and what is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks import entrants
+from benchmarks.contenders import (
+    ALEMBIC,
+    ALEMBIC_CHECK,
+    INIT,
+    INIT_PROGRAM,
+    INIT_SCRIPT,
+    INV_LIST,
+    NEIGHBOURS,
+    PSQL,
+)
+from benchmarks.measure import Entrant, Measured, side_by_side
+from benchmarks.per_test import BARE, PLUGIN, test_databases
+from benchmarks.workshop import Workshop
+
+Measure = Callable[[Workshop, int], list[Measured]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise: *entrant* takes at most so many times what *against* takes."""
+
+    entrant: str
+    against: str
+    at_most: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that people wait for. Ratios are against the entrant *baseline*."""
+
+    name: str
+    title: str
+    baseline: str
+    measure: Measure
+    targets: tuple[Target, ...] = ()
+
+
+def _compare(entering: Callable[..., list[Entrant]], *arguments: object) -> Measure:
+    return lambda workshop, runs: side_by_side(entering(workshop, *arguments), runs)
+
+
+def _nothing_to_do(revisions: int, *targets: Target) -> Job:
+    commands = (ALEMBIC, INIT, INIT_SCRIPT, INIT_PROGRAM, INV_LIST, *NEIGHBOURS)
+    return Job(
+        f"no-op-{revisions}",
+        f"Nothing to do at {revisions:,} revision{'s' * (revisions > 1)}",
+        ALEMBIC.name,
+        _compare(entrants.at_head, commands, revisions, min(revisions, 50)),
+        targets,
+    )
+
+
+def _build(revisions: int, *targets: Target) -> Job:
+    return Job(
+        f"build-{revisions}",
+        f"{revisions:,} revisions on an empty database",
+        PSQL.name,
+        _compare(entrants.from_empty, (PSQL, INIT, ALEMBIC, *NEIGHBOURS), revisions, 50),
+        targets,
+    )
+
+
+def _recreate(revisions: int, *targets: Target) -> Job:
+    return Job(
+        f"recreate-{revisions}",
+        f"Start over after {revisions:,} revisions, 50 tables",
+        entrants.FROM_SCRATCH,
+        _compare(entrants.recreate, revisions, 50),
+        targets,
+    )
+
+
+def _test_database(tables: int, *targets: Target) -> Job:
+    return Job(
+        f"test-database-{tables}",
+        f"A database for a test, {tables} tables",
+        BARE,
+        partial(test_databases, revisions=2 * tables, tables=tables),
+        targets,
+    )
+
+
+def _verify(tables: int) -> Job:
+    return Job(
+        f"verify-{tables}",
+        f"Compare models and database, {tables} tables",
+        ALEMBIC_CHECK.name,
+        _compare(entrants.verify, 2 * tables, tables),
+    )
+
+
+JOBS = (
+    _nothing_to_do(1),
+    _nothing_to_do(100),
+    _nothing_to_do(
+        1000,
+        Target(INIT.name, ALEMBIC.name, 0.5),
+        Target(INIT.name, INV_LIST.name, 2.0),
+    ),
+    _nothing_to_do(5000, Target(INIT.name, ALEMBIC.name, 0.2)),
+    Job(
+        "library-1000",
+        "A call at head in a warm process, 1,000 revisions",
+        entrants.CONNECT,
+        _compare(entrants.library_call, 1000, 50),
+        (Target(entrants.UPGRADE, entrants.CONNECT, 3.0),),
+    ),
+    _build(100),
+    _build(1000, Target(INIT.name, PSQL.name, 1.6)),
+    _recreate(100),
+    _recreate(1000, Target(entrants.FROM_TEMPLATE, entrants.FROM_SCRATCH, 0.1)),
+    Job(
+        "recreate-tables",
+        "Start over with a spare, few tables and many",
+        entrants.tables_named(10),
+        _compare(entrants.recreate_by_tables, 1000, (10, 1000)),
+        (Target(entrants.tables_named(1000), entrants.tables_named(10), 1.5),),
+    ),
+    Job(
+        "crowd-head",
+        "50 processes with nothing to do, 1,000 revisions",
+        entrants.crowd_of(ALEMBIC),
+        _compare(entrants.crowd_at_head, 1000, 50),
+        (Target(entrants.crowd_of(INIT_PROGRAM), entrants.crowd_of(ALEMBIC), 0.4),),
+    ),
+    Job(
+        "crowd-empty",
+        "50 processes on an empty database, 100 revisions",
+        entrants.crowd_of(ALEMBIC),
+        _compare(entrants.crowd_from_empty, 100, 50),
+    ),
+    _test_database(50, Target(PLUGIN, BARE, 1.3)),
+    _test_database(300),
+    _verify(50),
+    _verify(300),
+)

@@ -1,0 +1,70 @@
+"""The benchmark itself: a tiny job from end to end, and the page that its figures end up on."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import entrants
+from benchmarks.__main__ import workshop
+from benchmarks.chart import chart
+from benchmarks.contenders import INIT_PROGRAM, PSQL, VERIFY, Command
+from benchmarks.jobs import Target
+from benchmarks.measure import Entrant, Measured, side_by_side
+from benchmarks.page import page
+from benchmarks.report import Outcome, Report, report
+
+
+def outcome_of(*measured: Measured, targets: tuple[Target, ...] = ()) -> Report:
+    """Return the report of a run of one job."""
+    job = Outcome("job", "A job", "theirs", measured, targets)
+    return Report("inv bench", "2026-01-02", 2, 0.5, {"PostgreSQL": "18"}, {}, (job,))
+
+
+def test_a_job_runs_from_end_to_end() -> None:
+    broken = Command("broken", "db_ops", ("db-ops", "no-such-command"))
+    with workshop() as shop:
+        measured = side_by_side(
+            entrants.from_empty(shop, (PSQL, INIT_PROGRAM, broken), 8, 2), runs=1
+        )
+        project = shop.project(8, 2)
+        shop.run(VERIFY, project, "build_8_2")
+        assert len(project.scripts) == 8
+        done = report(shop, "inv bench", 0.0, [Outcome("x", "X", PSQL.name, tuple(measured))])
+    assert [len(result.seconds) for result in measured] == [1, 1, 0]
+    assert Report.from_json(done.to_json()) == done
+    assert "not measured: broken: exit 2" in page(done, "x.svg")
+
+
+def test_entrants_take_turns_after_a_warm_up() -> None:
+    calls: list[str] = []
+    one = Entrant("one", run=lambda: calls.append("one"), prepare=lambda: calls.append("prepare"))
+    two = Entrant("two", run=lambda: calls.append("two"), settle=lambda: calls.append("settle"))
+    measured = side_by_side([one, two], runs=2)
+    assert calls == ["prepare", "one", "two", "settle"] * 3
+    assert [len(result.seconds) for result in measured] == [2, 2]
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.4, "| met |"), (0.6, "| **not met** |")])
+def test_the_page_judges_each_target(seconds: float, verdict: str) -> None:
+    shown = page(
+        outcome_of(
+            Measured("theirs", False, [1.0, 1.0, 9.0]),
+            Measured("ours", True, [seconds]),
+            targets=(Target("ours", "theirs", 0.5),),
+        ),
+        "chart.svg",
+    )
+    assert f"| 0.5 | {seconds:.2f} {verdict}" in shown
+    assert f"| **`ours`** | {seconds * 1000:.0f} ms | {seconds:.2f} | 1 |" in shown
+
+
+def test_what_was_not_measured_is_named_and_met_no_target() -> None:
+    done = outcome_of(
+        Measured("theirs", False, absent="npm is not on this machine"),
+        Measured("ours", True, [1.0]),
+        targets=(Target("ours", "theirs", 0.5),),
+    )
+    shown = page(done, "chart.svg")
+    assert "not measured: npm is not on this machine" in shown
+    assert "met |" not in shown.replace("not measured |", "")
+    assert "<rect" not in chart(done)
