@@ -46,6 +46,7 @@ def main() -> None:
     if options.render:
         write_page(Report.from_json(RESULTS.read_text()))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no server is to outlive us
     done = measure(jobs, options.runs, command)
     if len(jobs) < len(JOBS):
         print(page(done, CHART.name))
@@ -78,7 +79,6 @@ def write_page(done: Report) -> None:
 def workshop() -> Iterator[Workshop]:
     """Open a workshop for a `with` block, and leave nothing of it."""
     with tempfile.TemporaryDirectory(prefix="db_ops-bench-") as folder:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no server is to outlive us
         shop = Workshop(Path(folder))
         try:
             yield shop
