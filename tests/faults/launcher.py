@@ -58,7 +58,9 @@ class Forked:
         return Outcome(code, self._said("out"), self._said("err"))
 
     def _said(self, stream: str) -> str:
-        return self.output.with_suffix(f".{stream}").read_text(errors="replace")
+        path = self.output.with_suffix(f".{stream}")
+        # A process that was killed at once has not even opened it.
+        return path.read_text(errors="replace") if path.exists() else ""
 
 
 class Launcher:
