@@ -59,18 +59,18 @@ def base(base_url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def empty(server_url: str, database_name: str, database_url: str) -> str:
+def empty(server_url: str, database_name: str, new_database_url: str) -> str:
     """The URL of a new database."""
     query(server_url, f"CREATE DATABASE {database_name}")
-    return database_url
+    return new_database_url
 
 
 @pytest.fixture
-def clone(server_url: str, base_url: str, database_name: str, database_url: str) -> str:
+def clone(server_url: str, base_url: str, database_name: str, new_database_url: str) -> str:
     """The URL of a copy of the database that holds something of every kind."""
     template = base_url.rpartition("/")[2]
     query(server_url, f"CREATE DATABASE {database_name} TEMPLATE {template}")
-    return database_url
+    return new_database_url
 
 
 def execute(connection: Connection, statement: str) -> None:

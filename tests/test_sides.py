@@ -56,7 +56,7 @@ class Builder:
 
 
 @pytest.fixture
-def build(server_url: str, database_name: str, database_url: str) -> Iterator[Builder]:
+def build(server_url: str, database_name: str, new_database_url: str) -> Iterator[Builder]:
     """Builds the schema that statements make, in a database of the test's own."""
     query(server_url, f"CREATE DATABASE {database_name}")
     parameters = DatabaseUrl.parse(with_database(server_url, database_name)).parameters
@@ -234,7 +234,7 @@ def test_partitions_are_silenced_and_listed(build: Builder) -> None:
 
 
 def test_what_create_all_makes_is_what_the_statements_make(
-    build: Builder, database_url: str
+    build: Builder, new_database_url: str
 ) -> None:
     metadata = sa.MetaData()
     sa.Table(
@@ -253,7 +253,7 @@ def test_what_create_all_makes_is_what_the_statements_make(
         postgresql_partition_by="RANGE (at)",
     )
     migrations = build.migrations()
-    parameters = DatabaseUrl.parse(database_url).parameters
+    parameters = DatabaseUrl.parse(new_database_url).parameters
     engine = sa.create_engine(
         "postgresql+psycopg2://", creator=lambda: psycopg2.connect(**parameters)
     )
