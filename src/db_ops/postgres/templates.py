@@ -62,12 +62,10 @@ _KEEPS_FROM_LEAVING = """
     UNION ALL SELECT FROM pg_replication_slots WHERE database = %(name)s AND active
 """
 # The server itself ends autovacuum where it is in the way.
-_SESSIONS = """
-    SELECT count({}) FROM pg_stat_activity
+_END_SESSIONS = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE datname = %s AND backend_type <> 'autovacuum worker'
 """
-_COUNT_SESSIONS = _SESSIONS.format("*")
-_END_SESSIONS = _SESSIONS.format("pg_terminate_backend(pid)")
 _KEPT, _KEPT_IN_ALL = 4, 16
 _PATIENCE, _PAUSE = 5.0, 0.002
 _SECOND_LOOK = 0.05
@@ -102,7 +100,7 @@ def keep_as_template(
     connection: Connection, scratch: str, name: str, facts: Mapping[str, Any]
 ) -> None:
     """Close the database *scratch* to everybody and make it the template *name*."""
-    _wait_until_unused(connection, scratch, end_sessions=True)
+    _wait_until_unused(connection, scratch)
     with transaction(connection) as cursor:
         allow_connections(cursor, scratch, False)
         describe(cursor, scratch, facts)
@@ -188,7 +186,7 @@ def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> 
 def _exchange(server: Server, connection: Connection, newcomer: str, old: str | None) -> bool:
     """Rename *newcomer* to the target, a present target to *old*; tell whether there was one."""
     target = server.url.database
-    _wait_until_unused(connection, newcomer, end_sessions=True)
+    _wait_until_unused(connection, newcomer)
     with transaction(connection) as cursor:
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", (target,))
         occupied = cursor.fetchone() is not None
@@ -220,10 +218,10 @@ def _nobody_in(server: Server, connection: Connection) -> Iterator[None]:
             return
         with suppress(Exception), closing(server.connect(maintenance)) as watching:
             while not stop.is_set():
-                _sessions(watching, database, end=True)
+                _end_sessions(watching, database)
                 stop.wait(_SECOND_LOOK)
 
-    _wait_until_unused(connection, database, end_sessions=True)
+    _wait_until_unused(connection, database)
     thread = threading.Thread(target=watch, name="db_ops-sessions", daemon=True)
     thread.start()
     try:
@@ -233,21 +231,20 @@ def _nobody_in(server: Server, connection: Connection) -> Iterator[None]:
         thread.join()
 
 
-def _wait_until_unused(
-    connection: Connection, database: str, *, end_sessions: bool = False
-) -> None:
-    """Wait for the last session of a database to be gone: a closed one takes a moment to end.
+def _wait_until_unused(connection: Connection, database: str) -> None:
+    """End the sessions of a database and wait for the last: even a closed one takes a moment.
 
     The server would look only ten times a second. A pooler keeps its sessions open for others, so
-    those of a database that is ours have to be ended.
+    those of a database that is ours have to be ended too.
     """
     deadline = time.monotonic() + _PATIENCE
-    while _sessions(connection, database, end_sessions) and time.monotonic() < deadline:
+    while _end_sessions(connection, database) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
 
 
-def _sessions(connection: Connection, database: str, end: bool) -> int:
+def _end_sessions(connection: Connection, database: str) -> int:
+    """End the sessions of a database; return how many there still were."""
     with connection.cursor() as cursor:
-        cursor.execute(_END_SESSIONS if end else _COUNT_SESSIONS, (database,))
+        cursor.execute(_END_SESSIONS, (database,))
         row = cursor.fetchone()
     return int(row[0]) if row else 0
