@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write_revision(
-    project: Project, database: Database, message: str
+    project: Project, database: Database, message: str, head: str = "head"
 ) -> tuple[Revision | None, tuple[str, ...]]:
     """Write a revision file for what the models have and the database has not.
 
@@ -29,6 +29,8 @@ def write_revision(
     """
     from alembic import command
 
+    from db_ops.migrations.learning import their_way
+
     def keep_changes(context: object, revision: object, directives: list[MigrationScript]) -> None:
         if all(changes.is_empty() for script in directives for changes in script.upgrade_ops_list):
             directives.clear()
@@ -37,13 +39,16 @@ def write_revision(
     before = _files(project)
     with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
         session = Session(connection, looks=True)
+        config = project.alembic_config(db_ops=session)
         try:
-            written = command.revision(
-                project.alembic_config(db_ops=session),
-                message=_as_docstring(message),
-                autogenerate=True,
-                process_revision_directives=keep_changes,
-            )
+            with their_way(project, session, config):
+                written = command.revision(
+                    config,
+                    message=_as_docstring(message),
+                    autogenerate=True,
+                    head=head,
+                    process_revision_directives=keep_changes,
+                )
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
             broken = _files(project) - before
@@ -53,7 +58,7 @@ def write_revision(
     if not session.diffs or written is None or isinstance(written, list):
         return None, ()
     revision = Revision(written.revision, message, project.display(written.path))
-    return revision, tuple(describe(diff) for diff in session.diffs)
+    return revision, tuple(dict.fromkeys(map(describe, session.diffs)))
 
 
 def _removed(project: Project, broken: set[Path], error: Exception) -> GeneratedFileBroken:

@@ -33,14 +33,27 @@ class Session:
     """What our runner hands to env.py: its connection, and whether it only looks.
 
     `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
-    `diffs` is what a comparison found, `unchecked` what it could not look at.
+    `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
+    comparison found, `unchecked` what it could not look at.
+
+    The rest is for an env.py of somebody else's. Whether it only `learns`, and our database
+    `is_known` then; or `keeps_theirs`, a connection of env.py's own to our database. What was seen
+    of it: the arguments of `configure` in each of the `calls`, the `destinations` that it wanted to
+    connect to, and its `statements`.
     """
 
     connection: Connection | None = None
     looks: bool = False
     reached: bool = False
+    metadata: Any = None
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()
+    learns: bool = False
+    is_known: bool = False
+    keeps_theirs: bool = False
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    statements: list[str] = field(default_factory=list, repr=False)
 
 
 def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
@@ -56,6 +69,7 @@ def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: An
     from db_ops.migrations.comparison import comparison_options, not_compared
 
     session: Session = context.config.attributes.get("db_ops") or Session()
+    session.metadata = target_metadata
     session.unchecked = not_compared(target_metadata)
     configuration: dict[str, Any] = {
         "target_metadata": target_metadata,
@@ -145,12 +159,22 @@ def _examine(
     revision: Any,
     directives: Iterable[MigrationScript],
 ) -> None:
-    """Keep what a comparison found, and refuse an identifier that could not be recorded."""
-    from alembic.util import CommandError
+    examine(session, directives)
+    check_ids(directives)
 
+
+def examine(session: Session, directives: Iterable[MigrationScript]) -> None:
+    """Keep what a comparison found."""
     for script in directives:
         for operations in script.upgrade_ops_list:
             session.diffs.extend(operations.as_diffs())
+
+
+def check_ids(directives: Iterable[MigrationScript]) -> None:
+    """Refuse an identifier that could not be recorded."""
+    from alembic.util import CommandError
+
+    for script in directives:
         if script.rev_id and len(script.rev_id) > MAX_REVISION_ID:
             raise CommandError(
                 f"revision id {script.rev_id!r} is longer than {MAX_REVISION_ID} characters, "

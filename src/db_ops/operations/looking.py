@@ -22,7 +22,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     unknown = target.graph.unknown(recorded)
     return Status(
         location=target.location,
-        environment=settings.environment,
+        environment=target.settings.environment,
         mark=mark,
         exists=exists,
         server_version=version or "",
@@ -32,6 +32,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
         unknown=unknown,
         check=check,
         next_command=_next_command(target, exists=exists, pending=bool(pending), unknown=unknown),
+        heads_are_meant=target.graph.heads_are_meant(),
     )
 
 
@@ -60,7 +61,7 @@ def verify(settings: Settings, *, on_event: OnEvent = ignore) -> Verified:
 def _next_command(
     target: Target, *, exists: bool, pending: bool, unknown: tuple[str, ...]
 ) -> str | None:
-    if len(target.graph.heads) > 1:
+    if not target.graph.heads_are_meant():
         return "alembic merge -m 'merge heads' heads"
     if not exists:
         return "inv db.init"

@@ -43,7 +43,9 @@ def upgrade(
     nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
     target = open_target(settings, "upgrade", on_event)
-    goal = target.graph.head() if revision is None else target.graph.resolve(revision)
+    if revision is None:
+        target.graph.goals()
+    goal = None if revision in (None, "heads") else target.graph.resolve(revision)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         steps = apply_pending(target, recorded, goal)
@@ -55,10 +57,11 @@ def downgrade(
     settings: Settings,
     *,
     steps: int = 1,
+    branch: str | None = None,
     confirm: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Downgraded:
-    """Revert the newest *steps* migrations, each in a transaction of its own.
+    """Revert the newest *steps* migrations (of *branch*), each in a transaction of its own.
 
     Destructive, so the guard asks for `confirm` unless settings and database agree that it is
     disposable. Raises `UsageError` for fewer than one step, `TooManySteps`, `AmbiguousDowngrade`
@@ -67,24 +70,34 @@ def downgrade(
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "revert one: inv db.downgrade -s 1")
     target = open_target(settings, "downgrade", on_event)
-    arguments = f" -s {steps}"
+    arguments = f" -s {steps}" + (f" --branch {branch}" if branch else "")
     check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
-        doomed = _newest(target, recorded, steps)
+        doomed = _newest(target, target.graph.on_branch(recorded, branch), steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
-        goal = below[0] if below else "base"
-        run = target.run("downgrade", goal, len(doomed), before_attempt=lambda: None)
+        goal = below[0] if below else f"{branch}@base" if branch else "base"
+        total = len(doomed) * (1 + len(target.project.tables))
+        run = target.run("downgrade", goal, total, before_attempt=lambda: None)
         done = run_downgrade(run, lock_retries=settings.lock_retries)
-        return Downgraded(target.location, target.recorded_on(connection), done)
+        now = target.recorded_on(connection)
+        if target.graph.applied(now) & {revision.id for revision in doomed}:
+            raise _undone(target, "downgrade", now)
+        return Downgraded(target.location, now, done)
 
 
 def create_migration(
-    settings: Settings, message: str, *, on_event: OnEvent = ignore
+    settings: Settings,
+    message: str,
+    *,
+    branch: str | None = None,
+    on_event: OnEvent = ignore,
 ) -> MigrationCreated:
     """Write one revision file from what the models have and the database has not.
+
+    Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
 
     The database must be at head and is only read. Without a change, no file is written; a file
     that does not import is removed again. Raises `UsageError` for an empty message, `NotAtHead`,
@@ -97,7 +110,7 @@ def create_migration(
             "say what changes: inv db.create-migration -m 'add agents'",
         )
     target = open_target(settings, "create-migration", on_event)
-    target.graph.head()
+    head = target.graph.branch(branch)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
@@ -105,7 +118,7 @@ def create_migration(
         pending = target.graph.pending(recorded)
     if pending:
         raise NotAtHead(target.location, tuple(revision.id for revision in pending))
-    revision, operations = write_revision(target.project, target, text)
+    revision, operations = write_revision(target.project, target, text, head)
     return MigrationCreated(target.location, revision, operations)
 
 
@@ -129,24 +142,28 @@ def apply_pending(
         target.check_tracked(locked, recorded)
         run = target.run(
             "upgrade",
-            goal or target.graph.heads[0],
-            len(pending),
+            goal or "heads",
+            target.pending_in_all(locked, goal),
             before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
         )
         steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
         now = target.recorded_on(locked)
-        if target.graph.pending(now, run.target):
-            raise StatementFailed(
-                target.location,
-                "upgrade",
-                f"Alembic reported success, the database is at {', '.join(now) or 'base'}",
-                "none",
-                f"see what {target.project.display(target.project.env_py)} does with transactions",
-            )
+        if target.graph.pending(now, goal):
+            raise _undone(target, "upgrade", now)
         for _, index in invalid_indexes(locked):
             target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps
+
+
+def _undone(target: Target, action: str, now: tuple[str, ...]) -> StatementFailed:
+    return StatementFailed(
+        target.location,
+        action,
+        f"Alembic reported success, the database is at {', '.join(now) or 'base'}",
+        "none",
+        f"see what {target.project.display(target.project.env_py)} does with transactions",
+    )
 
 
 def _drop_invalid_indexes(

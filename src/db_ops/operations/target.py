@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from db_ops.errors import UnknownRevisions, UntrackedTables
+from db_ops.errors import MissingDatabaseUrl, UnknownRevisions, UntrackedTables
 from db_ops.migrations.graph import Graph
-from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.project import Project
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.runner import Run
 from db_ops.migrations.scripts import load_scripts
+from db_ops.operations.project import open_project
 from db_ops.postgres.activity import BlockerWatch, watch_blockers
 from db_ops.postgres.catalog import recorded_revisions, revisions_and_comment, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
@@ -111,17 +112,40 @@ class Target:
             return self.recorded_on(connection)
 
     def recorded_on(self, connection: Connection) -> tuple[str, ...]:
-        """Return the revisions recorded now, asked on *connection*."""
-        return recorded_revisions(
-            connection, self.project.version_table, self.project.version_table_schema
-        )
+        """Return the revisions recorded now, asked on *connection*.
+
+        Of several version tables, those of the one that is furthest behind.
+        """
+        project = self.project
+        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        return self._furthest_behind(first, connection)
+
+    def pending_in_all(self, connection: Connection, goal: str | None) -> int:
+        """Return how many steps lead to *goal* in all version tables together."""
+        project = self.project
+        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        recorded = (first, *self._recorded_in_others(connection))
+        return sum(len(self.graph.pending(one, goal)) for one in recorded)
 
     def look(self, connection: Connection) -> tuple[tuple[str, ...], str | None]:
         """Return the revisions recorded now, and the database's mark."""
         recorded, comment = revisions_and_comment(
             connection, self.project.version_table, self.project.version_table_schema
         )
-        return recorded, mark_in(comment)
+        return self._furthest_behind(recorded, connection), mark_in(comment)
+
+    def _furthest_behind(
+        self, recorded: tuple[str, ...], connection: Connection
+    ) -> tuple[str, ...]:
+        if not self.project.tables:
+            return recorded
+        several = (recorded, *self._recorded_in_others(connection))
+        return max(several, key=lambda one: len(self.graph.pending(one)))
+
+    def _recorded_in_others(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
+        return tuple(
+            recorded_revisions(connection, table, schema) for schema, table in self.project.tables
+        )
 
     def check_known(self, recorded: tuple[str, ...]) -> None:
         """Refuse a database whose history is not this checkout's. Raises `UnknownRevisions`."""
@@ -136,10 +160,10 @@ class Target:
         """
         if recorded:
             return
-        own = self.project.version_table
-        tables = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] != own)
+        own = {self.project.version_table, *(table for _, table in self.project.tables)}
+        tables = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] not in own)
         if tables:
-            raise UntrackedTables(self.location, tables, self.graph.head() or "head")
+            raise UntrackedTables(self.location, tables, ", ".join(self.graph.heads) or "head")
 
     @contextmanager
     def migration_lock(self) -> Iterator[Connection]:
@@ -174,8 +198,15 @@ def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:
 
     A server of somebody else's is not contacted yet.
     """
+    return server_of(open_project(settings)[0], command, on_event)
+
+
+def server_of(settings: Settings, command: str, on_event: OnEvent) -> Server:
+    """Do what `open_server` does, for settings that name their database."""
     url = settings.url
     if url is None:
+        if not settings.is_disposable:
+            raise MissingDatabaseUrl(settings.environment)
         embedded = EmbeddedServer(settings.embedded_home)
         embedded.ensure(on_event)
         url = embedded_url(settings, embedded)
@@ -192,8 +223,8 @@ def embedded_url(settings: Settings, embedded: EmbeddedServer) -> DatabaseUrl:
 def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
     """Read the project's revision files, then return them with the way to its database.
 
-    Raises what `read_project` and `read_graph` raise, before any server is contacted.
+    Raises what `open_project` and `read_graph` raise, before any server is contacted.
     """
-    project = read_project(settings.alembic_ini)
+    settings, project = open_project(settings)
     graph = read_graph(project, settings.cache_folder)
-    return Target(project, graph, open_server(settings, command, on_event))
+    return Target(project, graph, server_of(settings, command, on_event))

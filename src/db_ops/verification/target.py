@@ -44,7 +44,7 @@ def verify_target(
 
 def _history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Difference, ...]:
     found = []
-    if len(graph.heads) > 1:
+    if not graph.heads_are_meant():
         found.append(
             Difference(
                 "heads",
