@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
@@ -15,6 +17,8 @@ from db_ops.results import Result
 
 _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
+_BRANCH = {"branch": "The branch that is meant, where there are several: a label, or its head."}
+_STEPS = {"steps": "How many to revert (default: 1)."}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 
 
@@ -50,11 +54,15 @@ def delete_db(context: Context, confirm: str | None = None, json: bool = False) 
         return show(db_ops.delete_db(db_ops.load(), confirm=confirm, on_event=progress), json)
 
 
-@task(klass=Command, help={"message": "What changes, in a few words."} | _JSON)
-def create_migration(context: Context, message: str = "", json: bool = False) -> Result:
+@task(klass=Command, help={"message": "What changes, in a few words."} | _BRANCH | _JSON)
+def create_migration(
+    context: Context, message: str = "", branch: str | None = None, json: bool = False
+) -> Result:
     """Write one revision file from what changed in the models."""
     with Progress() as progress:
-        return show(db_ops.create_migration(db_ops.load(), message, on_event=progress), json)
+        settings = db_ops.load()
+        done = db_ops.create_migration(settings, message, branch=branch, on_event=progress)
+        return show(done, json)
 
 
 @task(klass=Command, help={"revision": "Where to stop (default: head)."} | _JSON)
@@ -64,15 +72,23 @@ def upgrade(context: Context, revision: str | None = None, json: bool = False) -
         return show(db_ops.upgrade(db_ops.load(), revision=revision, on_event=progress), json)
 
 
-@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _JSON)
+@task(
+    klass=Command, help={"steps": "How many to revert (default: 1)."} | _BRANCH | _CONFIRM | _JSON
+)
 def downgrade(
-    context: Context, steps: str = "1", confirm: str | None = None, json: bool = False
+    context: Context,
+    steps: str = "1",
+    branch: str | None = None,
+    confirm: str | None = None,
+    json: bool = False,
 ) -> Result:
     """Revert the newest migrations."""
     number = _number(steps)
     with Progress() as progress:
         settings = db_ops.load()
-        done = db_ops.downgrade(settings, steps=number, confirm=confirm, on_event=progress)
+        done = db_ops.downgrade(
+            settings, steps=number, branch=branch, confirm=confirm, on_event=progress
+        )
         return show(done, json)
 
 
@@ -118,6 +134,20 @@ def url(context: Context, with_password: bool = False, json: bool = False) -> Re
         return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
 
 
+@task(klass=Command, help=_JSON)
+def doctor(context: Context, json: bool = False) -> Result:
+    """Show what is set and by whom, what server and project allow, and what to do."""
+    with Progress() as progress:
+        return show(db_ops.doctor(db_ops.load(), on_event=progress), json)
+
+
+@task(klass=Command, help={"models": "The models, as package.module:Base."} | _JSON)
+def new(context: Context, models: str = "", json: bool = False) -> Result:
+    """Write the files of a migration environment for models that exist; overwrite nothing."""
+    with Progress() as progress:
+        return show(db_ops.new(Path.cwd(), models=models, on_event=progress), json)
+
+
 def _number(text: str) -> int:
     # Invoke's own conversion of a number that is none ends in a traceback.
     try:
@@ -142,4 +172,6 @@ collection = Collection(
     stop,
     url,
     cache,
+    doctor,
+    new,
 )

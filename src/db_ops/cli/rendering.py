@@ -8,17 +8,19 @@ from dataclasses import asdict
 from functools import singledispatch
 from typing import TypeVar
 
-from db_ops.cli.terminal import door, say, seconds, short
+from db_ops.cli.terminal import door, one_line, say, seconds, short
 from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
+    Diagnosis,
     Downgraded,
     Initialised,
     Migrated,
     MigrationCreated,
     Recreated,
     Result,
+    Scaffolded,
     ServerStarted,
     ServerStopped,
     Status,
@@ -159,6 +161,31 @@ def _(result: Cache) -> Iterator[Line]:
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@_lines.register
+def _(result: Diagnosis) -> Iterator[Line]:
+    topic = None
+    for finding in result.findings:
+        if finding.topic != topic:
+            topic = finding.topic
+            yield topic, "bold"
+        source = f"  ({finding.source})" if finding.source else ""
+        style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
+        yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
+        if finding.advice:
+            yield f"  {'':14}  -> {finding.advice.replace('inv db.', door())}", style
+    problems = sum(finding.is_problem for finding in result.findings)
+    plural = "" if problems == 1 else "s"
+    yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
+
+
+@_lines.register
+def _(result: Scaffolded) -> Iterator[Line]:
+    for name in result.written:
+        yield f"wrote {name}", "green"
+    for step in result.remaining:
+        yield f"next: {step}", ""
 
 
 def _origin(result: Initialised) -> str:

@@ -2,9 +2,11 @@
 
 from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
+from db_ops.operations.diagnosing import doctor
 from db_ops.operations.looking import status, verify
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
+from db_ops.operations.scaffolding import new
 from db_ops.operations.serving import start, stop, url
 
 __all__ = [
@@ -12,8 +14,10 @@ __all__ = [
     "connect_for_alembic",
     "create_migration",
     "delete_db",
+    "doctor",
     "downgrade",
     "init",
+    "new",
     "recreate",
     "start",
     "status",
