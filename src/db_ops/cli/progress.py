@@ -8,7 +8,7 @@ import time
 from db_ops.cli.interruption import Interruption, exit_code
 from db_ops.cli.live import LiveLine
 from db_ops.cli.speaking import log_event
-from db_ops.cli.terminal import is_interactive, one_line, options, say, seconds, short
+from db_ops.cli.terminal import erase, is_interactive, one_line, options, say, seconds, short
 from db_ops.errors import ExitCode, Interrupted, Terminated
 from db_ops.results import (
     BuildAbandoned,
@@ -51,10 +51,12 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._interruption.__enter__()
+        self._token = erase.set(self._live.erase if self._live else None)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._interruption.__exit__()
+        erase.reset(self._token)
         if self._live:
             self._live.close()
         received = self._interruption.behind(error)
@@ -118,10 +120,10 @@ def _follow(event: Event, live: LiveLine) -> None:
             live.add(f", waits for {blocker}")
         case RevisionRetried():
             live.begin("      waiting before the next attempt for")
-        case WaitingForLock(location, holder):
-            live.begin(f"{location}: waiting for", f", for {holder}")
-        case WaitingForServer(location, reason):
-            live.begin(f"{location}: waiting for", f", {reason}")
+        case WaitingForLock(_, holder):
+            live.begin("      waiting for", f", for {holder}")
+        case WaitingForServer(_, reason):
+            live.begin("      waiting for", f", {reason}")
         case ServerStarting():
             live.begin("      for")
         case Connected():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ class Options:
 
 
 options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039  # frozen
+# How to take away the line that moves on this terminal, if one does.
+erase: ContextVar[Callable[[], None] | None] = ContextVar("erase", default=None)
 
 
 def say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
@@ -35,6 +38,9 @@ def say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
     code = _CODES.get(style)
     if code and has_colour(stream):
         text = f"\x1b[{code}m{text}\x1b[0m"
+    take_away = erase.get()
+    if take_away:
+        take_away()
     print(text, file=stream, flush=True)
 
 
