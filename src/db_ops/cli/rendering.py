@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from functools import singledispatch
 from typing import TypeVar
 
+from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
+from db_ops.cli.words import Line, megabytes
+from db_ops.cli.words import at as _at
 from db_ops.results import (
     Cache,
     ConnectionUrl,
@@ -17,19 +20,20 @@ from db_ops.results import (
     Migrated,
     MigrationCreated,
     Recreated,
+    Restored,
     Result,
     ServerStarted,
     ServerStopped,
+    SnapshotTaken,
     Status,
     Step,
     Verified,
 )
 
 R = TypeVar("R", bound=Result)
-Line = tuple[str, str]
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
-_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped)
+_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped, SnapshotTaken, Restored)
 _AT_THE_END = 4
 
 
@@ -170,12 +174,17 @@ def _(result: Cache) -> Iterator[Line]:
         of = f" of {database.service}" if database.service else ""
         at = f" at {_at(database.heads)}" if database.heads else ""
         built = f", built {database.built}" if database.built else ""
-        size = f"{database.bytes / 1_000_000:.1f} MB"
+        size = megabytes(database.bytes)
         dropped = "dropped " if database.name in result.cleared else ""
         yield (
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+_lines.register(snapshot_taken)
+_lines.register(restored)
+_lines.register(snapshots)
 
 
 def _origin(result: Initialised) -> str:
@@ -198,10 +207,6 @@ def _count(steps: tuple[Step, ...], verb: str) -> str:
     plural = "" if len(steps) == 1 else "s"
     took = seconds(sum(step.seconds for step in steps))
     return f"{len(steps)} revision{plural} {verb} in {took}"
-
-
-def _at(revisions: tuple[str, ...]) -> str:
-    return ", ".join(revisions) or "base"
 
 
 def _marked(result: Status) -> str:

@@ -6,6 +6,7 @@ from db_ops.operations.looking import status, verify
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
 from db_ops.operations.serving import start, stop, url
+from db_ops.operations.snapshots import restore, snapshot, snapshots
 
 __all__ = [
     "cache",
@@ -15,6 +16,9 @@ __all__ = [
     "downgrade",
     "init",
     "recreate",
+    "restore",
+    "snapshot",
+    "snapshots",
     "start",
     "status",
     "stop",

@@ -43,6 +43,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
     "BuildAbandoned",
@@ -65,6 +66,7 @@ __all__ = [
     "OnEvent",
     "Origin",
     "Recreated",
+    "Restored",
     "Result",
     "Revision",
     "RevisionFinished",
@@ -73,6 +75,9 @@ __all__ = [
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",
+    "Snapshot",
+    "SnapshotTaken",
+    "Snapshots",
     "StatementBlocked",
     "Status",
     "Step",
