@@ -15,6 +15,7 @@ COMMANDS = {
     "cache",
     "create-migration",
     "delete-db",
+    "diagram",
     "downgrade",
     "init",
     "recreate",

@@ -24,6 +24,7 @@ CALLS = {
     "cache": [("", 0), ("--clear", 0)],
     "create-migration": [("-m more", 1), ("", 2)],
     "delete-db": [("", 0), ("--confirm other", 4)],
+    "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.svg", 3)],
     "downgrade": [("", 0), ("-s 9", 1), ("-s x", 2)],
     "init": [("", 0), ("--from-migrations", 0)],
     "recreate": [("", 0), ("--from-migrations", 0), ("--confirm other", 4)],

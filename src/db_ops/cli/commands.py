@@ -15,6 +15,11 @@ from db_ops.results import Result
 
 _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
+_DIAGRAM = {
+    "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
+    "revisions": "Draw the revision graph instead.",
+    "check": "Exit 3 if the file is not up to date; write nothing.",
+}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 
 
@@ -139,6 +144,23 @@ def snapshots(context: Context, drop: str | None = None, json: bool = False) -> 
         return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
 
 
+@task(klass=Command, help=_DIAGRAM | _JSON)
+def diagram(
+    context: Context,
+    output: str | None = None,
+    revisions: bool = False,
+    check: bool = False,
+    json: bool = False,
+) -> Result:
+    """Draw the schema, or the revision graph, as Mermaid or SVG."""
+    with Progress() as progress:
+        settings = db_ops.load()
+        done = db_ops.diagram(
+            settings, output=output, revisions=revisions, check=check, on_event=progress
+        )
+        return show(done, json)
+
+
 def _number(text: str) -> int:
     # Invoke's own conversion of a number that is none ends in a traceback.
     try:
@@ -166,4 +188,5 @@ collection = Collection(
     snapshot,
     restore,
     snapshots,
+    diagram,
 )

@@ -15,6 +15,7 @@ from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
+    Diagram,
     Downgraded,
     Initialised,
     Migrated,
@@ -180,6 +181,19 @@ def _(result: Cache) -> Iterator[Line]:
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@_lines.register
+def _(result: Diagram) -> Iterator[Line]:
+    if result.path is None:
+        yield from ((line, "") for line in result.text.splitlines())
+    elif result.check and result.changed:
+        option = " --revisions" if result.revisions else ""
+        yield f"{result.path}: not up to date", "yellow"
+        yield f"next: {door()}diagram{option} --output {result.path}", ""
+    else:
+        done = "written" if result.changed else "up to date"
+        yield f"{result.path}: {done}", "green"
 
 
 _lines.register(snapshot_taken)

@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
     Connected,
@@ -54,6 +55,7 @@ __all__ = [
     "DatabaseCreated",
     "DatabaseDropped",
     "Deleted",
+    "Diagram",
     "Difference",
     "Downgraded",
     "Event",
