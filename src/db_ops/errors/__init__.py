@@ -52,6 +52,8 @@ from db_ops.errors.server import (
     Refused,
     ServerError,
     ServerUnreachable,
+    SnapshotExists,
+    SnapshotMissing,
     StatementFailed,
     TransactionPooler,
 )
@@ -97,6 +99,8 @@ __all__ = [
     "RevisionGraphBroken",
     "ServerError",
     "ServerUnreachable",
+    "SnapshotExists",
+    "SnapshotMissing",
     "StatementFailed",
     "Terminated",
     "TooManySteps",
