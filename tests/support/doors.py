@@ -67,6 +67,8 @@ _COMMANDS = frozenset(
     (
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
         "status", "start", "stop", "url", "cache", "doctor", "new",
+        "status", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
+        "diagram",
     )
 )  # fmt: skip
 

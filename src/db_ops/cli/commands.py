@@ -19,6 +19,11 @@ _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
 _BRANCH = {"branch": "The branch that is meant, where there are several: a label, or its head."}
 _STEPS = {"steps": "How many to revert (default: 1)."}
+_DIAGRAM = {
+    "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
+    "revisions": "Draw the revision graph instead.",
+    "check": "Exit 3 if the file is not up to date; write nothing.",
+}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 
 
@@ -148,6 +153,44 @@ def new(context: Context, models: str = "", json: bool = False) -> Result:
         return show(db_ops.new(Path.cwd(), models=models, on_event=progress), json)
 
 
+@task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
+def snapshot(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Keep the database with its data under a name."""
+    with Progress() as progress:
+        return show(db_ops.snapshot(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"name": "Which one."} | _CONFIRM | _JSON)
+def restore(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Bring the database back to what it was at a snapshot."""
+    with Progress() as progress:
+        return show(db_ops.restore(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"drop": "The name of one to drop."} | _JSON)
+def snapshots(context: Context, drop: str | None = None, json: bool = False) -> Result:
+    """List the snapshots of the database."""
+    with Progress() as progress:
+        return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
+
+
+@task(klass=Command, help=_DIAGRAM | _JSON)
+def diagram(
+    context: Context,
+    output: str | None = None,
+    revisions: bool = False,
+    check: bool = False,
+    json: bool = False,
+) -> Result:
+    """Draw the schema, or the revision graph, as Mermaid or SVG."""
+    with Progress() as progress:
+        settings = db_ops.load()
+        done = db_ops.diagram(
+            settings, output=output, revisions=revisions, check=check, on_event=progress
+        )
+        return show(done, json)
+
+
 def _number(text: str) -> int:
     # Invoke's own conversion of a number that is none ends in a traceback.
     try:
@@ -174,4 +217,8 @@ collection = Collection(
     cache,
     doctor,
     new,
+    snapshot,
+    restore,
+    snapshots,
+    diagram,
 )

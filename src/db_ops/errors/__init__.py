@@ -58,6 +58,8 @@ from db_ops.errors.server import (
     Refused,
     ServerError,
     ServerUnreachable,
+    SnapshotExists,
+    SnapshotMissing,
     StatementFailed,
     TransactionPooler,
 )
@@ -106,6 +108,8 @@ __all__ = [
     "ServerError",
     "ServerUnreachable",
     "SeveralDatabases",
+    "SnapshotExists",
+    "SnapshotMissing",
     "StatementFailed",
     "Terminated",
     "TooManySteps",

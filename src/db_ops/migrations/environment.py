@@ -34,7 +34,8 @@ class Session:
 
     `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
     `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
-    comparison found, `unchecked` what it could not look at.
+    comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
+    are sent along when a revision is recorded.
 
     The rest is for an env.py of somebody else's. Whether it only `learns`, and our database
     `is_known` then; or `keeps_theirs`, a connection of env.py's own to our database. What was seen
@@ -44,6 +45,7 @@ class Session:
 
     connection: Connection | None = None
     looks: bool = False
+    settings_after: Callable[[], str] = str
     reached: bool = False
     metadata: Any = None
     diffs: list[Any] = field(default_factory=list)

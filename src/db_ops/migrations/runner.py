@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -160,25 +160,53 @@ def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
     with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
-                session = Session(connection, keeps_theirs=_keeps_theirs(run.project))
-                work = _reporting(run, plan, connection, driver)
-                with composing_once():
+                settings = _SessionSettings(run)
+                session = Session(connection, settings_after=settings.after_this)
+                work = _reporting(run, plan, settings, connection, driver)
+                with ExitStack() as stack:
+                    if run.project.is_ours or not _keeps_theirs(run.project, session):
+                        stack.enter_context(composing_once())
                     _run_env(run.project, run.scripts, session, work)
         finally:
             run.blocked_by = watch.last
 
 
-def _keeps_theirs(project: Project) -> bool:
-    if project.is_ours:
-        return False
+def _keeps_theirs(project: Project, session: Session) -> bool:
+    """Let env.py's own engine connect, where the revisions need it. Its driver is not ours."""
     from db_ops.migrations.learning import needs_own_connection
 
-    return needs_own_connection(project)
+    session.keeps_theirs = needs_own_connection(project)
+    if session.keeps_theirs:
+        session.settings_after = str
+    return session.keeps_theirs
+
+
+@dataclass
+class _SessionSettings:
+    """What the session is set to when a revision starts: it may have set its own.
+
+    Only the last commit waits for the disk, and then for all before it: until the command has
+    answered, a server that crashes may forget the newest revisions, as a whole.
+    https://www.postgresql.org/docs/current/wal-async-commit.html
+    """
+
+    run: Run
+    current: str | None = None
+
+    def of(self, position: int) -> str:
+        commit = "off" if position < self.run.total else "DEFAULT"
+        return f"{self.run.database.timeouts}; SET synchronous_commit = {commit};"
+
+    def after_this(self) -> str:
+        """Return what the next revision needs, to be sent within this one's transaction."""
+        self.current = self.of(len(self.run.steps) + 2)
+        return self.current
 
 
 def _reporting(
     run: Run,
     plan: Callable[[Any], Iterable[MigrationStep]],
+    settings: _SessionSettings,
     connection: Connection,
     driver: DriverConnection,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
@@ -189,11 +217,17 @@ def _reporting(
             revision = run.graph.nodes[step.revision.revision].revision  # type: ignore[attr-defined]  # RevisionStep, the only kind these plans yield
             position = len(run.steps) + 1
             run.running = revision.id
-            # A revision may have set its own; they must not reach the next.
-            if context.connection is connection:
-                _set_between_transactions(run.database.timeouts, connection, driver)
-            else:
-                _set_on_theirs(run.database.timeouts, context.connection)
+            if context.connection is not connection:
+                for statement in filter(str.strip, settings.of(position).split(";")):
+                    context.connection.exec_driver_sql(statement)
+                context.connection.commit()
+                settings.current = settings.of(position)
+            connection.commit()
+            driver.commit()  # what a revision began behind SQLAlchemy's back
+            driver.autocommit = False
+            if settings.current != settings.of(position):
+                _set_between_transactions(settings.of(position), driver)
+            settings.current = None
             run.on_event(RevisionStarted(revision, run.direction, position, run.total))
             started = time.monotonic()
             yield step
@@ -205,22 +239,12 @@ def _reporting(
     return steps
 
 
-def _set_between_transactions(
-    statements: str, connection: Connection, driver: DriverConnection
-) -> None:
+def _set_between_transactions(statements: str, driver: DriverConnection) -> None:
     """Send *statements* in one round trip; a transaction for them would take two more."""
-    connection.commit()
-    driver.commit()  # what a revision began behind SQLAlchemy's back
     driver.autocommit = True
     with driver.cursor() as cursor:
         cursor.execute(statements)
     driver.autocommit = False
-
-
-def _set_on_theirs(statements: str, connection: Connection) -> None:
-    for statement in statements.split(";"):
-        connection.exec_driver_sql(statement)
-    connection.commit()
 
 
 def _run_env(

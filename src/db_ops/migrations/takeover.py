@@ -12,6 +12,7 @@ Source: SQLAlchemy documentation, `DialectEvents.do_connect`; Alembic documentat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.blank import blank_engine
 from db_ops.migrations.comparison import comparison_options, make_default_comparison_safe
+from db_ops.migrations.describe import describe
 from db_ops.migrations.environment import Session, check_ids, examine
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 # Options of theirs that would take a revision's own transaction away.
 _OURS_ALONE = ("transaction_per_migration", "transactional_ddl")
+_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES)\b", re.I)
+_LOCKS = re.compile(r"\bpg_(?:try_)?advisory_", re.I)
 # The names of libpq's keywords in drivers that have their own.
 _DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "database"}}
 
@@ -83,6 +87,8 @@ class _Takeover:
     engines: list[Engine] = field(default_factory=list)
 
     def connect(self, engine: Engine) -> Connection:
+        from sqlalchemy import event
+
         session, ours = self.session, self.session.connection
         if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
             return self.original_connect(engine)
@@ -95,6 +101,8 @@ class _Takeover:
                 _greet(engine, ours)
         source = blank_engine(session.statements) if ours is None else ours.engine
         connection = self.original_connect(source)
+        if session.looks:
+            event.listen(connection, "before_cursor_execute", _only_look, retval=True)
         return connection.execution_options(**_kept(engine.get_execution_options()))
 
     def configure(
@@ -125,10 +133,22 @@ class _Takeover:
         options["transaction_per_migration"] = True
         if self.session.looks:
             options = {**_defaults(theirs), **options, "dont_mutate": True}
+            options["include_name"] = self._without_version_tables(options.get("include_name"))
         options["process_revision_directives"] = self._processing(
             context, theirs.get("process_revision_directives")
         )
         return options
+
+    def _without_version_tables(self, theirs: Any) -> Callable[[Any, Any, Any], bool]:
+        """Wrap env.py's filter: Alembic itself leaves out the one table of the one schema."""
+        tables = {call.get("version_table") or "alembic_version" for call in self.session.calls}
+
+        def included(name: Any, kind: Any, parents: Any) -> bool:
+            if kind == "table" and name in tables:
+                return False
+            return theirs is None or bool(theirs(name, kind, parents))
+
+        return included
 
     def _processing(
         self, environment: EnvironmentContext, theirs: Any
@@ -146,7 +166,11 @@ class _Takeover:
                 theirs(context, revision, directives)
             if checks and not directives:
                 directives[:] = found
+            # With several calls of `configure`, the list holds what was found in those before too.
+            self.session.diffs.clear()
             examine(self.session, directives)
+            unique = {describe(diff): diff for diff in self.session.diffs}
+            self.session.diffs[:] = unique.values()
             check_ids(directives)
 
         return process
@@ -188,6 +212,15 @@ class _Takeover:
             self.engines.append(engine)
             event.listen(engine, "do_connect", redirect)
         return self.original_connect(engine)
+
+
+def _only_look(
+    connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+) -> tuple[str, Any]:
+    """Replace what env.py would write, or lock, before it configures: the session is read-only."""
+    if _LOOKS.match(statement) and not _LOCKS.search(statement):
+        return statement, parameters
+    return "SELECT true", ()
 
 
 def _greet(engine: Engine, ours: Connection) -> None:

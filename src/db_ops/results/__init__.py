@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
     Connected,
@@ -18,6 +19,7 @@ from db_ops.results.events import (
     RevisionRetried,
     RevisionStarted,
     ServerStarting,
+    StatementBlocked,
     WaitingForLock,
     WaitingForServer,
     ignore,
@@ -45,6 +47,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
     "BuildAbandoned",
@@ -56,6 +59,7 @@ __all__ = [
     "DatabaseDropped",
     "Deleted",
     "Diagnosis",
+    "Diagram",
     "Difference",
     "Downgraded",
     "Event",
@@ -69,6 +73,7 @@ __all__ = [
     "OnEvent",
     "Origin",
     "Recreated",
+    "Restored",
     "Result",
     "Revision",
     "RevisionFinished",
@@ -78,6 +83,10 @@ __all__ = [
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",
+    "Snapshot",
+    "SnapshotTaken",
+    "Snapshots",
+    "StatementBlocked",
     "Status",
     "Step",
     "Verified",
