@@ -219,8 +219,8 @@ def _field(error: BaseException) -> str:
 
 
 def _search_path(statements: Iterable[str]) -> str | None:
-    found = [match[1] for match in map(_SEARCH_PATH.match, statements) if match]
-    return found[-1] if found else None
+    found = {match[1] for match in map(_SEARCH_PATH.match, statements) if match}
+    return found.pop() if len(found) == 1 else None
 
 
 def _async_driver() -> str:
