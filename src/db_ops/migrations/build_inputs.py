@@ -101,9 +101,7 @@ class Used:
             return None
         if BuildInputs(self.inputs.project).digest != self.inputs.digest:
             return None
-        inside = f"{self.inputs.root}{os.sep}"
-        ours = (Path(path) for path in self.opened if path.startswith(inside))
-        paths = {*modules.values(), *filter(self._counts, ours)}
+        paths = {*modules.values(), *filter(self._counts, self._new())}
         if any(path.is_file() and path.stat().st_mtime >= self.began for path in paths):
             return None
         project = self.inputs.project
@@ -126,6 +124,14 @@ class Used:
                 waiting |= _imported_by(ours[name].read_bytes()) - seen
         # The door that the command came through is not part of the build.
         return {name: ours[name] for name in found if name != "__main__"}
+
+    def _new(self) -> Iterator[Path]:
+        """Yield the opened paths inside the project that are not among what was known before."""
+        inside, known = f"{self.inputs.root}{os.sep}", self.inputs.sources
+        for path in self.opened:
+            name = path.removeprefix(inside)
+            if name != path and name not in known and "__pycache__" not in name:
+                yield Path(path)
 
     def _counts(self, path: Path) -> bool:
         """Tell whether a path that was opened is the project's own, and not Python's business."""

@@ -17,7 +17,7 @@ from db_ops.errors import (
     ModelsBroken,
     NoScratchDatabase,
 )
-from db_ops.migrations.build_inputs import BuildInputs
+from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.describe import describe
 from db_ops.migrations.models import has_tables
 from db_ops.migrations.runner import compare, rehearse
@@ -104,8 +104,11 @@ class Comparison:
             with self._timed("alembic check"):
                 clean = not history and looked.why_not is None
                 operations, blind, metadata = self._alembic(clean=clean)
-        files = used.files() if migrations else None
-        models = self._models(kept["models"], migrations, metadata, files) if migrations else None
+        # Models lean on what the migrations have made.
+        files = used.files() if migrations and migrations.files is not None else None
+        models = None
+        if migrations:
+            models = self._models(kept["models"], looked, migrations, metadata, files)
         report = self._judge(looked, migrations, models)
         differences = (*history, *report.differences)
         if operations is not None and not (models and migrations and not models.unchecked):
@@ -178,14 +181,15 @@ class Comparison:
         self.unchecked.append(_NOT_AT_HEAD)
         return None, (), rehearse(target.project, target.scripts)
 
-    def _models(self, kept: Kept, migrations: Side, metadata: Any, files: Any) -> Side | None:
+    def _models(
+        self, kept: Kept, looked: Looked, migrations: Side, metadata: Any, files: Files | None
+    ) -> Side | None:
         if not has_tables(metadata):
             path = self.target.project.display(self.target.project.env_py)
             self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
             return None
         with self._timed("models"):
-            # They lean on what the migrations have made.
-            key = content_key(self.inputs.digest, repr(migrations.files), repr(files))
+            key = content_key(self._migrations_key(looked), repr(migrations.files), repr(files))
             side = kept.side() if files is not None and kept.files(key) is not None else None
             if side is None:
                 try:
