@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
     Connected,
@@ -18,6 +19,7 @@ from db_ops.results.events import (
     RevisionRetried,
     RevisionStarted,
     ServerStarting,
+    StatementBlocked,
     WaitingForLock,
     WaitingForServer,
     ignore,
@@ -43,6 +45,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
     "BuildAbandoned",
@@ -53,6 +56,7 @@ __all__ = [
     "DatabaseCreated",
     "DatabaseDropped",
     "Deleted",
+    "Diagram",
     "Difference",
     "Downgraded",
     "Event",
@@ -65,6 +69,7 @@ __all__ = [
     "OnEvent",
     "Origin",
     "Recreated",
+    "Restored",
     "Result",
     "Revision",
     "RevisionFinished",
@@ -74,6 +79,10 @@ __all__ = [
     "ServerStarting",
     "ServerStopped",
     "Silenced",
+    "Snapshot",
+    "SnapshotTaken",
+    "Snapshots",
+    "StatementBlocked",
     "Status",
     "Step",
     "Verified",
