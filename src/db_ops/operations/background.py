@@ -106,6 +106,7 @@ def _encoded(target: Target) -> bytes:
         "user_cache": str(target.settings.user_cache or ""),
         "folder": str(target.settings.folder or ""),
         "sources": {},
+        "scratch_url": None,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }
     return json.dumps(plain).encode()

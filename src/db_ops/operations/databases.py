@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
-from db_ops.migrations.runner import rehearse
+from db_ops.migrations.running_env import rehearse
 from db_ops.operations.background import prepare_in_background
 from db_ops.operations.building import Builder, Built
 from db_ops.operations.guard import check_intent, guarded, mark_lock

@@ -46,6 +46,8 @@ class Settings:
     url_from: `module:attribute.attribute`, where the project's own settings hold the URL.
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
+    scratch_url: a server of the same major version on which databases to look at are built and
+        dropped again; None is the target's own server.
     """
 
     alembic_ini: Path
@@ -67,6 +69,7 @@ class Settings:
     url_from: str | None = None
     embedded: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    scratch_url: DatabaseUrl | None = None
 
     @property
     def root(self) -> Path:

@@ -36,8 +36,8 @@ def find_project(start: Path, named: str | None = None) -> ProjectFiles:
     """Return the project around *start*; *named* is the path of its `alembic.ini`, if known.
 
     A folder is a project's root if it holds `alembic.ini`, `migrations/alembic.ini`, or a
-    `pyproject.toml` with `[tool.alembic]` or `[tool.db_ops]`. Raises `AlembicIniNotFound`,
-    `InvalidSettings` for a `[tool.db_ops]` that makes no sense.
+    `pyproject.toml` that has `[tool.alembic]` or names an `alembic_ini`. Raises
+    `AlembicIniNotFound`, `InvalidSettings` for a `[tool.db_ops]` that makes no sense.
     """
     nearest = find_root(start)
     if named is not None:
@@ -67,7 +67,9 @@ def find_root(start: Path) -> Path | None:
     for folder in (start, *start.parents):
         if (folder / ALEMBIC_INI).is_file():
             return _root_of(folder / ALEMBIC_INI)
-        if (folder / _IN_A_FOLDER).is_file() or _tables(folder / PYPROJECT):
+        tables = _tables(folder / PYPROJECT)
+        names_one = "alembic" in tables or "alembic_ini" in tables.get("db_ops", {})
+        if (folder / _IN_A_FOLDER).is_file() or names_one:
             return folder
     return None
 
@@ -109,6 +111,9 @@ def _checked(declared: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in declared.items():
+        if isinstance(value, dict):
+            # A table of a command's own, which reads it.
+            continue
         kind = _KEYS.get(key)
         where = f"{_TABLE} {key}"
         if kind is None:

@@ -22,6 +22,7 @@ from db_ops.settings.url import DatabaseUrl
 
 _NOT_CI = ("", "0", "false")
 _NOT_UTF_8 = "not UTF-8"
+SCRATCH_VARIABLE = "DB_OPS_SCRATCH_URL"
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -53,6 +54,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
         url = env.str(variable, None)
         section = env.str("DB_OPS_NAME", None) or files.declared.get("name")
         x = (*files.declared.get("x", ()), *env.str("DB_OPS_X", "").split())
+        scratch = env.str(SCRATCH_VARIABLE, None)
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
             "maintenance_database": env.str(
@@ -86,6 +88,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
         url_env=None if for_tests else files.declared.get("url_env"),
         url_from=None if for_tests else files.declared.get("url_from"),
         sources=_sources(variable, url, files.declared),
+        scratch_url=None if scratch is None else _parse(scratch, SCRATCH_VARIABLE),
         **{name: value for name, value in given.items() if value is not None},
     )
     return _for_tests(settings) if for_tests else settings
