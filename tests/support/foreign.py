@@ -24,7 +24,7 @@ class Kind:
 
     `variable` is the one that it reads its URL from, `scheme` how it is spelt there. `environment`
     are other variables it needs. `options` are given with every command, `branch` where there are
-    several. `models` is the file that a column is added to.
+    several. `models` is the file that a column is added to, `agreed` what `verify` says in the end.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Kind:
     models: str = "models.py"
     column: str = "pages: Mapped[int | None]"
     heads: tuple[str, ...] = ("0002",)
+    agreed: str = "agree"
 
 
 KINDS = (
@@ -51,7 +52,7 @@ KINDS = (
     Kind("branches", branch=("--branch", "sales"), heads=("0001", "0002")),
     Kind("locations_in_env"),
     Kind("version_table_schema"),
-    Kind("several_version_tables"),
+    Kind("several_version_tables", agreed="no difference"),
     Kind("include_schemas"),
     Kind("ini_sections"),
     Kind(
