@@ -86,3 +86,14 @@ def _names(connection: Connection, query: str) -> tuple[str, ...]:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return tuple(str(row[0]) for row in cursor.fetchall())
+
+
+def estimated_rows(connection: Connection) -> dict[str, int]:
+    """Return the server's last estimate of each table's rows, where it has one. Takes no lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.oid::regclass::text, c.reltuples::bigint FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'p', 'm') AND c.reltuples >= 0 AND n.nspname !~ '^pg_'"
+        )
+        return {str(name): int(rows) for name, rows in cursor.fetchall()}
