@@ -129,6 +129,24 @@ class TransactionPooler(ServerError):
     then = "set DATABASE_URL to the server itself, or to a pool in session mode"
 
 
+class ScratchServerDiffers(ServerError):
+    """The server for scratch databases words schemas otherwise than the target's does."""
+
+    what = "{location}: is on PostgreSQL {major}, DB_OPS_SCRATCH_URL on {scratch_major}"
+    then = "name a server of the same major version in DB_OPS_SCRATCH_URL"
+    major: int
+    scratch_major: int
+
+
+class NoScratchDatabase(ServerError):
+    """No database can be made to build models or migrations in, so they cannot be read."""
+
+    what = "{location}: no scratch database: {reason}"
+    then = "{remedy}"
+    reason: str
+    remedy: str
+
+
 class ReadOnlyServer(ServerError):
     """The server takes no writes from us."""
 

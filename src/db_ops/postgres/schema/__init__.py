@@ -9,6 +9,7 @@ from __future__ import annotations
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT, fingerprint, read_schema
+from db_ops.postgres.schema.supplies import foundations, suppliers, with_borrowed
 
 __all__ = [
     "FINGERPRINT_FORMAT",
@@ -17,6 +18,9 @@ __all__ = [
     "SchemaObject",
     "compare_schemas",
     "fingerprint",
+    "foundations",
     "read_schema",
+    "suppliers",
     "undo_statements",
+    "with_borrowed",
 ]
