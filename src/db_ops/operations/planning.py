@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from db_ops.errors import UsageError
 from db_ops.operations.measuring import measure_downgrade, measure_upgrade
 from db_ops.operations.migrating import newest
-from db_ops.operations.scratch import scratch_at
+from db_ops.operations.rehearsing import standing_like
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.effects import notes, write_script
@@ -24,8 +24,8 @@ def plan_upgrade(
     """Tell what `upgrade` would run, statement by statement, with what was measured of each.
 
     The revisions run in a scratch database that stands where the target does. The target is only
-    read, without any lock but a reader's on the version table. Raises what `scratch_at` raises,
-    `DatabaseMissing`, `UnknownRevisions`.
+    read, without any lock but a reader's on the version table. Raises `NoScratchDatabase`,
+    `RebuildFailed`, `DatabaseMissing`, `UnknownRevisions`.
     """
     target = open_target(settings, "upgrade", on_event)
     current, rows = _look(target)
@@ -62,7 +62,7 @@ def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ig
     current, rows = _look(target)
     doomed = newest(target, current, steps)
     goal = target.graph.nodes[doomed[-1].id].down
-    with scratch_at(target, current) as scratch:
+    with standing_like(target, current) as scratch:
         measurement = measure_downgrade(scratch, goal[0] if goal else "base", steps)
     return _planned(target, "downgrade", current, goal, measurement.revisions, rows)
 
@@ -83,7 +83,7 @@ def _upgrade(
     goal = graph.head() if revision is None else graph.resolve(revision)
     if not graph.pending(current, goal):
         return current, Measurement((), ())
-    with scratch_at(target, current) as scratch:
+    with standing_like(target, current) as scratch:
         measurement = measure_upgrade(scratch, current, goal)
         return scratch.recorded(), measurement
 

@@ -116,15 +116,15 @@ class Scratch:
             yield target
 
     @contextmanager
-    def migrated(self) -> Iterator[tuple[Target, str]]:
+    def migrated(self, revisions: tuple[str, ...] | None = None) -> Iterator[tuple[Target, str]]:
         """Yield the way to a database at head, for a `with` block, and how it came to be.
 
         A copy of the template; in development and test one is made if there is none. Elsewhere,
-        and where none can be made, the `migrations` run. Raises `NoScratchDatabase`,
-        `MigrationFailed` and what else migrations raise.
+        where none can be made, and to stop at *revisions*, the migrations run. Raises
+        `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
         """
         self._check_harmless()
-        template = self._template()
+        template = self._template() if revisions is None else None
         if template is not None:
             with ExitStack() as stack:
                 try:
@@ -137,7 +137,8 @@ class Scratch:
                     yield copy, "template"
                     return
         with self._database() as target:
-            apply_pending(target, ())
+            for revision in target.graph.heads if revisions is None else revisions:
+                apply_pending(target, target.recorded(), revision)
             yield target, "migrations"
 
     def _template(self) -> str | None:
