@@ -1,14 +1,13 @@
-"""Results: as text for people, or as one JSON document."""
+"""Results as text for people."""
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import singledispatch
 from typing import TypeVar
 
-from db_ops.cli.terminal import door, say, seconds, short
+from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
 from db_ops.results import (
     Cache,
     ConnectionUrl,
@@ -29,20 +28,38 @@ from db_ops.results import (
 R = TypeVar("R", bound=Result)
 Line = tuple[str, str]
 
+# What a caller who asks for quiet need not be told: that it was done is in the exit code.
+_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped)
+_AT_THE_END = 4
+
 
 def show(result: R, as_json: bool) -> R:
-    """Print *result* on stdout and return it."""
-    if as_json:
-        document = {
-            "result": type(result).__name__.lower(),
-            "exit_code": int(result.exit_code),
-            **asdict(result),
-        }
-        say(json.dumps(document, ensure_ascii=False))
-    else:
-        for text, style in _lines(result):
-            say(text, style)
+    """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
+    if not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
+        for text, style in _on_one_screen(list(_all_lines(result))):
+            say(one_line(text), style)
     return result
+
+
+def plain_lines(result: Result) -> list[str]:
+    """Return what `show` prints, whole and without colours."""
+    return [one_line(text) for text, _ in _lines(result)]
+
+
+def _all_lines(result: Result) -> Iterator[Line]:
+    yield from _lines(result)
+    if options.get().verbose:
+        for step in getattr(result, "steps", ()):
+            yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
+
+
+def _on_one_screen(lines: list[Line]) -> list[Line]:
+    """Leave out of the middle what would push the beginning off the terminal."""
+    room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
+    if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
+        return lines
+    left_out = f"... {len(lines) - room + 1} more lines; all of them: --verbose"
+    return [*lines[: room - _AT_THE_END - 1], (left_out, ""), *lines[-_AT_THE_END:]]
 
 
 @singledispatch

@@ -47,7 +47,8 @@ def upgrade(
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         steps = apply_pending(target, recorded, goal)
-        heads = target.recorded_on(connection) if steps else recorded
+        # Nothing applied may mean that another process was faster.
+        heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded
     return Migrated(target.location, heads, steps)
 
 
