@@ -17,17 +17,15 @@ if TYPE_CHECKING:
         delete_db,
         downgrade,
         init,
-        plan_downgrade,
-        plan_upgrade,
         recreate,
         start,
         status,
         stop,
         upgrade,
-        upgrade_sql,
         url,
         verify,
     )
+    from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -41,17 +39,16 @@ _HOMES = {
         "delete_db",
         "downgrade",
         "init",
-        "plan_downgrade",
-        "plan_upgrade",
         "recreate",
         "start",
         "status",
         "stop",
         "upgrade",
-        "upgrade_sql",
         "url",
         "verify",
     ),
+    # Most commands need none of it.
+    "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
 __all__ = [

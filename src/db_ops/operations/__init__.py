@@ -4,7 +4,6 @@ from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.looking import status, verify
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
-from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
 from db_ops.operations.raw_alembic import connect_for_alembic
 from db_ops.operations.serving import start, stop, url
 
@@ -15,14 +14,11 @@ __all__ = [
     "delete_db",
     "downgrade",
     "init",
-    "plan_downgrade",
-    "plan_upgrade",
     "recreate",
     "start",
     "status",
     "stop",
     "upgrade",
-    "upgrade_sql",
     "url",
     "verify",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
@@ -10,8 +11,8 @@ from db_ops.operations.migrating import newest
 from db_ops.operations.rehearsing import standing_like
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import estimated_rows
-from db_ops.postgres.effects import notes, write_script
-from db_ops.results import MeasuredRevision, Measurement, OnEvent, Planned, Script, ignore
+from db_ops.postgres.effects import notes, records, write_script
+from db_ops.results import Measurement, OnEvent, Planned, Script, ignore
 from db_ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def plan_upgrade(
     target = open_target(settings, "upgrade", on_event)
     current, rows = _look(target)
     goal, measurement = _upgrade(target, current, revision)
-    return _planned(target, "upgrade", current, goal, measurement.revisions, rows)
+    return _planned(target, "upgrade", current, goal, measurement, rows)
 
 
 def upgrade_sql(
@@ -64,7 +65,7 @@ def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ig
     goal = target.graph.nodes[doomed[-1].id].down
     with standing_like(target, current) as scratch:
         measurement = measure_downgrade(scratch, goal[0] if goal else "base", steps)
-    return _planned(target, "downgrade", current, goal, measurement.revisions, rows)
+    return _planned(target, "downgrade", current, goal, measurement, rows)
 
 
 def _look(target: Target) -> tuple[tuple[str, ...], Mapping[str, int]]:
@@ -93,14 +94,20 @@ def _planned(
     direction: str,
     current: tuple[str, ...],
     goal: tuple[str, ...],
-    revisions: tuple[MeasuredRevision, ...],
+    measurement: Measurement,
     rows: Mapping[str, int],
 ) -> Planned:
+    table = target.project.version_table
+    revisions = tuple(
+        replace(one, statements=tuple(s for s in one.statements if not records(s.sql, table)))
+        for one in measurement.revisions
+    )
     named = {
         effect.table
         for one in revisions
         for statement in one.statements
         for effect in statement.effects
     }
-    known = {table: rows[table] for table in sorted(named & rows.keys())}
-    return Planned(target.location, direction, current, goal, revisions, known)
+    known = {name: rows[name] for name in sorted(named & rows.keys())}
+    said = notes(measurement)
+    return Planned(target.location, direction, current, goal, revisions, known, said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db_ops.results.outcomes import Result, Revision
@@ -84,14 +85,20 @@ class Planned(Result):
     """What `upgrade --plan` and `downgrade --plan` found; nothing was changed.
 
     `current` is where the database stands, `goal` where the revisions would leave it. `rows` is the
-    server's estimate of the rows of each table that is named in an effect.
+    server's estimate of the rows of each table that is named in an effect. The statements that
+    record a revision are left out. `notes` say what a scratch database cannot show.
     """
 
     direction: str
     current: tuple[str, ...]
     goal: tuple[str, ...]
     revisions: tuple[MeasuredRevision, ...]
-    rows: dict[str, int]
+    rows: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def unsafe(self) -> tuple[UnsafePattern, ...]:
+        return tuple(pattern for one in self.revisions for pattern in one.unsafe)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,14 @@ from db_ops.postgres.effects.observer import Observer
 from db_ops.postgres.effects.recorder import Recorder
 from db_ops.postgres.effects.script import notes, write_script
 from db_ops.postgres.effects.snapshot import observed_tables
-from db_ops.postgres.effects.statements import may_write
+from db_ops.postgres.effects.statements import may_write, records
 
-__all__ = ["Observer", "Recorder", "may_write", "notes", "observed_tables", "write_script"]
+__all__ = [
+    "Observer",
+    "Recorder",
+    "may_write",
+    "notes",
+    "observed_tables",
+    "records",
+    "write_script",
+]

@@ -19,6 +19,7 @@ _SERVER_WIDE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CHANGES_ROWS = re.compile(r"(?:UPDATE|DELETE|MERGE|WITH|DO|CALL|SELECT)\b", re.IGNORECASE)
+_WRITES_ROWS = re.compile(r"(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\b", re.IGNORECASE)
 _READS = re.compile(r"(?:SELECT|WITH|TABLE|VALUES|DECLARE|FETCH)\b", re.IGNORECASE)
 
 
@@ -40,6 +41,12 @@ def is_server_wide(statement: str) -> bool:
 def may_write(statement: str) -> bool:
     """Tell whether *statement* is one that exists to write, not to read or to set the session."""
     return not (reads_rows(statement) or is_about_session(statement))
+
+
+def records(statement: str, version_table: str) -> bool:
+    """Tell whether *statement* writes into the version table."""
+    begins = _WRITES_ROWS.match(bare(statement))
+    return begins is not None and version_table in statement[: begins.end() + 200]
 
 
 def may_change_rows(statement: str) -> bool:
