@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from db_ops.cli.plans import plan_lines
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
+from db_ops.cli.verified import verified_details, verified_lines
 from db_ops.results import (
     Cache,
     ConnectionUrl,
@@ -61,6 +62,7 @@ def plain_lines(result: Result) -> list[str]:
 def _all_lines(result: Result) -> Iterator[Line]:
     yield from _lines(result)
     if options.get().verbose:
+        yield from _details(result)
         for step in getattr(result, "steps", ()):
             yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
 
@@ -136,15 +138,7 @@ def _(result: MigrationCreated) -> Iterator[Line]:
 
 @_lines.register
 def _(result: Verified) -> Iterator[Line]:
-    if not result.differences:
-        at = _at(result.heads)
-        yield f"{result.location}: models, migrations and database agree at {at}", "green"
-    for difference in result.differences:
-        yield f"{result.location}: {difference.description}", "yellow"
-    for remedy in dict.fromkeys(difference.remedy for difference in result.differences):
-        yield f"next: {remedy.replace('inv db.', door())}", ""
-    for unchecked in result.unchecked:
-        yield f"note: {unchecked}", ""
+    yield from verified_lines(result)
 
 
 @_lines.register
@@ -199,6 +193,16 @@ def _(result: Cache) -> Iterator[Line]:
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@singledispatch
+def _details(result: Result) -> Iterator[Line]:
+    return iter(())
+
+
+@_details.register
+def _(result: Verified) -> Iterator[Line]:
+    yield from verified_details(result)
 
 
 def _origin(result: Initialised) -> str:
