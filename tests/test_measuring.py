@@ -365,3 +365,12 @@ def test_a_statement_outside_of_a_transaction_is_measured_like_any_other(
     assert (index.transaction, index.waits) == (None, False)
     assert index.effects == (Effect("child", "SHARE", scanned=True, indexes=("ix",)),)
     assert [one.name for one in index.unsafe] == ["index-build"]
+
+
+def test_a_search_path_of_the_revision_s_own_renames_no_table(
+    service: Project, pending: Path
+) -> None:
+    code = sql("SET search_path = pg_catalog", "ALTER TABLE public.child ADD a integer")
+    code += "\n" + sql("SET search_path = public")
+    assert effects(service, code) == [Effect("child", "ACCESS EXCLUSIVE")]
+    assert found(service, code) == []

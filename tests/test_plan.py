@@ -239,3 +239,57 @@ def test_what_a_revision_rolled_back_is_not_in_the_sql(migrated: Project) -> Non
     out = migrated.run("upgrade", "--sql").succeeded().out
     assert "CREATE TABLE whole" in out
     assert "half" not in out
+
+
+def test_the_sql_of_a_database_back_at_its_base_finds_the_version_table_there(
+    project: Project,
+) -> None:
+    project.table("0001", "one")
+    project.prepare("init")
+    project.run("downgrade").succeeded()
+    script = project.root / "upgrade.sql"
+    script.write_text(project.run("upgrade", "--sql").succeeded().out)
+    assert psql(project, script).returncode == 0
+    assert "at 0001, nothing to do" in project.run("upgrade").succeeded().out
+
+
+def test_rows_that_a_revision_copies_in_are_in_the_sql(migrated: Project) -> None:
+    migrated.revision(
+        "0004",
+        """
+        import io
+        cursor = op.get_bind().connection.cursor()
+        cursor.execute("CREATE TABLE five (id integer, name text)")
+        cursor.copy_expert("COPY five FROM STDIN WITH (DELIMITER ',')", io.StringIO('1,a;b'))
+        cursor.copy_from(io.StringIO("2|c\\n3|d\\n"), "five", sep="|", columns=("id", "name"))
+        """,
+    )
+    script = migrated.root / "upgrade.sql"
+    script.write_text(migrated.run("upgrade", "--sql").succeeded().out)
+    done = psql(migrated, script)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert migrated.query("SELECT * FROM five") == [(1, "a;b"), (2, "c"), (3, "d")]
+    assert migrated.query("SELECT version_num FROM alembic_version") == [("0004",)]
+
+
+def test_an_environment_with_a_connection_of_its_own_is_not_called_measured(
+    migrated: Project,
+) -> None:
+    env_py = migrated.root / "alembic" / "env.py"
+    url = DatabaseUrl.parse(migrated.url).parameters
+    env_py.write_text(
+        "import psycopg2\n"
+        "from alembic import context\n"
+        "from db_ops.migrations.environment import connection_over\n"
+        "session = context.config.attributes['db_ops']\n"
+        "name = session.connection.connection.driver_connection.info.dbname\n"
+        f"driver = psycopg2.connect(**{{**{dict(url)!r}, 'dbname': name}})\n"
+        "session.reached = True\n"
+        "with connection_over(driver) as connection:\n"
+        "    context.configure(connection=connection, transaction_per_migration=True)\n"
+        "    with context.begin_transaction():\n"
+        "        context.run_migrations()\n"
+    )
+    migrated.table("0004", "four")
+    outcome = migrated.run("upgrade", "--plan").failed(1)
+    assert "nothing could be measured" in outcome.error

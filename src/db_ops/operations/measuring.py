@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from db_ops.errors import NotMeasurable
 from db_ops.migrations.runner import run_downgrade
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target
-from db_ops.postgres.effects import Observer, Recorder, may_write, observed_tables
+from db_ops.postgres.effects import Observer, Recorder, may_write, observed_tables, records
 from db_ops.results import (
     Event,
     MeasuredRevision,
@@ -99,6 +100,11 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
         MeasuredRevision(revision, tuple(recorder.statements[begin:end]))
         for revision, begin, end in chapters.revisions
     )
+    table = scratch.project.version_table
+    for one in revisions:
+        if not any(records(statement.sql, table) for statement in one.statements):
+            path = scratch.project.display(scratch.project.env_py)
+            raise NotMeasurable(path, one.revision.id)
     first = chapters.revisions[0][1] if chapters.revisions else 0
     prelude = tuple(one for one in recorder.statements[:first] if may_write(one.sql))
     return Measurement(prelude, revisions)

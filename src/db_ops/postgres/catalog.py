@@ -6,6 +6,11 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
+# Whatever a search path is at the moment; `c` is the table, `n` its schema.
+QUALIFIED_NAME = """
+    CASE n.nspname WHEN 'public' THEN quote_ident(c.relname)
+    ELSE concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) END
+"""
 _NOT_OURS = """
     n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
@@ -106,7 +111,7 @@ def estimated_rows(connection: Connection) -> dict[str, int]:
     """Return the server's last estimate of each table's rows, where it has one. Takes no lock."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.oid::regclass::text, c.reltuples::bigint FROM pg_class c"
+            f"SELECT {QUALIFIED_NAME}, c.reltuples::bigint FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE c.relkind IN ('r', 'p', 'm') AND c.reltuples >= 0 AND n.nspname !~ '^pg_'"
         )

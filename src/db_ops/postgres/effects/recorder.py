@@ -6,6 +6,7 @@ them, or on a second connection where there is none.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ from psycopg2.extensions import (
     TRANSACTION_STATUS_IDLE,
     TRANSACTION_STATUS_INTRANS,
     encodings,
+    quote_ident,
 )
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as PlainCursor
@@ -29,11 +31,13 @@ from db_ops.postgres.effects.observer import Observer, Seen
 from db_ops.postgres.effects.patterns import unsafe_patterns
 from db_ops.postgres.effects.snapshot import Snapshot, take_snapshot
 from db_ops.postgres.effects.statements import (
+    copies_in,
     is_about_session,
     is_rollback,
     is_server_wide,
     is_show,
     reads_rows,
+    with_data,
 )
 from db_ops.results import MeasuredStatement
 
@@ -80,6 +84,33 @@ class Recorder:
                     super(Recording, self).execute(query, vars)
 
                 recorder.run(self, send, _text(self, query, vars))
+
+            def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
+                text = _text(self, sql, None)
+                if not copies_in(text):
+                    super().copy_expert(sql, file, size)
+                    return
+                data = file.read()
+
+                def send() -> None:
+                    rows = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data)
+                    super(Recording, self).copy_expert(sql, rows, size)
+
+                recorder.run(self, send, with_data(text, data))
+
+            def copy_from(
+                self,
+                file: Any,
+                table: str,
+                sep: str = "\t",
+                null: str = "\\N",
+                size: int = 8192,
+                columns: Any = None,
+            ) -> None:
+                of = f" ({', '.join(quote_ident(one, self) for one in columns)})" if columns else ""
+                options = self.mogrify("WITH (DELIMITER %s, NULL %s)", (sep, null)).decode()
+                statement = f"COPY {quote_ident(table, self)}{of} FROM STDIN {options}"
+                self.copy_expert(statement, file, size)
 
             def executemany(self, query: Any, vars_list: Any) -> None:
                 for one in vars_list:

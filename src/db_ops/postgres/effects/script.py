@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from db_ops.postgres.effects.statements import END_OF_DATA
 from db_ops.results import MeasuredStatement, Measurement
 
+_CREATE_TABLE = re.compile(r"\ACREATE TABLE(?! IF\b)")
 _STANDS_ELSEWHERE = """\
 DO $db_ops$
 DECLARE recorded text[];
@@ -37,7 +41,11 @@ def write_script(
     expected = f"ARRAY[{', '.join(map(_literal, sorted(current)))}]::text[]"
     guard = _STANDS_ELSEWHERE.format(table=_literal(name), query=_literal(query), expected=expected)
     head = [r"\set ON_ERROR_STOP on", "SET client_encoding = 'UTF8';", f"{timeouts};", guard]
-    parts: list[str | MeasuredStatement] = [*measurement.prelude]
+    # The version table may be there, empty, and is not in the scratch database.
+    parts: list[str | MeasuredStatement] = [
+        replace(one, sql=_CREATE_TABLE.sub("CREATE TABLE IF NOT EXISTS", one.sql))
+        for one in measurement.prelude
+    ]
     for measured in measurement.revisions:
         summary = " ".join(measured.revision.summary.split())
         parts += [f"-- {measured.revision.id}: {summary}", *measured.statements]
@@ -88,6 +96,8 @@ def _with_borders(parts: Iterable[str | MeasuredStatement]) -> Iterator[str]:
 def _terminated(statement: str) -> str:
     # A comment at the end would swallow the semicolon.
     last = statement.rpartition("\n")[2]
+    if last == END_OF_DATA:
+        return statement
     if statement.endswith(";") and "--" not in last:
         return statement
     return f"{statement}\n;" if "--" in last else f"{statement};"

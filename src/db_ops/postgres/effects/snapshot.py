@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as PlainCursor
 
+from db_ops.postgres.catalog import QUALIFIED_NAME
+
 # Weakest first.
 MODES = (
     "ACCESS SHARE",
@@ -33,12 +35,13 @@ _OBSERVED = """
       AND n.nspname NOT IN ('information_schema', 'db_ops') AND n.nspname !~ '^pg_'
       AND c.relname <> %s
 """
-_SNAPSHOT = """
+_SNAPSHOT = f"""
     SELECT
-    (SELECT json_agg(json_build_array(c.oid::bigint, c.oid::regclass::text, c.relkind,
+    (SELECT json_agg(json_build_array(c.oid::bigint, {QUALIFIED_NAME}, c.relkind,
             c.relfilenode::bigint, c.reltablespace::bigint, c.relispartition,
             pg_stat_get_xact_numscans(c.oid)))
-     FROM pg_class c WHERE c.oid = ANY(%(oids)s::oid[])),
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = ANY(%(oids)s::oid[])),
     (SELECT json_agg(json_build_array(i.indexrelid::bigint, i.indrelid::bigint,
             c.relname, c.relfilenode::bigint,
             c.relkind = 'I', pg_stat_get_xact_numscans(c.oid)))

@@ -19,6 +19,8 @@ _SERVER_WIDE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CHANGES_ROWS = re.compile(r"(?:UPDATE|DELETE|MERGE|WITH|DO|CALL|SELECT)\b", re.IGNORECASE)
+END_OF_DATA = "\\."
+_COPIES_IN = re.compile(r"COPY\b.*\bFROM\s+STDIN\b", re.IGNORECASE | re.DOTALL)
 _WRITES_ROWS = re.compile(r"(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\b", re.IGNORECASE)
 _READS = re.compile(r"(?:SELECT|WITH|TABLE|VALUES|DECLARE|FETCH)\b", re.IGNORECASE)
 
@@ -63,6 +65,17 @@ def is_show(statement: str) -> bool:
 
 def is_rollback(statement: str) -> bool:
     return bare(statement)[:8].upper() == "ROLLBACK"
+
+
+def copies_in(statement: str) -> bool:
+    return _COPIES_IN.match(bare(statement)) is not None
+
+
+def with_data(statement: str, data: str | bytes) -> str:
+    """Return a COPY FROM STDIN followed by its rows, as psql reads them."""
+    rows = data if isinstance(data, str) else data.decode(errors="replace")
+    end = "" if not rows or rows.endswith("\n") else "\n"
+    return f"{statement.rstrip(';')};\n{rows}{end}{END_OF_DATA}"
 
 
 def is_truncate(statement: str) -> bool:
