@@ -374,3 +374,21 @@ def test_a_search_path_of_the_revision_s_own_renames_no_table(
     code += "\n" + sql("SET search_path = public")
     assert effects(service, code) == [Effect("child", "ACCESS EXCLUSIVE")]
     assert found(service, code) == []
+
+
+def test_a_revision_sees_of_its_statements_what_it_would_see_elsewhere(
+    service: Project, pending: Path
+) -> None:
+    code = """
+    cursor = op.get_bind().connection.cursor()
+    cursor.execute("CREATE TABLE fresh (a integer)")
+    cursor.executemany("INSERT INTO fresh VALUES (%s)", [(1,), (2,)])
+    assert cursor.rowcount == 2
+    cursor.execute("SELECT a FROM fresh ORDER BY a DESC")
+    assert (cursor.rowcount, cursor.fetchall()) == (2, [(2,), (1,)])
+    with op.get_context().autocommit_block():
+        statement = sa.text("DELETE FROM fresh WHERE a > :a RETURNING a")
+        rows = op.get_bind().execute(statement, {"a": 0})
+        assert sorted(rows.scalars()) == [1, 2]
+    """
+    assert len(statements(service, code)) == 5

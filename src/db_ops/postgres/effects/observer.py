@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psycopg2
@@ -76,8 +76,9 @@ class Observer:
             cursor.execute(_GATED, (list(self.tables),))
             names = [sql.SQL(row[0]) for row in cursor.fetchall()]
             cursor.execute("BEGIN")
-            if names:
-                lock = sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE")
+            lock = sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE")
+            # Thousands of tables may be more than the server has room for: nothing is seen then.
+            with suppress(psycopg2.Error):
                 cursor.execute(lock.format(sql.SQL(", ONLY ").join(names)))
 
     def _watch(self, pid: int, seen: Seen, is_done: Callable[[], bool]) -> None:

@@ -79,7 +79,15 @@ class Recorder:
         recorder = self
 
         class Recording(PlainCursor):
+            _rows_of_many: int | None = None
+
+            @property
+            def rowcount(self) -> int:
+                return super().rowcount if self._rows_of_many is None else self._rows_of_many
+
             def execute(self, query: Any, vars: Any = None) -> None:
+                self._rows_of_many = None
+
                 def send() -> None:
                     super(Recording, self).execute(query, vars)
 
@@ -113,8 +121,11 @@ class Recorder:
                 self.copy_expert(statement, file, size)
 
             def executemany(self, query: Any, vars_list: Any) -> None:
+                rows = 0
                 for one in vars_list:
                     self.execute(query, one)
+                    rows += self.rowcount
+                self._rows_of_many = rows
 
         connection.cursor_factory = Recording
 
