@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         url,
         verify,
     )
+    from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -54,6 +55,8 @@ _HOMES = {
         "url",
         "verify",
     ),
+    # Most commands need none of it.
+    "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
 __all__ = [
@@ -67,6 +70,8 @@ __all__ = [
     "downgrade",
     "init",
     "load",
+    "plan_downgrade",
+    "plan_upgrade",
     "recreate",
     "restore",
     "snapshot",
@@ -75,6 +80,7 @@ __all__ = [
     "status",
     "stop",
     "upgrade",
+    "upgrade_sql",
     "url",
     "verify",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
@@ -21,6 +23,8 @@ _DIAGRAM = {
     "check": "Exit 3 if the file is not up to date; write nothing.",
 }
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
+_PLAN = {"plan": "Only show what would run, measured in a scratch database."}
+_SQL = {"sql": "Only print the SQL, for psql."}
 
 
 @task(klass=Command, help=_REPLAY | _JSON)
@@ -62,21 +66,34 @@ def create_migration(context: Context, message: str = "", json: bool = False) ->
         return show(db_ops.create_migration(db_ops.load(), message, on_event=progress), json)
 
 
-@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _JSON)
-def upgrade(context: Context, revision: str | None = None, json: bool = False) -> Result:
+@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | _JSON)
+def upgrade(
+    context: Context,
+    revision: str | None = None,
+    plan: bool = False,
+    sql: bool = False,
+    json: bool = False,
+) -> Result:
     """Apply pending migrations."""
+    operation = _chosen("upgrade", {"plan_upgrade": plan, "upgrade_sql": sql})
     with Progress() as progress:
-        return show(db_ops.upgrade(db_ops.load(), revision=revision, on_event=progress), json)
+        return show(operation(db_ops.load(), revision=revision, on_event=progress), json)
 
 
-@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _JSON)
+@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _PLAN | _JSON)
 def downgrade(
-    context: Context, steps: str = "1", confirm: str | None = None, json: bool = False
+    context: Context,
+    steps: str = "1",
+    confirm: str | None = None,
+    plan: bool = False,
+    json: bool = False,
 ) -> Result:
     """Revert the newest migrations."""
     number = _number(steps)
     with Progress() as progress:
         settings = db_ops.load()
+        if plan:
+            return show(db_ops.plan_downgrade(settings, steps=number, on_event=progress), json)
         done = db_ops.downgrade(settings, steps=number, confirm=confirm, on_event=progress)
         return show(done, json)
 
@@ -173,6 +190,15 @@ def diagram(
             settings, output=output, revisions=revisions, check=check, on_event=progress
         )
         return show(done, json)
+
+
+def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:
+    """Return the operation whose flag was given, *usual* without one."""
+    given = [name for name, is_given in by_flag.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{usual}: two flags contradict each other", "leave one of them out")
+    operation: Callable[..., Result] = getattr(db_ops, given[0] if given else usual)
+    return operation
 
 
 def _number(text: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import singledispatch
 from typing import TypeVar
 
+from db_ops.cli.plans import plan_lines
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
 from db_ops.cli.verified import verified_details, verified_lines
@@ -21,9 +22,11 @@ from db_ops.results import (
     Initialised,
     Migrated,
     MigrationCreated,
+    Planned,
     Recreated,
     Restored,
     Result,
+    Script,
     ServerStarted,
     ServerStopped,
     SnapshotTaken,
@@ -41,10 +44,19 @@ _AT_THE_END = 4
 
 def show(result: R, as_json: bool) -> R:
     """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
-    if not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
+    if isinstance(result, Script) and not as_json:
+        _show_script(result)
+    elif not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
         for text, style in _on_one_screen(list(_all_lines(result))):
             say(one_line(text), style)
     return result
+
+
+def _show_script(script: Script) -> None:
+    """Print SQL as it is: no line of it may be cut or escaped."""
+    say(script.sql.rstrip("\n"))
+    for note in script.notes:
+        say(f"note: {one_line(note)}", "yellow", to_stderr=True)
 
 
 def plain_lines(result: Result) -> list[str]:
@@ -92,6 +104,17 @@ def _(result: Initialised) -> Iterator[Line]:
 @_lines.register
 def _(result: Migrated) -> Iterator[Line]:
     yield f"{result.location}: {_applied(result)}", "green"
+
+
+@_lines.register
+def _(result: Planned) -> Iterator[Line]:
+    yield from plan_lines(result)
+
+
+@_lines.register
+def _(result: Script) -> Iterator[Line]:
+    for line in result.sql.splitlines():
+        yield line, ""
 
 
 @_lines.register

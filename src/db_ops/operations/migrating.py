@@ -73,7 +73,7 @@ def downgrade(
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
-        doomed = _newest(target, recorded, steps)
+        doomed = newest(target, recorded, steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
         goal = below[0] if below else "base"
@@ -168,7 +168,7 @@ def _drop_invalid_indexes(
             target.server.on_event(InvalidIndexDropped(target.location, full_name))
 
 
-def _newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
+def newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
     """Name the newest *steps* revisions below *recorded*, newest first."""
     applied = len(target.graph.applied(recorded))
     if steps > applied:
