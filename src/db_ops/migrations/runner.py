@@ -101,9 +101,14 @@ def run_downgrade(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
     return _walk(run, lambda heads: run.scripts._downgrade_revs(run.target, heads), lock_retries)
 
 
-def rehearse(project: Project, scripts: ScriptDirectory) -> None:
-    """Run env.py without a database, to see that a build can begin. Raises `EnvironmentBroken`."""
-    _run_env(project, scripts, Session(), lambda heads, context: [], as_sql=True)
+def rehearse(project: Project, scripts: ScriptDirectory) -> Any:
+    """Run env.py without a database, to see that a build can begin; return its metadata.
+
+    Raises `EnvironmentBroken`.
+    """
+    session = Session()
+    _run_env(project, scripts, session, lambda heads, context: [], as_sql=True)
+    return session.metadata
 
 
 def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str, ...]]:
