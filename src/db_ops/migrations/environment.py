@@ -34,11 +34,13 @@ class Session:
 
     `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
     `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
-    comparison found, `unchecked` what it could not look at.
+    comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
+    are sent along when a revision is recorded.
     """
 
     connection: Connection | None = None
     looks: bool = False
+    settings_after: Callable[[], str] = str
     reached: bool = False
     metadata: Any = None
     diffs: list[Any] = field(default_factory=list)
