@@ -9,6 +9,7 @@ from functools import singledispatch
 from typing import TypeVar
 
 from db_ops.cli.terminal import door, one_line, say, seconds, short
+from db_ops.cli.verified import verified_details, verified_lines
 from db_ops.results import (
     Cache,
     ConnectionUrl,
@@ -30,8 +31,8 @@ R = TypeVar("R", bound=Result)
 Line = tuple[str, str]
 
 
-def show(result: R, as_json: bool) -> R:
-    """Print *result* on stdout and return it."""
+def show(result: R, as_json: bool, *, verbose: bool = False) -> R:
+    """Print *result* on stdout and return it; *verbose* adds what is told only when asked for."""
     if as_json:
         document = {
             "result": type(result).__name__.lower(),
@@ -40,7 +41,7 @@ def show(result: R, as_json: bool) -> R:
         }
         say(json.dumps(document, ensure_ascii=False))
     else:
-        for text, style in _lines(result):
+        for text, style in (*_lines(result), *(_details(result) if verbose else ())):
             say(text, style)
     return result
 
@@ -101,6 +102,8 @@ def _(result: MigrationCreated) -> Iterator[Line]:
         yield f"TODO: {one_line(todo)}", "bold red"
     for unproven in result.unproven:
         yield f"not proven: {one_line(unproven)}", "bold red"
+    for kept in result.kept:
+        yield f"downgrade: {one_line(kept)}", ""
     if result.exit_code:
         yield f"complete {result.revision.path}, then run {door()}verify", ""
     else:
@@ -109,15 +112,7 @@ def _(result: MigrationCreated) -> Iterator[Line]:
 
 @_lines.register
 def _(result: Verified) -> Iterator[Line]:
-    if not result.differences:
-        at = _at(result.heads)
-        yield f"{result.location}: models, migrations and database agree at {at}", "green"
-    for difference in result.differences:
-        yield f"{result.location}: {difference.description}", "yellow"
-    for remedy in dict.fromkeys(difference.remedy for difference in result.differences):
-        yield f"next: {remedy.replace('inv db.', door())}", ""
-    for unchecked in result.unchecked:
-        yield f"note: {unchecked}", ""
+    yield from verified_lines(result)
 
 
 @_lines.register
@@ -172,6 +167,16 @@ def _(result: Cache) -> Iterator[Line]:
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@singledispatch
+def _details(result: Result) -> Iterator[Line]:
+    return iter(())
+
+
+@_details.register
+def _(result: Verified) -> Iterator[Line]:
+    yield from verified_details(result)
 
 
 def _origin(result: Initialised) -> str:

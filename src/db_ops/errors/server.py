@@ -113,6 +113,15 @@ class StatementFailed(ServerError):
     remedy: str = "see the server's log, then run the same command again"
 
 
+class TableLocked(ServerError):
+    """Somebody holds a table that the catalogs cannot be read without, and we do not wait long."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: a table is locked, its definition cannot be read within {waited} s"
+    then = "run this again when that transaction has ended; DB_OPS_LOCK_TIMEOUT is how long to wait"
+    waited: float
+
+
 class ConnectionLost(ServerError):
     """The connection broke while a command was at work; what was committed stays."""
 

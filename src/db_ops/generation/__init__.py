@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.generation.changes import describe
+from db_ops.generation.changes import describe, is_kept
 from db_ops.generation.pieces import TODO, Bench, Piece
 from db_ops.generation.planning import Plan, Planner, relevant_changes
 from db_ops.generation.renames import Rename, answered, refuse_undecided
@@ -16,6 +16,7 @@ __all__ = [
     "Rename",
     "answered",
     "describe",
+    "is_kept",
     "refuse_undecided",
     "relevant_changes",
 ]

@@ -91,6 +91,21 @@ def explain_todo(change: Change, reason: str | None) -> str:
     return describe(change) + (f": {reason}" if reason else ": no statement is certain to do it")
 
 
+def is_kept(change: Change) -> bool:
+    """Tell whether a way back may leave this: values of a type that nobody has to use."""
+    if (change.kind, change.attribute) != ("enum", "values"):
+        return False
+    present = _values(change.actual)
+    wanted = _values(change.expected)
+    return [value for value in present if value in wanted] == wanted
+
+
+def explain_kept(change: Change) -> str:
+    """Say what stays, and why."""
+    stays = ", ".join(removed_values(change))
+    return f"{stays} stays in type {short(change.name)}: what depends on its columns holds it"
+
+
 def _values(values: str | None) -> list[str]:
     return re.findall(r"E?'(?:[^']|'')*'", values or "")
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from db_ops.generation.candidates import candidates
-from db_ops.generation.changes import changed_attributes, describe, explain_todo, losses
+from db_ops.generation.changes import (
+    changed_attributes,
+    describe,
+    explain_kept,
+    explain_todo,
+    is_kept,
+    losses,
+)
 from db_ops.generation.enums import replacement
 from db_ops.generation.pieces import Bench, Piece, pieces_of, run_all, todo
 from db_ops.generation.renames import Rename, renamed_parts
@@ -171,8 +178,12 @@ class Planner:
             if not taken:
                 break
             plan.downgrade += taken
-        plan.kept = tuple(describe(change) for change in compare_schemas(start, self.bench.read()))
-        plan.downgrade += [todo(f"not reverted: {text}") for text in plan.kept]
+        left = compare_schemas(start, self.bench.read())
+        plan.kept = tuple(explain_kept(change) for change in left if is_kept(change))
+        plan.downgrade += [Piece(f"# {text}", "") for text in plan.kept]
+        lost = [f"not reverted: {describe(change)}" for change in left if not is_kept(change)]
+        plan.downgrade += [todo(text) for text in lost]
+        plan.todos += tuple(lost)
 
     def _revert(self, change: Change, start: Schema, here: Schema) -> tuple[Piece, ...]:
         tries = list(candidates(change, start, here))

@@ -77,6 +77,7 @@ class BuildInputs:
             yield used
         finally:
             used.opened |= opened.paths
+            before[1].update(opened.paths)
             opened.recording, opened.paths = before
 
 

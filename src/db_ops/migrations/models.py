@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
+from db_ops.errors import ModelsBroken
+from db_ops.migrations.scripts import describe_failure
+
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
-    from sqlalchemy import MetaData, Table
+    from sqlalchemy import Connection, MetaData
 
 
 def metadatas(target_metadata: Any) -> tuple[MetaData, ...]:
@@ -30,16 +33,20 @@ def has_tables(target_metadata: Any) -> bool:
 
 
 def create_models(
-    target_metadata: Any, driver_connection: DriverConnection, skip: Container[str] = ()
+    target_metadata: Any,
+    driver_connection: DriverConnection,
+    source: str,
+    skip: Container[str] = (),
 ) -> tuple[str, ...]:
     """Run `create_all` on *driver_connection*, but for the tables that *skip* names.
 
     Names there are `schema.table`, without quotes. Returns those skipped. What the server refuses
-    is raised, unless the connection takes care of it.
+    is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`,
+    naming *source*, for models that make no sense.
     """
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
     from sqlalchemy.pool import StaticPool
-    from sqlalchemy.schema import CreateSchema
 
     engine = create_engine(
         "postgresql+psycopg2://",
@@ -48,22 +55,29 @@ def create_models(
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
     )
+    try:
+        with engine.connect() as connection:
+            return _create(connection, target_metadata, skip)
+    except DBAPIError as error:
+        raise (error.orig or error) from None
+    except SQLAlchemyError as error:
+        raise ModelsBroken(source, describe_failure(error)) from error
+
+
+def _create(connection: Connection, target_metadata: Any, skip: Container[str]) -> tuple[str, ...]:
+    from sqlalchemy.schema import CreateSchema
+
+    default = connection.dialect.default_schema_name or "public"
+    for schema in schemas_of(target_metadata):
+        connection.execute(CreateSchema(schema, if_not_exists=True))
     skipped: list[str] = []
-    with engine.connect() as connection:
-        default = connection.dialect.default_schema_name or "public"
-        for schema in schemas_of(target_metadata):
-            connection.execute(CreateSchema(schema, if_not_exists=True))
-        for metadata in metadatas(target_metadata):
-            named = {
-                f"{table.schema or default}.{table.name}": table for table in _tables(metadata)
-            }
-            left_out = [name for name in named if name in skip]
-            wanted = [table for name, table in named.items() if name not in skip]
-            # Without a list, types and sequences that belong to no table are created too.
-            metadata.create_all(connection, tables=wanted if left_out else None)
-            skipped += left_out
+    for metadata in metadatas(target_metadata):
+        named = {
+            f"{table.schema or default}.{table.name}": table for table in metadata.tables.values()
+        }
+        left_out = [name for name in named if name in skip]
+        wanted = [table for name, table in named.items() if name not in skip]
+        # Without a list, types and sequences that belong to no table are created too.
+        metadata.create_all(connection, tables=wanted if left_out else None)
+        skipped += left_out
     return tuple(skipped)
-
-
-def _tables(metadata: MetaData) -> tuple[Table, ...]:
-    return tuple(metadata.tables.values())

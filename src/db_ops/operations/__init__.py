@@ -3,10 +3,11 @@
 from db_ops.operations.caching import cache
 from db_ops.operations.creating import create_migration
 from db_ops.operations.databases import delete_db, init, recreate
-from db_ops.operations.looking import status, verify
+from db_ops.operations.looking import status
 from db_ops.operations.migrating import downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
 from db_ops.operations.serving import start, stop, url
+from db_ops.operations.verifying import verify
 
 __all__ = [
     "cache",

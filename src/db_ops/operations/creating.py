@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from db_ops.generation import (
     Rename,
     answered,
     describe,
+    is_kept,
     refuse_undecided,
     relevant_changes,
 )
@@ -36,9 +37,9 @@ from db_ops.migrations.runner import rehearse, run_downgrade
 from db_ops.migrations.scripts import describe_failure
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.scratch import Scratch
-from db_ops.operations.sides import models_side, read_side
+from db_ops.operations.sides import Side, models_side, read_side
 from db_ops.operations.target import Target, open_target
-from db_ops.postgres.schema import Schema, compare_schemas
+from db_ops.postgres.schema import Change, Schema, compare_schemas
 from db_ops.results import (
     Event,
     MigrationCreated,
@@ -49,6 +50,7 @@ from db_ops.results import (
     ignore,
 )
 from db_ops.settings import Settings
+from db_ops.verification import judge, read_rules
 from db_ops.verification.expressible import expressible
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def create_migration(
         with scratch.migrated() as (work, _):
             start = read_side(work)
             models = models_side(scratch, metadata, start)
-            author = _Author(target, text, start, models.schema)
+            author = _Author(target, text, start, models.schema, _counting(target, models, start))
             renames = answered(models.schema, start, rename)
             plan = author.plan(work, renames, decided=no_rename)
         created = MigrationCreated(target.location, None, (), unchecked=models.unchecked)
@@ -103,6 +105,7 @@ def create_migration(
         losses=plan.losses,
         todos=plan.todos,
         unproven=unproven,
+        kept=() if irreversible else plan.kept,
     )
 
 
@@ -114,6 +117,7 @@ class _Author:
     message: str
     start: Schema
     models: Schema
+    counts: Callable[[Change], bool]
     draft: Draft | None = field(default=None, init=False)
 
     def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> Plan:
@@ -128,7 +132,7 @@ class _Author:
                 refuse_undecided(self.models, renamed, self.message)
 
         with _bench(work, self) as bench:
-            return Planner(self.models, bench, draft, expressible).plan(renames, decide)
+            return Planner(self.models, bench, draft, self.counts).plan(renames, decide)
 
     def write(self, plan: Plan, *, irreversible: bool) -> Revision:
         """Write the file of *plan*. Raises `GeneratedFileBroken`, and then there is none."""
@@ -171,7 +175,7 @@ class _Author:
             apply_pending(new, new.recorded())
             found = [
                 f"models and migrations still differ: {describe(change)}"
-                for change in relevant_changes(self.models, read_side(new), expressible)
+                for change in relevant_changes(self.models, read_side(new), self.counts)
             ]
             if not irreversible:
                 found += _roundtrip(new, self.start)
@@ -215,13 +219,32 @@ def _bench(work: Target, author: _Author) -> Iterator[_Bench]:
         yield _Bench(connection, work, author)
 
 
+def _counting(target: Target, models: Side, start: Schema) -> Callable[[Change], bool]:
+    """Return what tells whether a difference is to be settled: as `verify` would, by its rules."""
+    rules = read_rules(target.settings.root, target.project.script_location)
+    verdict = judge(models.schema, start, start, ignore=rules.ignore)
+    accepted = [
+        one for one in verdict.disagreements if any(known.covers(one) for known in rules.accepted)
+    ]
+    skipped = {
+        (one.kind, one.name, one.attribute)
+        for one in (*accepted, *(silenced for silenced, _ in verdict.silenced))
+    }
+
+    def counts(change: Change) -> bool:
+        return expressible(change) and (change.kind, change.name, change.attribute) not in skipped
+
+    return counts
+
+
 def _roundtrip(new: Target, start: Schema) -> Iterator[str]:
     """Go back to *start* and forth again; yield what is not as it was."""
     (head,) = new.graph.heads
     below = new.graph.nodes[head].down
     run = new.run("downgrade", below[0] if below else "base", 1, before_attempt=lambda: None)
     run_downgrade(run, lock_retries=0)
-    for change in compare_schemas(start, read_side(new)):
+    left = compare_schemas(start, read_side(new))
+    for change in (one for one in left if not is_kept(one)):
         yield f"downgrade does not lead back: {describe(change)}"
     apply_pending(new, new.recorded())
 

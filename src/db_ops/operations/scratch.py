@@ -21,7 +21,7 @@ from db_ops.errors import (
     ScratchServerDiffers,
     StatementFailed,
 )
-from db_ops.migrations.build_inputs import BuildInputs
+from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.operations.background import make_template_elsewhere
 from db_ops.operations.building import Builder
 from db_ops.operations.migrating import apply_pending
@@ -30,6 +30,7 @@ from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.own_databases import scratch_database, sweep
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import takes_no_writes
+from db_ops.postgres.templates import templates_built_from
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -42,6 +43,17 @@ _SHARED = re.compile(
     rb"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|TABLESPACE|SUBSCRIPTION)\b|\bALTER\s+SYSTEM\b",
     re.I,
 )
+
+
+@dataclass(frozen=True)
+class ScratchOrigin:
+    """How a scratch database came to be: a copy of a `template`, or the `migrations` ran.
+
+    `files` were used beyond what `BuildInputs` knows, None if that is not certain.
+    """
+
+    source: str
+    files: Files | None
 
 
 @dataclass
@@ -116,15 +128,17 @@ class Scratch:
             yield target
 
     @contextmanager
-    def migrated(self) -> Iterator[tuple[Target, str]]:
+    def migrated(
+        self, revisions: tuple[str, ...] | None = None
+    ) -> Iterator[tuple[Target, ScratchOrigin]]:
         """Yield the way to a database at head, for a `with` block, and how it came to be.
 
         A copy of the template; in development and test one is made if there is none. Elsewhere,
-        and where none can be made, the `migrations` run. Raises `NoScratchDatabase`,
-        `MigrationFailed` and what else migrations raise.
+        where none can be made, and to stop at *revisions*, the migrations run. Raises
+        `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
         """
         self._check_harmless()
-        template = self._template()
+        template, files = self._template() if revisions is None else (None, None)
         if template is not None:
             with ExitStack() as stack:
                 try:
@@ -134,22 +148,28 @@ class Scratch:
                     if failed.sqlstate != _NO_SUCH_DATABASE:
                         raise
                 else:
-                    yield copy, "template"
+                    yield copy, ScratchOrigin("template", files)
                     return
         with self._database() as target:
-            apply_pending(target, ())
-            yield target, "migrations"
+            with BuildInputs(target.project).recording() as used:
+                for revision in target.graph.heads if revisions is None else revisions:
+                    apply_pending(target, target.recorded(), revision)
+            yield target, ScratchOrigin("migrations", used.files())
 
-    def _template(self) -> str | None:
+    def _template(self) -> tuple[str | None, Files | None]:
+        """Return the name of the template, made now if there is none, and the files it is of."""
         builder = Builder.of(self.place, self.connection)
-        if builder is None:
-            return None
-        # This process may have imported what the revisions import; another one sees all they use.
+        if builder is None or len(builder.target.graph.heads) > 1:
+            return None, None
         template = builder.template()
         if template is None:
+            # We may have imported what the revisions import; another process sees all they use.
             make_template_elsewhere(self.place)
             template = builder.template()
-        return template
+        for database in templates_built_from(self.connection, builder.key):
+            if database.name == template:
+                return template, database.facts.get("files", {})
+        return None, None
 
     @contextmanager
     def _database(self, template: str | None = None) -> Iterator[Target]:

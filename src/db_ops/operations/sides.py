@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -24,22 +25,30 @@ class Side:
 
     That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
     says what could not be built, and so is left out of every comparison. `skipped` names tables of
-    the models that stand for a view of the migrations.
+    the models that stand for a view of the migrations. `role` built it. `files` are what it was
+    built from beyond what `BuildInputs` knows, None if that is not certain.
     """
 
     schema: Schema
     how: str
     unchecked: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    role: str = ""
+    files: Mapping[str, str] | None = None
 
 
-def migrations_side(scratch: Scratch, *, grants: bool = False) -> Side:
+def migrations_side(
+    scratch: Scratch, *, grants: bool = False, revisions: tuple[str, ...] | None = None
+) -> Side:
     """Upgrade a scratch database to head, or copy the template of that, and read it.
 
-    Raises `NoScratchDatabase`, `ScratchServerDiffers`, and what migrations raise.
+    With *revisions*, up to those and no further. Raises `NoScratchDatabase`,
+    `ScratchServerDiffers`, and what migrations raise.
     """
-    with scratch.migrated() as (target, how):
-        return Side(read_side(target, grants=grants), how)
+    with scratch.migrated(revisions) as (target, origin):
+        role = scratch.connection.info.user
+        schema = read_side(target, grants=grants)
+        return Side(schema, origin.source, role=role, files=origin.files)
 
 
 def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
@@ -54,13 +63,15 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
     views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
     tolerance = Tolerance(lambda statement: suppliers(migrations, statement))
     with scratch.empty() as target:
-        with closing(target.server.connect()) as connection:
+        source = target.project.display(target.project.env_py)
+        server = target.server
+        with closing(server.connect()) as connection, server.translating("building the models"):
             tolerance.watch(connection)
             with connection.cursor() as cursor:
                 cursor.execute(_QUICK)
                 for statement in foundations(migrations):
                     cursor.execute(statement)
-            skipped = create_models(metadata, connection, views)
+            skipped = create_models(metadata, connection, source, views)
         schema = read_side(target)
     failed = tolerance.failed
     unchecked = tuple(

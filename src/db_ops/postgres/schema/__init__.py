@@ -9,6 +9,7 @@ from __future__ import annotations
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT, fingerprint, read_schema
+from db_ops.postgres.schema.stored import from_json, to_json
 from db_ops.postgres.schema.supplies import foundations, suppliers, with_borrowed
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "compare_schemas",
     "fingerprint",
     "foundations",
+    "from_json",
     "read_schema",
     "suppliers",
+    "to_json",
     "undo_statements",
     "with_borrowed",
 ]
