@@ -178,10 +178,10 @@ class Planner:
             if not taken:
                 break
             plan.downgrade += taken
-        left = compare_schemas(start, self.bench.read())
-        plan.kept = tuple(explain_kept(change) for change in left if is_kept(change))
+        found = compare_schemas(start, self.bench.read())
+        plan.kept = tuple(explain_kept(change) for change in found if is_kept(change))
         plan.downgrade += [Piece(f"# {text}", "") for text in plan.kept]
-        lost = [f"not reverted: {describe(change)}" for change in left if not is_kept(change)]
+        lost = [f"not reverted: {describe(change)}" for change in found if not is_kept(change)]
         plan.downgrade += [todo(text) for text in lost]
         plan.todos += tuple(lost)
 
