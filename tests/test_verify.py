@@ -314,6 +314,14 @@ def test_grants_and_owners_are_compared_only_when_asked(clean: Project, role: st
     assert f"grant table public.agents to {role}: changed by hand" in outcome.out
 
 
+def test_another_role_than_the_one_that_migrates_sees_no_other_owner(
+    clean: Project, role: str
+) -> None:
+    query(clean.url, f"ALTER ROLE {role} CREATEDB; GRANT pg_read_all_data TO {role}")
+    clean.url = with_user(clean.url, role, "role_secret")
+    clean.run("verify", "--grants").succeeded()
+
+
 def test_without_the_right_to_create_databases_reflection_compares_and_says_so_loudly(
     clean: Project, role: str
 ) -> None:

@@ -34,6 +34,13 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
     return scripts
 
 
+def import_alembic() -> None:
+    """Import what a comparison needs of Alembic and SQLAlchemy, which takes half a second."""
+    import alembic.autogenerate
+    import alembic.command  # noqa: F401
+    import sqlalchemy.dialects.postgresql.psycopg2  # noqa: F401
+
+
 def describe_failure(error: BaseException, path: Path | None = None) -> str:
     """Say in one line what failed, with the line of *path* where it did."""
     first = str(error).strip().splitlines()[:1]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import StatementFailed, TableLocked
 from db_ops.operations.target import Target
+from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.schema import Schema, read_schema
 from db_ops.postgres.session import refuse_transaction_pooler
 from db_ops.postgres.templates import character
@@ -22,13 +23,14 @@ class Looked:
     """What the target holds: the revisions recorded, its schema, and what its server is like.
 
     `schema` is None if there is no such database, `recorded` also if the role may not read it:
-    then `why_not` says that.
+    then `why_not` says that. `owner` is whose the version table is.
     """
 
     recorded: tuple[str, ...] | None = None
     schema: Schema | None = None
     character: str = ""
     why_not: str | None = None
+    owner: str | None = None
 
 
 def look(target: Target, *, grants: bool) -> Looked:
@@ -49,7 +51,9 @@ def look(target: Target, *, grants: bool) -> Looked:
                 version_table=target.project.version_table,
                 version_schema=target.project.version_table_schema,
             )
-            return Looked(recorded, schema, character(connection), why_not)
+            table = target.project.version_table, target.project.version_table_schema
+            owner = owner_of(connection, *table) if grants else None
+            return Looked(recorded, schema, character(connection), why_not, owner)
     except StatementFailed as failed:
         if failed.sqlstate != _LOCK_NOT_AVAILABLE:
             raise

@@ -11,6 +11,7 @@ from typing import Any
 from db_ops.migrations.models import create_models
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.target import Target
+from db_ops.postgres.catalog import current_role
 from db_ops.postgres.schema import Schema, foundations, read_schema, suppliers, with_borrowed
 from db_ops.postgres.tolerance import Tolerance
 
@@ -46,7 +47,7 @@ def migrations_side(
     `ScratchServerDiffers`, and what migrations raise.
     """
     with scratch.migrated(revisions) as (target, origin):
-        role = scratch.connection.info.user
+        role = current_role(scratch.connection)
         schema = read_side(target, grants=grants)
         return Side(schema, origin.source, role=role, files=origin.files)
 

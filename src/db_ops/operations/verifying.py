@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,15 +17,17 @@ from db_ops.errors import (
     ModelsBroken,
     NoScratchDatabase,
 )
-from db_ops.migrations.build_inputs import BuildInputs
+from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.describe import describe
 from db_ops.migrations.models import has_tables
 from db_ops.migrations.runner import compare, rehearse
+from db_ops.migrations.scripts import import_alembic
 from db_ops.operations.looked import Looked, look
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.side_cache import Kept, content_key
 from db_ops.operations.sides import Side, migrations_side, models_side
 from db_ops.operations.target import Target, open_target
+from db_ops.postgres.schema import as_owned_by
 from db_ops.results import OnEvent, Revision, Verified, ignore
 from db_ops.settings import Settings
 from db_ops.verification import (
@@ -85,8 +88,11 @@ class Comparison:
 
     def run(self, *, accept: bool) -> Verified:
         target, graph = self.target, self.target.graph
-        with self._timed("database"):
-            looked = look(target, grants=self.grants)
+        with self._timed("database"), ThreadPoolExecutor(1) as beside:
+            looking = beside.submit(look, target, grants=self.grants)
+            # The server is at work meanwhile.
+            import_alembic()
+            looked = looking.result()
         if looked.schema is not None:
             self.sides["database"] = "catalogs"
         if looked.why_not:
@@ -98,8 +104,11 @@ class Comparison:
             with self._timed("alembic check"):
                 clean = not history and looked.why_not is None
                 operations, blind, metadata = self._alembic(clean=clean)
-        files = used.files() if migrations else None
-        models = self._models(kept["models"], migrations, metadata, files) if migrations else None
+        # Models lean on what the migrations have made.
+        files = used.files() if migrations and migrations.files is not None else None
+        models = None
+        if migrations:
+            models = self._models(kept["models"], looked, migrations, metadata, files)
         report = self._judge(looked, migrations, models)
         differences = (*history, *report.differences)
         if operations is not None and not (models and migrations and not models.unchecked):
@@ -135,9 +144,10 @@ class Comparison:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
                     kept.write(key, side)
-        if side is not None:
-            self.sides["migrations"] = side.how
-        return side
+        if side is None:
+            return None
+        self.sides["migrations"] = side.how
+        return _of_owner(side, looked)
 
     def _built(self, revisions: tuple[str, ...]) -> Side | None:
         """Build the migrations' side; None if that cannot be done, which is said."""
@@ -171,14 +181,15 @@ class Comparison:
         self.unchecked.append(_NOT_AT_HEAD)
         return None, (), rehearse(target.project, target.scripts)
 
-    def _models(self, kept: Kept, migrations: Side, metadata: Any, files: Any) -> Side | None:
+    def _models(
+        self, kept: Kept, looked: Looked, migrations: Side, metadata: Any, files: Files | None
+    ) -> Side | None:
         if not has_tables(metadata):
             path = self.target.project.display(self.target.project.env_py)
             self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
             return None
         with self._timed("models"):
-            # They lean on what the migrations have made.
-            key = content_key(self.inputs.digest, repr(migrations.files), repr(files))
+            key = content_key(self._migrations_key(looked), repr(migrations.files), repr(files))
             side = kept.side() if files is not None and kept.files(key) is not None else None
             if side is None:
                 try:
@@ -204,6 +215,7 @@ class Comparison:
         # What the pending revisions will change is theirs; what differs from here is by hand.
         with self._timed("migrations so far"):
             so_far = self._built(recorded)
+            so_far = _of_owner(so_far, looked) if so_far else None
         ahead = Sides(known, migrations.schema, None)
         if so_far is None:
             return compare_sides(
@@ -250,3 +262,10 @@ class Comparison:
         started = time.monotonic()
         yield
         self.seconds[part] = round(time.monotonic() - started, 3)
+
+
+def _of_owner(side: Side, looked: Looked) -> Side:
+    """Return what the migrations make as if the one who migrates the target had made it."""
+    if looked.owner is None:
+        return side
+    return replace(side, schema=as_owned_by(side.schema, side.role, looked.owner))

@@ -85,6 +85,27 @@ def _version_table(table: str, schema: str | None) -> sql.Identifier:
     return sql.Identifier(schema, table) if schema else sql.Identifier(table)
 
 
+def owner_of(connection: Connection, table: str, schema: str | None = None) -> str | None:
+    """Return the role that owns a table, as SQL writes it; None if there is no such table."""
+    name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class"
+            " WHERE oid = to_regclass(%s)",
+            (name.as_string(connection),),
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def current_role(connection: Connection) -> str:
+    """Return the role that the session acts as, as SQL writes it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quote_ident(current_user)")
+        row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
 def user_tables(connection: Connection) -> tuple[str, ...]:
     """Return `schema.table` of every table that belongs to no extension."""
     return _names(connection, _RELATIONS.format(kinds="'r', 'p', 'f'"))

@@ -18,7 +18,7 @@ def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Dif
             )
         )
     if recorded is None:
-        found.append(Difference("missing", "the database does not exist", "inv db.init"))
+        found.append(Difference("database", "the database does not exist", "inv db.init"))
         return tuple(found)
     for revision in graph.unknown(recorded):
         found.append(

@@ -22,6 +22,7 @@ _REFERRED_TO = (
     "cast",
 )
 _OF_MODELS = ("table", "index", "constraint", "sequence", "enum", "domain")
+_CREATE_EXTENSION = "CREATE EXTENSION IF NOT EXISTS"
 _WORD = re.compile(r"\w+")
 
 
@@ -31,7 +32,7 @@ def foundations(migrations: Schema) -> tuple[str, ...]:
     return (
         *(f"CREATE SCHEMA IF NOT EXISTS {one.name}" for one in kinds["schema"]),
         *(
-            f"CREATE EXTENSION IF NOT EXISTS {one.name} SCHEMA {one.attributes['schema']}"
+            f"{_CREATE_EXTENSION} {one.name} SCHEMA {one.attributes['schema']}"
             f" VERSION '{one.attributes['version']}' CASCADE"
             for one in kinds["extension"]
         ),
@@ -39,7 +40,13 @@ def foundations(migrations: Schema) -> tuple[str, ...]:
 
 
 def suppliers(migrations: Schema, statement: str) -> Iterator[str]:
-    """Yield the statements that make what *statement* may refer to, by the words in it."""
+    """Yield the statements that make what *statement* may refer to, by the words in it.
+
+    For an extension, what makes it in the version that the server has.
+    """
+    if statement.startswith(_CREATE_EXTENSION):
+        yield f"{statement.partition(' VERSION ')[0]} CASCADE"
+        return
     words = set(_WORD.findall(statement))
     for kind in _REFERRED_TO:
         for one in _of_kind(migrations, kind):
