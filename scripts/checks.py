@@ -38,3 +38,9 @@ def lint(context: Context) -> None:
     context.run(f"{PYTHON} -m ruff check .")
     context.run(f"{PYTHON} -m ruff format --check .")
     context.run(f"{PYTHON} -m mypy")
+
+
+@task
+def schemas(context: Context) -> None:
+    """Write src/db_ops/schemas from the dataclasses of results, errors and events."""
+    context.run(f"{PYTHON} -m scripts.schemas")

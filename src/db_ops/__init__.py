@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         url,
         verify,
     )
+    from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -46,6 +47,8 @@ _HOMES = {
         "url",
         "verify",
     ),
+    # Most commands need none of it.
+    "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
 __all__ = [
@@ -58,11 +61,14 @@ __all__ = [
     "downgrade",
     "init",
     "load",
+    "plan_downgrade",
+    "plan_upgrade",
     "recreate",
     "start",
     "status",
     "stop",
     "upgrade",
+    "upgrade_sql",
     "url",
     "verify",
 ]

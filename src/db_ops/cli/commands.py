@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from invoke.collection import Collection
@@ -19,6 +20,8 @@ from db_ops.results import Result
 _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
+_PLAN = {"plan": "Only show what would run, measured in a scratch database."}
+_SQL = {"sql": "Only print the SQL, for psql."}
 
 
 @task(klass=Command, help=_REPLAY | _JSON)
@@ -80,21 +83,34 @@ def create_migration(
         return show(done, json)
 
 
-@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _JSON)
-def upgrade(context: Context, revision: str | None = None, json: bool = False) -> Result:
+@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | _JSON)
+def upgrade(
+    context: Context,
+    revision: str | None = None,
+    plan: bool = False,
+    sql: bool = False,
+    json: bool = False,
+) -> Result:
     """Apply pending migrations."""
+    operation = _chosen("upgrade", {"plan_upgrade": plan, "upgrade_sql": sql})
     with Progress() as progress:
-        return show(db_ops.upgrade(db_ops.load(), revision=revision, on_event=progress), json)
+        return show(operation(db_ops.load(), revision=revision, on_event=progress), json)
 
 
-@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _JSON)
+@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _PLAN | _JSON)
 def downgrade(
-    context: Context, steps: str = "1", confirm: str | None = None, json: bool = False
+    context: Context,
+    steps: str = "1",
+    confirm: str | None = None,
+    plan: bool = False,
+    json: bool = False,
 ) -> Result:
     """Revert the newest migrations."""
     number = _number(steps)
     with Progress() as progress:
         settings = db_ops.load()
+        if plan:
+            return show(db_ops.plan_downgrade(settings, steps=number, on_event=progress), json)
         done = db_ops.downgrade(settings, steps=number, confirm=confirm, on_event=progress)
         return show(done, json)
 
@@ -104,7 +120,6 @@ def downgrade(
     help={
         "grants": "Compare owners and rights too.",
         "accept": "Write the differences to the baseline, and accept them from now on.",
-        "verbose": "List what is silenced and why, and how long each part took.",
     }
     | _JSON,
 )
@@ -112,14 +127,13 @@ def verify(
     context: Context,
     grants: bool = False,
     accept: bool = False,
-    verbose: bool = False,
     json: bool = False,
 ) -> Result:
     """Check that models, migrations and database agree; exit 3 if not."""
     with Progress() as progress:
         settings = db_ops.load()
         done = db_ops.verify(settings, grants=grants, accept=accept, on_event=progress)
-        return show(done, json, verbose=verbose)
+        return show(done, json)
 
 
 @task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | _JSON)
@@ -155,6 +169,15 @@ def url(context: Context, with_password: bool = False, json: bool = False) -> Re
     """Print the database's URL for psql and the application."""
     with Progress() as progress:
         return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
+
+
+def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:
+    """Return the operation whose flag was given, *usual* without one."""
+    given = [name for name, is_given in by_flag.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{usual}: two flags contradict each other", "leave one of them out")
+    operation: Callable[..., Result] = getattr(db_ops, given[0] if given else usual)
+    return operation
 
 
 def _number(text: str) -> int:

@@ -1,14 +1,14 @@
-"""Results: as text for people, or as one JSON document."""
+"""Results as text for people."""
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import singledispatch
 from typing import TypeVar
 
-from db_ops.cli.terminal import door, one_line, say, seconds, short
+from db_ops.cli.plans import plan_lines
+from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
 from db_ops.cli.verified import verified_details, verified_lines
 from db_ops.results import (
     Cache,
@@ -18,8 +18,10 @@ from db_ops.results import (
     Initialised,
     Migrated,
     MigrationCreated,
+    Planned,
     Recreated,
     Result,
+    Script,
     ServerStarted,
     ServerStopped,
     Status,
@@ -30,20 +32,48 @@ from db_ops.results import (
 R = TypeVar("R", bound=Result)
 Line = tuple[str, str]
 
+# What a caller who asks for quiet need not be told: that it was done is in the exit code.
+_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped)
+_AT_THE_END = 4
 
-def show(result: R, as_json: bool, *, verbose: bool = False) -> R:
-    """Print *result* on stdout and return it; *verbose* adds what is told only when asked for."""
-    if as_json:
-        document = {
-            "result": type(result).__name__.lower(),
-            "exit_code": int(result.exit_code),
-            **asdict(result),
-        }
-        say(json.dumps(document, ensure_ascii=False))
-    else:
-        for text, style in (*_lines(result), *(_details(result) if verbose else ())):
-            say(text, style)
+
+def show(result: R, as_json: bool) -> R:
+    """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
+    if isinstance(result, Script) and not as_json:
+        _show_script(result)
+    elif not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
+        for text, style in _on_one_screen(list(_all_lines(result))):
+            say(one_line(text), style)
     return result
+
+
+def _show_script(script: Script) -> None:
+    """Print SQL as it is: no line of it may be cut or escaped."""
+    say(script.sql.rstrip("\n"))
+    for note in script.notes:
+        say(f"note: {one_line(note)}", "yellow", to_stderr=True)
+
+
+def plain_lines(result: Result) -> list[str]:
+    """Return what `show` prints, whole and without colours."""
+    return [one_line(text) for text, _ in _lines(result)]
+
+
+def _all_lines(result: Result) -> Iterator[Line]:
+    yield from _lines(result)
+    if options.get().verbose:
+        yield from _details(result)
+        for step in getattr(result, "steps", ()):
+            yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
+
+
+def _on_one_screen(lines: list[Line]) -> list[Line]:
+    """Leave out of the middle what would push the beginning off the terminal."""
+    room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
+    if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
+        return lines
+    left_out = f"... {len(lines) - room + 1} more lines; all of them: --verbose"
+    return [*lines[: room - _AT_THE_END - 1], (left_out, ""), *lines[-_AT_THE_END:]]
 
 
 @singledispatch
@@ -68,6 +98,17 @@ def _(result: Initialised) -> Iterator[Line]:
 @_lines.register
 def _(result: Migrated) -> Iterator[Line]:
     yield f"{result.location}: {_applied(result)}", "green"
+
+
+@_lines.register
+def _(result: Planned) -> Iterator[Line]:
+    yield from plan_lines(result)
+
+
+@_lines.register
+def _(result: Script) -> Iterator[Line]:
+    for line in result.sql.splitlines():
+        yield line, ""
 
 
 @_lines.register

@@ -78,6 +78,15 @@ class AlembicFailed(ServerError):
     reason: str
 
 
+class NotMeasurable(DbOpsError):
+    """A revision ran on a connection that the caller does not know, so nothing of it was seen."""
+
+    what = "{path}: revision {revision} ran on a connection of its own, nothing could be measured"
+    then = "let {path} call db_ops.migrations.environment.run_migrations"
+    path: str
+    revision: str
+
+
 class MigrationFailed(ServerError):
     """A revision failed and was rolled back; those before it stay as they were made."""
 

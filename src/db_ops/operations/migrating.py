@@ -44,7 +44,8 @@ def upgrade(
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         steps = apply_pending(target, recorded, goal, connection)
-        heads = target.recorded_on(connection) if steps else recorded
+        # Nothing applied may mean that another process was faster.
+        heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded
     return Migrated(target.location, heads, steps)
 
 
@@ -69,7 +70,7 @@ def downgrade(
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
-        doomed = _newest(target, recorded, steps)
+        doomed = newest(target, recorded, steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
         goal = below[0] if below else "base"
@@ -136,7 +137,7 @@ def _drop_invalid_indexes(
             target.server.on_event(InvalidIndexDropped(target.location, full_name))
 
 
-def _newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
+def newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
     """Name the newest *steps* revisions below *recorded*, newest first."""
     applied = len(target.graph.applied(recorded))
     if steps > applied:

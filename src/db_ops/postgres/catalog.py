@@ -6,6 +6,11 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
+# Whatever a search path is at the moment; `c` is the table, `n` its schema.
+QUALIFIED_NAME = """
+    CASE n.nspname WHEN 'public' THEN quote_ident(c.relname)
+    ELSE concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) END
+"""
 _NOT_OURS = """
     n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
@@ -121,3 +126,14 @@ def _names(connection: Connection, query: str) -> tuple[str, ...]:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return tuple(str(row[0]) for row in cursor.fetchall())
+
+
+def estimated_rows(connection: Connection) -> dict[str, int]:
+    """Return the server's last estimate of each table's rows, where it has one. Takes no lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {QUALIFIED_NAME}, c.reltuples::bigint FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'p', 'm') AND c.reltuples >= 0 AND n.nspname !~ '^pg_'"
+        )
+        return {str(name): int(rows) for name, rows in cursor.fetchall()}
