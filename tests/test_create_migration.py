@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
+import pty
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -489,3 +493,50 @@ def test_unnamed_constraints_get_the_names_that_the_server_gives(project: Projec
     (project.root / "models.py").write_text(source + table.format(", unique=True"))
     result = proven(create(project))
     assert "things_n_key" in text_of(project, result)
+
+
+def test_what_would_hurt_a_table_in_use_is_named_with_the_safer_form(agents: Project) -> None:
+    change(
+        agents,
+        "    tags =",
+        "    age = mapped_column(sa.Integer, index=True, nullable=False)\n    tags =",
+    )
+    outcome = agents.run("create-migration", "-m", "add age").succeeded()
+    assert re.search(r"unsafe: .*agents.*; instead: .*", outcome.out), outcome.out
+
+
+def test_on_a_terminal_the_question_is_asked(agents: Project) -> None:
+    change(agents, "    tags =", "    labels =")
+    code, said = on_a_terminal(agents, "y\n")
+    assert "renamed? [y/n]" in said
+    assert code == 0, said
+    assert 'new_column_name="labels"' in agents.revision_files[-1].read_text()
+
+
+def test_an_answer_of_no_drops_and_adds(agents: Project) -> None:
+    change(agents, "    tags =", "    labels =")
+    code, said = on_a_terminal(agents, "n\n")
+    assert code == 0, said
+    assert "loses data: drops column agents.tags" in said
+
+
+def on_a_terminal(project: Project, answer: str) -> tuple[int, str]:
+    """Run `create-migration` with a terminal on all three ends, and type *answer*."""
+    main, other = pty.openpty()
+    argv = [sys.executable, str(project.root / "scripts" / "manage_db.py")]
+    process = subprocess.Popen(
+        [*argv, "create-migration", "-m", "labels"],
+        cwd=project.root,
+        env={**os.environ, **project.env},
+        stdin=other,
+        stdout=other,
+        stderr=other,
+    )
+    os.close(other)
+    os.write(main, answer.encode())
+    said = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(main, 4096):
+            said += part
+    os.close(main)
+    return process.wait(60), said.decode()

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from db_ops.errors import DbOpsError
     from db_ops.operations import (
         cache,
-        create_migration,
         delete_db,
         downgrade,
         init,
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
         url,
         verify,
     )
+    from db_ops.operations.creating import create_migration
     from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
+    from db_ops.operations.rebasing import rebase_migration
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -35,7 +36,6 @@ _HOMES = {
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
     "db_ops.operations": (
         "cache",
-        "create_migration",
         "delete_db",
         "downgrade",
         "init",
@@ -48,6 +48,8 @@ _HOMES = {
         "verify",
     ),
     # Most commands need none of it.
+    "db_ops.operations.creating": ("create_migration",),
+    "db_ops.operations.rebasing": ("rebase_migration",),
     "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "load",
     "plan_downgrade",
     "plan_upgrade",
+    "rebase_migration",
     "recreate",
     "start",
     "status",

@@ -61,6 +61,7 @@ _CREATION = {
     "rename": "What was renamed: table.old:new or old_table:new_table. Any number of times.",
     "no-rename": "Nothing else was renamed: what is gone is dropped, what is new is added.",
     "irreversible": "Write a downgrade that refuses, and do not try it.",
+    "rebase": "Write nothing: put this head, yours and applied nowhere, on top of the other one.",
 }
 
 
@@ -71,11 +72,14 @@ def create_migration(
     message: str = "",
     no_rename: bool = False,
     irreversible: bool = False,
+    rebase: str | None = None,
     json: bool = False,
 ) -> Result:
     """Write one revision file from what changed in the models, and prove it."""
     with Progress() as progress:
         settings = db_ops.load()
+        if rebase is not None:
+            return show(db_ops.rebase_migration(settings, rebase, on_event=progress), json)
         create = partial(
             db_ops.create_migration, settings, message, irreversible=irreversible, on_event=progress
         )

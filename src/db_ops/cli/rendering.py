@@ -18,6 +18,7 @@ from db_ops.results import (
     Initialised,
     Migrated,
     MigrationCreated,
+    MigrationRebased,
     Planned,
     Recreated,
     Result,
@@ -138,7 +139,7 @@ def _(result: MigrationCreated) -> Iterator[Line]:
     for loss in result.losses:
         yield f"loses data: {one_line(loss)}", "bold red"
     for unsafe in result.unsafe:
-        yield f"unsafe: {one_line(unsafe)}", "yellow"
+        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
     for todo in result.todos:
         yield f"TODO: {one_line(todo)}", "bold red"
     for unproven in result.unproven:
@@ -149,6 +150,11 @@ def _(result: MigrationCreated) -> Iterator[Line]:
         yield f"complete {result.revision.path}, then run {door()}verify", ""
     else:
         yield f"review it, then apply it: {door()}upgrade", ""
+
+
+@_lines.register
+def _(result: MigrationRebased) -> Iterator[Line]:
+    yield f"{result.revision.path}: follows {result.onto} now", "green"
 
 
 @_lines.register

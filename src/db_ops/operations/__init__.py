@@ -1,7 +1,6 @@
 """The commands: guard, compose, return a result. One function for each, of the same name."""
 
 from db_ops.operations.caching import cache
-from db_ops.operations.creating import create_migration
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.looking import status
 from db_ops.operations.migrating import downgrade, upgrade
@@ -12,7 +11,6 @@ from db_ops.operations.verifying import verify
 __all__ = [
     "cache",
     "connect_for_alembic",
-    "create_migration",
     "delete_db",
     "downgrade",
     "init",

@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.created import MigrationCreated, MigrationRebased
 from db_ops.results.events import (
     BuildAbandoned,
     Connected,
@@ -41,8 +42,6 @@ from db_ops.results.outcomes import (
     Downgraded,
     Initialised,
     Migrated,
-    MigrationCreated,
-    MigrationRebased,
     Origin,
     Recreated,
     Result,

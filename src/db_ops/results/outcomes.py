@@ -92,38 +92,6 @@ class Downgraded(Result):
 
 
 @dataclass(frozen=True)
-class MigrationCreated(Result):
-    """The revision file written, or None when models and migrations already agree.
-
-    `operations` is what it does, `losses` what that loses, `unsafe` what it does to a database in
-    use. `todos` is what could not be written, `unproven` what went wrong when it was tried: with
-    either, the file is no revision yet. `kept` is what its downgrade leaves as it is. `unchecked`
-    says what of the models could not be compared.
-    """
-
-    revision: Revision | None
-    operations: tuple[str, ...]
-    losses: tuple[str, ...] = ()
-    unsafe: tuple[str, ...] = ()
-    todos: tuple[str, ...] = ()
-    unproven: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = ()
-
-    @property
-    def exit_code(self) -> ExitCode:
-        return ExitCode.DIFFERENT if self.todos or self.unproven else ExitCode.DONE
-
-
-@dataclass(frozen=True)
-class MigrationRebased(Result):
-    """The revision that now follows `onto` instead of what it followed before."""
-
-    revision: Revision
-    onto: str
-
-
-@dataclass(frozen=True)
 class Difference:
     """One thing in which models, migrations and database disagree, and what settles it.
 
