@@ -23,6 +23,7 @@ FLOORS = {
     "generation": 3,
     "migrations": 2,
     "postgres": 2,
+    "diagrams": 1,
     "settings": 1,
     "errors": 0,
     "results": 0,

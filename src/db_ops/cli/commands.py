@@ -19,6 +19,11 @@ from db_ops.results import Result
 
 _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
+_DIAGRAM = {
+    "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
+    "revisions": "Draw the revision graph instead.",
+    "check": "Exit 3 if the file is not up to date; write nothing.",
+}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 _PLAN = {"plan": "Only show what would run, measured in a scratch database."}
 _SQL = {"sql": "Only print the SQL, for psql."}
@@ -175,6 +180,44 @@ def url(context: Context, with_password: bool = False, json: bool = False) -> Re
         return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
 
 
+@task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
+def snapshot(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Keep the database with its data under a name."""
+    with Progress() as progress:
+        return show(db_ops.snapshot(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"name": "Which one."} | _CONFIRM | _JSON)
+def restore(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Bring the database back to what it was at a snapshot."""
+    with Progress() as progress:
+        return show(db_ops.restore(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"drop": "The name of one to drop."} | _JSON)
+def snapshots(context: Context, drop: str | None = None, json: bool = False) -> Result:
+    """List the snapshots of the database."""
+    with Progress() as progress:
+        return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
+
+
+@task(klass=Command, help=_DIAGRAM | _JSON)
+def diagram(
+    context: Context,
+    output: str | None = None,
+    revisions: bool = False,
+    check: bool = False,
+    json: bool = False,
+) -> Result:
+    """Draw the schema, or the revision graph, as Mermaid or SVG."""
+    with Progress() as progress:
+        settings = db_ops.load()
+        done = db_ops.diagram(
+            settings, output=output, revisions=revisions, check=check, on_event=progress
+        )
+        return show(done, json)
+
+
 def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:
     """Return the operation whose flag was given, *usual* without one."""
     given = [name for name, is_given in by_flag.items() if is_given]
@@ -208,4 +251,8 @@ collection = Collection(
     stop,
     url,
     cache,
+    snapshot,
+    restore,
+    snapshots,
+    diagram,
 )

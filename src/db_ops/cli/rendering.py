@@ -8,12 +8,16 @@ from functools import singledispatch
 from typing import TypeVar
 
 from db_ops.cli.plans import plan_lines
+from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
 from db_ops.cli.verified import verified_details, verified_lines
+from db_ops.cli.words import Line, megabytes
+from db_ops.cli.words import at as _at
 from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
+    Diagram,
     Downgraded,
     Initialised,
     Migrated,
@@ -21,20 +25,21 @@ from db_ops.results import (
     MigrationRebased,
     Planned,
     Recreated,
+    Restored,
     Result,
     Script,
     ServerStarted,
     ServerStopped,
+    SnapshotTaken,
     Status,
     Step,
     Verified,
 )
 
 R = TypeVar("R", bound=Result)
-Line = tuple[str, str]
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
-_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped)
+_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped, SnapshotTaken, Restored)
 _AT_THE_END = 4
 
 
@@ -208,12 +213,30 @@ def _(result: Cache) -> Iterator[Line]:
         of = f" of {database.service}" if database.service else ""
         at = f" at {_at(database.heads)}" if database.heads else ""
         built = f", built {database.built}" if database.built else ""
-        size = f"{database.bytes / 1_000_000:.1f} MB"
+        size = megabytes(database.bytes)
         dropped = "dropped " if database.name in result.cleared else ""
         yield (
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@_lines.register
+def _(result: Diagram) -> Iterator[Line]:
+    if result.path is None:
+        yield from ((line, "") for line in result.text.splitlines())
+    elif result.check and result.changed:
+        option = " --revisions" if result.revisions else ""
+        yield f"{result.path}: not up to date", "yellow"
+        yield f"next: {door()}diagram{option} --output {result.path}", ""
+    else:
+        done = "written" if result.changed else "up to date"
+        yield f"{result.path}: {done}", "green"
+
+
+_lines.register(snapshot_taken)
+_lines.register(restored)
+_lines.register(snapshots)
 
 
 @singledispatch
@@ -246,10 +269,6 @@ def _count(steps: tuple[Step, ...], verb: str) -> str:
     plural = "" if len(steps) == 1 else "s"
     took = seconds(sum(step.seconds for step in steps))
     return f"{len(steps)} revision{plural} {verb} in {took}"
-
-
-def _at(revisions: tuple[str, ...]) -> str:
-    return ", ".join(revisions) or "base"
 
 
 def _marked(result: Status) -> str:

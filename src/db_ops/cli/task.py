@@ -15,6 +15,7 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+from db_ops.cli.annotations import annotate
 from db_ops.cli.documents import print_document, result_document
 from db_ops.cli.speaking import log_end, log_form, show_error
 from db_ops.cli.terminal import Options, options
@@ -61,8 +62,10 @@ class Command(Task[Any]):
             with _unread_output():
                 done = self._outcome(*args, **given)
                 code = done.exit_code
+                name = self.name.replace("_", "-")
+                annotate(name, done)
                 if options.get().log == "json":
-                    log_end(self.name, code, time.monotonic() - started)
+                    log_end(name, code, time.monotonic() - started)
         finally:
             options.reset(token)
         if code:

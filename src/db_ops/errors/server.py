@@ -92,6 +92,26 @@ class DatabaseInUse(ServerError):
     remedy: str
 
 
+class SnapshotExists(ServerError):
+    """A snapshot of this name is kept already."""
+
+    what = "{location}: there is a snapshot {name!r} already"
+    then = "choose another name, or drop it: inv db.snapshots --drop {quoted}"
+    name: str
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "quoted": shlex.quote(self.name)}
+
+
+class SnapshotMissing(ServerError):
+    """No snapshot of this name is kept, or it belongs to another role."""
+
+    what = "{location}: there is no snapshot {name!r}"
+    then = "see which there are: inv db.snapshots"
+    name: str
+    known: tuple[str, ...]
+
+
 class IndexInUse(ServerError):
     """An INVALID index must go before its revision builds it again, and somebody uses its table."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from db_ops.errors import NotMeasurable
@@ -24,6 +26,8 @@ from db_ops.results import (
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+_SETTING_AFTER = re.compile(r"\A; SET synchronous_commit = \w+;")
 
 
 def measure_upgrade(
@@ -79,15 +83,17 @@ class _Chapters:
             self.revisions.append((event.step.revision, self.begun, end))
 
 
-def _is_ours(scratch: Target, statement: str) -> bool:
-    """Tell whether the runner sent *statement*, on its own account."""
-    return statement == scratch.timeouts or "INSERT INTO db_ops.history" in statement
+def _without_ours(timeouts: str, statement: str) -> str:
+    """Return *statement* without what the runner sends on its own account, alone or along."""
+    if "INSERT INTO db_ops.history" in statement:
+        return ""
+    return _SETTING_AFTER.sub("", statement.removeprefix(timeouts)).lstrip("; ")
 
 
 def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     with closing(scratch.server.connect()) as connection:
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
-        recorder = Recorder(observer, wanted=lambda statement: not _is_ours(scratch, statement))
+        recorder = Recorder(observer, worth=partial(_without_ours, scratch.timeouts))
         chapters = _Chapters(recorder)
 
         def on_event(event: Event) -> None:

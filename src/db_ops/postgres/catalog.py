@@ -11,19 +11,25 @@ QUALIFIED_NAME = """
     CASE n.nspname WHEN 'public' THEN quote_ident(c.relname)
     ELSE concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) END
 """
-_NOT_OURS = """
+
+
+def not_of_an_extension(catalog: str) -> str:
+    """Return the condition that an object `o` of *catalog*, in the namespace `n`, is a user's."""
+    return f"""
     n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
         SELECT FROM pg_depend d
         WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
     )
 """
+
+
 _RELATIONS = (
     """
     SELECT format('%s.%s', n.nspname, o.relname)
     FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace
     WHERE o.relkind IN ({kinds}) AND"""
-    + _NOT_OURS.format(catalog="pg_class")
+    + not_of_an_extension("pg_class")
     + "ORDER BY 1"
 )
 _FUNCTIONS = (
@@ -31,7 +37,7 @@ _FUNCTIONS = (
     SELECT format('%s.%s', n.nspname, o.proname)
     FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace
     WHERE"""
-    + _NOT_OURS.format(catalog="pg_proc")
+    + not_of_an_extension("pg_proc")
     + "LIMIT 1"
 )
 _MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME)

@@ -5,6 +5,7 @@ with a password; durations are seconds.
 """
 
 from db_ops.results.created import MigrationCreated, MigrationRebased
+from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
     Connected,
@@ -53,6 +54,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
     "BuildAbandoned",
@@ -63,6 +65,7 @@ __all__ = [
     "DatabaseCreated",
     "DatabaseDropped",
     "Deleted",
+    "Diagram",
     "Difference",
     "Downgraded",
     "Effect",
@@ -81,6 +84,7 @@ __all__ = [
     "Origin",
     "Planned",
     "Recreated",
+    "Restored",
     "Result",
     "Revision",
     "RevisionFinished",
@@ -91,6 +95,9 @@ __all__ = [
     "ServerStarting",
     "ServerStopped",
     "Silenced",
+    "Snapshot",
+    "SnapshotTaken",
+    "Snapshots",
     "StatementBlocked",
     "Status",
     "Step",

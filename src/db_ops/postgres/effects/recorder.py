@@ -59,12 +59,12 @@ _LEVELS = {
 class Recorder:
     """What a session sends, in order, with what each statement did to the observer's tables.
 
-    `statements` of a transaction that was rolled back are taken out again. `wanted` is given each
-    statement before it is run and tells whether it is recorded at all.
+    `statements` of a transaction that was rolled back are taken out again. `worth` is given each
+    statement before it is run and returns what of it is recorded, if anything.
     """
 
     observer: Observer
-    wanted: Callable[[str], bool]
+    worth: Callable[[str], str]
     statements: list[MeasuredStatement] = field(default_factory=list)
     _transaction: int = 0
     _first_of_transaction: int = 0
@@ -141,7 +141,8 @@ class Recorder:
     def run(self, cursor: PlainCursor, send: Callable[[], None], text: str) -> None:
         """Run one statement with *send* and measure it."""
         connection = cursor.connection
-        if cursor.name is not None or not self.wanted(text):
+        text = self.worth(text)
+        if cursor.name is not None or not text:
             send()
             return
         idle = connection.info.transaction_status == TRANSACTION_STATUS_IDLE
