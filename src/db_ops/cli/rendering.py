@@ -68,9 +68,10 @@ def plain_lines(result: Result) -> list[str]:
 def _all_lines(result: Result) -> Iterator[Line]:
     yield from _lines(result)
     if options.get().verbose:
-        yield from _details(result)
         for step in getattr(result, "steps", ()):
             yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
+        if isinstance(result, Verified):
+            yield from verified_details(result)
 
 
 def _on_one_screen(lines: list[Line]) -> list[Line]:
@@ -237,16 +238,6 @@ def _(result: Diagram) -> Iterator[Line]:
 _lines.register(snapshot_taken)
 _lines.register(restored)
 _lines.register(snapshots)
-
-
-@singledispatch
-def _details(result: Result) -> Iterator[Line]:
-    return iter(())
-
-
-@_details.register
-def _(result: Verified) -> Iterator[Line]:
-    yield from verified_details(result)
 
 
 def _origin(result: Initialised) -> str:

@@ -26,6 +26,14 @@ class UnknownRevisions(ServerError):
     revisions: tuple[str, ...]
 
 
+class NotAtHead(ServerError):
+    """The command needs the database at head, and revisions are pending."""
+
+    what = "{location}: not at head, pending: {pending}"
+    then = "apply them first: inv db.upgrade"
+    pending: tuple[str, ...]
+
+
 class TooManySteps(ServerError):
     """More revisions to revert than are applied."""
 

@@ -98,7 +98,7 @@ def _version_table(table: str, schema: str | None) -> sql.Identifier:
 
 def owner_of(connection: Connection, table: str, schema: str | None = None) -> str | None:
     """Return the role that owns a table, as SQL writes it; None if there is no such table."""
-    name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    name = _version_table(table, schema)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class"
