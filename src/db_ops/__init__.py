@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from db_ops.errors import DbOpsError
     from db_ops.operations import (
         cache,
-        create_migration,
         delete_db,
         diagram,
         downgrade,
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
         url,
         verify,
     )
+    from db_ops.operations.creating import create_migration
     from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
+    from db_ops.operations.rebasing import rebase_migration
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -39,7 +40,6 @@ _HOMES = {
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
     "db_ops.operations": (
         "cache",
-        "create_migration",
         "delete_db",
         "diagram",
         "downgrade",
@@ -56,6 +56,8 @@ _HOMES = {
         "verify",
     ),
     # Most commands need none of it.
+    "db_ops.operations.creating": ("create_migration",),
+    "db_ops.operations.rebasing": ("rebase_migration",),
     "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "load",
     "plan_downgrade",
     "plan_upgrade",
+    "rebase_migration",
     "recreate",
     "restore",
     "snapshot",

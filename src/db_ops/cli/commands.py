@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -10,6 +11,7 @@ from invoke.tasks import task
 
 import db_ops
 from db_ops.cli.progress import Progress
+from db_ops.cli.questions import asking
 from db_ops.cli.rendering import show
 from db_ops.cli.task import Command
 from db_ops.errors import UsageError
@@ -59,11 +61,35 @@ def delete_db(context: Context, confirm: str | None = None, json: bool = False) 
         return show(db_ops.delete_db(db_ops.load(), confirm=confirm, on_event=progress), json)
 
 
-@task(klass=Command, help={"message": "What changes, in a few words."} | _JSON)
-def create_migration(context: Context, message: str = "", json: bool = False) -> Result:
-    """Write one revision file from what changed in the models."""
+_CREATION = {
+    "message": "What changes, in a few words.",
+    "rename": "What was renamed: table.old:new or old_table:new_table. Any number of times.",
+    "no-rename": "Nothing else was renamed: what is gone is dropped, what is new is added.",
+    "irreversible": "Write a downgrade that refuses, and do not try it.",
+    "rebase": "Write nothing: put this head, yours and applied nowhere, on top of the other one.",
+}
+
+
+@task(klass=Command, iterable=["rename"], help=_CREATION | _JSON)
+def create_migration(
+    context: Context,
+    rename: list[str],
+    message: str = "",
+    no_rename: bool = False,
+    irreversible: bool = False,
+    rebase: str | None = None,
+    json: bool = False,
+) -> Result:
+    """Write one revision file from what changed in the models, and prove it."""
     with Progress() as progress:
-        return show(db_ops.create_migration(db_ops.load(), message, on_event=progress), json)
+        settings = db_ops.load()
+        if rebase is not None:
+            return show(db_ops.rebase_migration(settings, rebase, on_event=progress), json)
+        create = partial(
+            db_ops.create_migration, settings, message, irreversible=irreversible, on_event=progress
+        )
+        done = asking(create, tuple(rename), no_rename=no_rename, silent=json)
+        return show(done, json)
 
 
 @task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | _JSON)

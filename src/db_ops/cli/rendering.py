@@ -22,6 +22,7 @@ from db_ops.results import (
     Initialised,
     Migrated,
     MigrationCreated,
+    MigrationRebased,
     Planned,
     Recreated,
     Restored,
@@ -133,13 +134,33 @@ def _(result: Downgraded) -> Iterator[Line]:
 
 @_lines.register
 def _(result: MigrationCreated) -> Iterator[Line]:
+    for unchecked in result.unchecked:
+        yield f"note: {unchecked}", "yellow"
     if result.revision is None:
-        yield "models and database agree: no file written", "green"
+        yield "models and migrations agree: no file written", "green"
         return
-    yield result.revision.path, "green"
+    yield result.revision.path, "yellow" if result.exit_code else "green"
     for operation in result.operations:
-        yield f"  {operation}", ""
-    yield f"review it, then apply it: {door()}upgrade", ""
+        yield f"  {one_line(operation)}", ""
+    for loss in result.losses:
+        yield f"loses data: {one_line(loss)}", "bold red"
+    for unsafe in result.unsafe:
+        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
+    for todo in result.todos:
+        yield f"TODO: {one_line(todo)}", "bold red"
+    for unproven in result.unproven:
+        yield f"not proven: {one_line(unproven)}", "bold red"
+    for kept in result.kept:
+        yield f"downgrade: {one_line(kept)}", ""
+    if result.exit_code:
+        yield f"complete {result.revision.path}, then run {door()}verify", ""
+    else:
+        yield f"review it, then apply it: {door()}upgrade", ""
+
+
+@_lines.register
+def _(result: MigrationRebased) -> Iterator[Line]:
+    yield f"{result.revision.path}: follows {result.onto} now", "green"
 
 
 @_lines.register

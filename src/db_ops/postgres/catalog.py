@@ -92,6 +92,10 @@ def _revisions_and_comment(
     return tuple(sorted(found)), comment or ""
 
 
+def _version_table(table: str, schema: str | None) -> sql.Identifier:
+    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
+
+
 def owner_of(connection: Connection, table: str, schema: str | None = None) -> str | None:
     """Return the role that owns a table, as SQL writes it; None if there is no such table."""
     name = _version_table(table, schema)
@@ -111,10 +115,6 @@ def current_role(connection: Connection) -> str:
         cursor.execute("SELECT quote_ident(current_user)")
         row = cursor.fetchone()
     return str(row[0]) if row else ""
-
-
-def _version_table(table: str, schema: str | None) -> sql.Identifier:
-    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
 
 
 def user_tables(connection: Connection) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.created import MigrationCreated, MigrationRebased
 from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
@@ -42,7 +43,6 @@ from db_ops.results.outcomes import (
     Downgraded,
     Initialised,
     Migrated,
-    MigrationCreated,
     Origin,
     Recreated,
     Result,
@@ -78,6 +78,7 @@ __all__ = [
     "Measurement",
     "Migrated",
     "MigrationCreated",
+    "MigrationRebased",
     "NotMarked",
     "OnEvent",
     "Origin",

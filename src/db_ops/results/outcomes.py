@@ -92,14 +92,6 @@ class Downgraded(Result):
 
 
 @dataclass(frozen=True)
-class MigrationCreated(Result):
-    """The revision file written, or None when models and database already agree."""
-
-    revision: Revision | None
-    operations: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Difference:
     """One thing in which models, migrations and database disagree, and what settles it.
 
