@@ -25,6 +25,7 @@ from db_ops.migrations.explain import (
     lost_connection,
 )
 from db_ops.migrations.graph import Graph
+from db_ops.migrations.history import Recorder, Recording
 from db_ops.migrations.project import Project
 from db_ops.migrations.recording import composing_once
 from db_ops.migrations.scripts import describe_failure, load_scripts
@@ -81,6 +82,7 @@ class Run:
     total: int
     before_attempt: Callable[[], None]
     on_event: OnEvent = ignore
+    recorder: Recorder | None = None
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
     blocked_by: str | None = None
@@ -152,8 +154,9 @@ def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
     with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
-                session = Session(connection)
-                work = _reporting(run, plan, connection, driver)
+                recording = Recording(run.recorder) if run.recorder else None
+                session = Session(connection, recording=recording)
+                work = _reporting(run, plan, connection, driver, recording)
                 with composing_once():
                     _run_env(run.project, run.scripts, session, work)
         finally:
@@ -165,6 +168,7 @@ def _reporting(
     plan: Callable[[Any], Iterable[MigrationStep]],
     connection: Connection,
     driver: DriverConnection,
+    recording: Recording | None,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
     """Wrap *plan*: Alembic takes a step when it starts it, and the next one after its commit."""
 
@@ -176,6 +180,8 @@ def _reporting(
             # A revision may have set its own; they must not reach the next.
             _set_between_transactions(run.database.timeouts, connection, driver)
             run.on_event(RevisionStarted(revision, run.direction, position, run.total))
+            if recording is not None:
+                recording.begin()
             started = time.monotonic()
             yield step
             done = Step(revision, time.monotonic() - started)

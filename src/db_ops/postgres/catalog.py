@@ -6,11 +6,13 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
-_NOT_OURS = """
-    n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+from db_ops.settings import RECORDS_SCHEMA
+
+_NOT_OURS = f"""
+    n.nspname NOT IN ('information_schema', '{RECORDS_SCHEMA}') AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
         SELECT FROM pg_depend d
-        WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
+        WHERE d.classid = '{{catalog}}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
     )
 """
 _RELATIONS = (

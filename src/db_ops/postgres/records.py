@@ -1,0 +1,288 @@
+"""Our records in the target: which revision was applied or reverted, when, by whom, in what time.
+
+A row is written inside the revision's own transaction, so that it says what was committed and
+nothing else. It may be missing: what cannot be recorded is told once and stops no migration.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.errors import DuplicateSchema, DuplicateTable, InsufficientPrivilege, UniqueViolation
+from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
+from psycopg2.extensions import connection as Connection
+
+from db_ops.postgres.schema import fingerprint
+from db_ops.postgres.server import first_line
+from db_ops.settings import RECORDS_SCHEMA
+
+TABLE = f"{RECORDS_SCHEMA}.history"
+_MARK = "db_ops: what was applied and reverted here, format 1"
+_CREATE_SCHEMA = (
+    f"CREATE SCHEMA {RECORDS_SCHEMA}; GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO PUBLIC;"
+)
+_CREATE_TABLE = f"""
+    CREATE TABLE {TABLE} (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        version_table text NOT NULL,
+        revision text NOT NULL,
+        action text NOT NULL,
+        heads text[] NOT NULL,
+        checksum text,
+        fingerprint text,
+        finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        seconds double precision,
+        role text NOT NULL DEFAULT session_user,
+        os_user text,
+        command text,
+        database text NOT NULL DEFAULT current_database()
+    );
+    COMMENT ON TABLE {TABLE} IS '{_MARK}';
+    GRANT SELECT ON {TABLE} TO PUBLIC;
+"""
+_IS_IN_SEARCH_PATH = f"SELECT '{RECORDS_SCHEMA}' = ANY (current_schemas(false))"
+_STATE = f"""
+    SELECT pg_get_userbyid(n.nspowner), pg_has_role(n.nspowner, 'USAGE'),
+           EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid),
+           obj_description(c.oid, 'pg_class'),
+           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT'),
+           session_user
+    FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'history'
+    WHERE n.nspname = '{RECORDS_SCHEMA}'
+"""
+_INSERT = f"""
+    INSERT INTO {TABLE}
+        (version_table, revision, action, heads, checksum, seconds, os_user, command)
+    VALUES (%s, %s, %s, %s::text[], %s, %s, %s, %s)
+"""
+_SAVEPOINT = "db_ops_record"
+_FINGERPRINT = f"""
+    UPDATE {TABLE} SET fingerprint = %s
+    WHERE id = (SELECT max(id) FROM {TABLE} WHERE version_table = %s)
+"""
+# Enough for what nobody else is at; a migration must not wait for its records.
+_PATIENCE = "SET lock_timeout = '2s'"
+# Not a reason to go on: somebody ends this session, or its statement.
+_STOPPED = (
+    errorcodes.QUERY_CANCELED,
+    errorcodes.ADMIN_SHUTDOWN,
+    errorcodes.CRASH_SHUTDOWN,
+    None,
+)
+
+_OPT_OUT = "DB_OPS_RECORDS=0 keeps none"
+
+# Told once why nothing is recorded, and what would change that.
+OnTrouble = Callable[[str, str], None]
+
+
+class _Unavailable(Exception):
+    """Nothing can be recorded: a reason, and what would change it."""
+
+
+@dataclass
+class Records:
+    """Writes the records of one run, which holds the migration lock on *connection*.
+
+    *key* names the version table: several services may share a database. The schema is created
+    with the first record, by the role of *connection*; a run that applies nothing creates none.
+    """
+
+    connection: Connection
+    version_table: str
+    version_schema: str | None
+    command: str
+    on_trouble: OnTrouble
+    written: int = 0
+    _ready: bool = field(default=False, init=False)
+    _off: bool = field(default=False, init=False)
+    _os_user: str = field(default="", init=False)
+
+    def write(
+        self,
+        migrating: Connection,
+        revision: str,
+        action: str,
+        heads: Iterable[str],
+        checksum: str | None,
+        seconds: float | None,
+    ) -> None:
+        """Write one record in the transaction that *migrating* is in.
+
+        A failure leaves the transaction as it was. *heads* are what the version table holds
+        afterwards. *action* is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it
+        was found) or `forget` (its file is gone, on purpose).
+        """
+        # Another driver's connection cannot be written through; its steps have no records.
+        if not isinstance(migrating, Connection) or not self._is_available():
+            return
+        row = self.key, revision, action, sorted(heads), checksum, seconds
+        with self._giving_up():
+            self._insert(migrating, (*row, self._os_user, self.command))
+            self.written += 1
+
+    def accept(
+        self, heads: Iterable[str], entries: Iterable[tuple[str, str, str | None]]
+    ) -> str | None:
+        """Record a state that nobody saw come about: revision, action and checksum of each entry.
+
+        All or nothing; returns the fingerprint, None if nothing could be recorded.
+        """
+        with self.connection.cursor() as cursor:
+            if self._is_available():
+                cursor.execute("BEGIN")
+                for revision, action, checksum in entries:
+                    self.write(self.connection, revision, action, heads, checksum, None)
+                cursor.execute("COMMIT")
+        return self.finish()
+
+    def finish(self) -> str | None:
+        """Record the fingerprint of the catalogs as the last record left them, and return it.
+
+        Does nothing after a run that has written none.
+        """
+        if self._off or not self.written:
+            return None
+        with self._giving_up():
+            digest = fingerprint(
+                self.connection,
+                version_table=self.version_table,
+                version_schema=self.version_schema,
+            )
+            with self.connection.cursor() as cursor:
+                cursor.execute(_FINGERPRINT, (digest, self.key))
+            return digest
+        return None
+
+    @property
+    def key(self) -> str:
+        return records_key(self.version_table, self.version_schema)
+
+    def _is_available(self) -> bool:
+        """Tell whether records can be written, after creating what they need the first time."""
+        if not self._ready and not self._off:
+            self._os_user = _os_user()
+            with self._giving_up():
+                with self.connection.cursor() as cursor:
+                    cursor.execute(_PATIENCE)
+                _create_if_missing(self.connection)
+                self._ready = True
+        return not self._off
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Tell what fails in a `with` block, and record nothing from then on."""
+        try:
+            yield
+        except _Unavailable as unavailable:
+            self._give_up(*unavailable.args)
+        except psycopg2.Error as error:
+            if error.pgcode in _STOPPED:
+                raise
+            self._give_up(first_line(error), _OPT_OUT)
+
+    def _insert(self, migrating: Connection, row: tuple[object, ...]) -> None:
+        # A revision may have left its connection in autocommit mode.
+        if migrating.info.transaction_status != TRANSACTION_STATUS_INTRANS:
+            with migrating.cursor() as cursor:
+                cursor.execute(_INSERT, row)
+            return
+        with migrating.cursor() as cursor:
+            try:
+                cursor.execute(
+                    f"SAVEPOINT {_SAVEPOINT}; {_INSERT}; RELEASE SAVEPOINT {_SAVEPOINT}", row
+                )
+            except psycopg2.Error as error:
+                if error.pgcode not in _STOPPED:
+                    cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+                raise
+
+    def _give_up(self, reason: str, remedy: str) -> None:
+        self._off = True
+        self.on_trouble(reason, remedy)
+
+
+def records_key(version_table: str, version_schema: str | None) -> str:
+    """Return what the rows of one service are told apart by."""
+    return f"{version_schema}.{version_table}" if version_schema else version_table
+
+
+def _create_if_missing(connection: Connection) -> None:
+    """Create schema and table unless they are there. Raises `_Unavailable` where they may not be.
+
+    Another service that shares the database, with a migration lock of its own, may be quicker.
+    """
+    try:
+        if not _is_ready(connection):
+            _create(connection)
+    except (UniqueViolation, DuplicateSchema, DuplicateTable):
+        if not _is_ready(connection):
+            raise
+    except InsufficientPrivilege:
+        role = connection.info.user
+        raise _Unavailable(
+            f"role {role} may not create schema {RECORDS_SCHEMA}",
+            "as the database's owner: "
+            f"CREATE SCHEMA {RECORDS_SCHEMA} AUTHORIZATION {_quoted(role)}",
+        ) from None
+
+
+def _is_ready(connection: Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        state = cursor.fetchone()
+    if state is None:
+        return False
+    owner, ours, occupied, mark, may_insert, role = state
+    if mark == _MARK:
+        if not may_insert:
+            grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {_quoted(role)}"
+            raise _Unavailable(f"role {role} may not write to {TABLE}", f"as {owner}: {grant}")
+        return True
+    if mark is None and not occupied and ours:
+        with connection.cursor() as cursor:
+            cursor.execute(_CREATE_TABLE)
+        return True
+    raise _Unavailable(
+        f"schema {RECORDS_SCHEMA} is there already, made by {owner} for something else",
+        _OPT_OUT,
+    )
+
+
+def _create(connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            cursor.execute(_CREATE_SCHEMA + _CREATE_TABLE + _IS_IN_SEARCH_PATH)
+            row = cursor.fetchone()
+            if row and row[0]:
+                # Tables without a schema in their name would be created among our records.
+                raise _Unavailable(
+                    f"schema {RECORDS_SCHEMA} would be in the search path of this role",
+                    _OPT_OUT,
+                )
+        except BaseException:
+            if not connection.closed:
+                cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")
+
+
+def _quoted(role: str) -> str:
+    return '"' + role.replace('"', '""') + '"'
+
+
+def _os_user() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        # A container may run as a number that has no name.
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return f"{user}@{socket.gethostname()}"
