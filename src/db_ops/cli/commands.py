@@ -17,6 +17,9 @@ _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 
+_QUICK = {"quick": "Only look whether the catalogs are as they were when the head was applied."}
+_RECORD = {"record": "First record the database and the revision files as they are now."}
+
 
 @task(klass=Command, help=_REPLAY | _JSON)
 def init(context: Context, from_migrations: bool = False, json: bool = False) -> Result:
@@ -76,11 +79,18 @@ def downgrade(
         return show(done, json)
 
 
-@task(klass=Command, help=_JSON)
-def verify(context: Context, json: bool = False) -> Result:
+@task(klass=Command, help=_QUICK | _JSON)
+def verify(context: Context, json: bool = False, quick: bool = False) -> Result:
     """Check that models, migrations and database agree; exit 3 if not."""
     with Progress() as progress:
-        return show(db_ops.verify(db_ops.load(), on_event=progress), json)
+        return show(db_ops.verify(db_ops.load(), quick=quick, on_event=progress), json)
+
+
+@task(klass=Command, help=_RECORD | _JSON)
+def history(context: Context, record: bool = False, json: bool = False) -> Result:
+    """Show every revision: whether it is applied, when, by whom, in what time."""
+    with Progress() as progress:
+        return show(db_ops.history(db_ops.load(), record=record, on_event=progress), json)
 
 
 @task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | _JSON)
@@ -138,6 +148,7 @@ collection = Collection(
     downgrade,
     verify,
     status,
+    history,
     start,
     stop,
     url,

@@ -8,15 +8,18 @@ from dataclasses import asdict
 from functools import singledispatch
 from typing import TypeVar
 
+from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
 from db_ops.cli.terminal import door, say, seconds, short
 from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
     Downgraded,
+    History,
     Initialised,
     Migrated,
     MigrationCreated,
+    QuicklyVerified,
     Recreated,
     Result,
     ServerStarted,
@@ -121,11 +124,23 @@ def _(result: Status) -> Iterator[Line]:
     for revision in result.unknown:
         yield f"unknown      {revision}, which this checkout does not have", "yellow"
     for pending in result.pending:
-        yield f"pending      {pending.id}  {pending.summary}", "yellow"
+        yield f"pending      {pending.id}  {pending.summary}{written(pending)}", "yellow"
+    if result.exists:
+        yield f"drift        {drift_text(result.drift)}", drift_style(result.drift)
     if result.next_command:
         yield f"next         {result.next_command.replace('inv db.', door())}", "bold"
     else:
         yield "up to date", "green"
+
+
+@_lines.register
+def _(result: History) -> Iterator[Line]:
+    yield from history_lines(result)
+
+
+@_lines.register
+def _(result: QuicklyVerified) -> Iterator[Line]:
+    yield from quick_lines(result)
 
 
 @_lines.register

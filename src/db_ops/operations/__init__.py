@@ -2,6 +2,7 @@
 
 from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
+from db_ops.operations.history import history
 from db_ops.operations.looking import status, verify
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
@@ -13,6 +14,7 @@ __all__ = [
     "create_migration",
     "delete_db",
     "downgrade",
+    "history",
     "init",
     "recreate",
     "start",
