@@ -7,13 +7,21 @@ docstrings, annotations or line endings.
 from __future__ import annotations
 
 import ast
+import json
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
+
+from db_ops.migrations.revision_index import UNSETTLED_NS, replace_file
 
 # Raise it whenever the same file gives another checksum, so that an old one is not compared.
 _FORMAT = 1
+_FILE = "checksums.json"
 _NOT_COMPARED = frozenset(
     ("annotation", "returns", "type_params", "type_comment", "ctx", "kind", "simple")
 )
@@ -21,12 +29,51 @@ _NOT_COMPARED = frozenset(
 _TYPING = frozenset(("__future__", "typing", "typing_extensions", "collections.abc"))
 
 
-def file_checksum(path: Path) -> str | None:
-    """Return `FORMAT:HASH` of a revision file; None if it cannot be read or is not Python."""
-    try:
-        return checksum(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return None
+@dataclass
+class Checksums:
+    """The checksums of revision files, kept in *folder* so that a file is parsed once.
+
+    A file counts as the same while its size and time of modification are; one that was changed
+    within two seconds is not kept. What is kept may be deleted at any time.
+    """
+
+    folder: Path | None
+    _kept: dict[str, list[Any]] | None = field(default=None, init=False)
+    _changed: bool = field(default=False, init=False)
+
+    def of(self, path: Path) -> str | None:
+        """Return `FORMAT:HASH` of a revision file; None if it cannot be read or is not Python."""
+        if self._kept is None:
+            self._kept = self._read()
+        try:
+            stat = path.stat()
+            state = [stat.st_size, stat.st_mtime_ns]
+            known = self._kept.get(str(path))
+            if known and known[:2] == state:
+                return str(known[2])
+            found = checksum(path.read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            return None
+        if stat.st_mtime_ns < time.time_ns() - UNSETTLED_NS:
+            self._kept[str(path)] = [*state, found]
+            self._changed = True
+        return found
+
+    def save(self) -> None:
+        """Keep what was read for later commands, if the folder lets us."""
+        if self._changed and self.folder is not None:
+            with suppress(OSError):
+                content = json.dumps({"format": _FORMAT, "files": self._kept})
+                replace_file(self.folder / _FILE, content.encode())
+            self._changed = False
+
+    def _read(self) -> dict[str, list[Any]]:
+        if self.folder is not None:
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                content = json.loads((self.folder / _FILE).read_bytes())
+                if content["format"] == _FORMAT:
+                    return dict(content["files"])
+        return {}
 
 
 def checksum(source: bytes) -> str:

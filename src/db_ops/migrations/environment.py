@@ -156,6 +156,8 @@ def _begin(session: Session) -> None:
     session.reached = True
     with context.begin_transaction():
         context.run_migrations()
+    if session.recording is not None:
+        session.recording.begin()
 
 
 def _examine(

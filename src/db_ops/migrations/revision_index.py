@@ -22,7 +22,7 @@ from pathlib import Path
 
 _FORMAT = 1
 _REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z")
-_UNSETTLED_NS = 2_000_000_000
+UNSETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class RevisionIndex:
         """
         if self.path is None:
             return
-        old = time.time_ns() - _UNSETTLED_NS
+        old = time.time_ns() - UNSETTLED_NS
         kept = {
             path: (
                 stat.size,
@@ -125,7 +125,7 @@ class RevisionIndex:
         body = json.dumps(kept)
         head = json.dumps((_FORMAT, len(body), _fingerprint(listing), settled, heads))
         with suppress(OSError):
-            _replace(self.path, f"{head}\n{body}".encode())
+            replace_file(self.path, f"{head}\n{body}".encode())
 
 
 def list_files(folders: Iterable[Path]) -> Listing:
@@ -152,7 +152,7 @@ def _digest(parts: Iterable[str]) -> str:
     return blake2b(text, digest_size=16).hexdigest()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write *path* whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".revisions-", dir=path.parent)

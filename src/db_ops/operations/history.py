@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from db_ops.errors import InsufficientPrivilege, RecordsUnavailable, UsageError
-from db_ops.migrations.checksum import file_checksum
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.recorded import Look, Recorded, to_read
 from db_ops.postgres.records import TABLE
@@ -17,6 +16,7 @@ from db_ops.results import (
     HistoryEntry,
     OnEvent,
     QuicklyVerified,
+    Record,
     ignore,
 )
 from db_ops.settings import Settings
@@ -101,27 +101,30 @@ def _accept(target: Target) -> bool:
         if records is None:
             raise UsageError("records are switched off", "unset DB_OPS_RECORDS, then run it again")
         recorded = target.read_records(locked)
-        if records.accept(current, _entries_to_accept(target, current, recorded)) is None:
+        if records.accept(_records_to_accept(target, current, recorded)) is None:
             raise RecordsUnavailable(target.location, *trouble[0])
     return True
 
 
-def _entries_to_accept(
+def _records_to_accept(
     target: Target, current: tuple[str, ...], recorded: Recorded
-) -> Iterator[tuple[str, str, str | None]]:
+) -> Iterator[Record]:
     """Yield what has to be recorded: files that are gone, files that were edited, and the heads."""
     graph, newest = target.graph, recorded.newest
     for row in newest.values():
         if row.action in APPLIED and row.revision not in graph.nodes:
-            yield row.revision, "forget", None
+            yield Record(row.revision, "forget", current)
     for name in sorted(graph.applied(current)):
         revision = graph.nodes[name].revision
-        known = file_state(target.project, revision, newest.get(name)) == "unchanged"
+        known = (
+            file_state(target.project, target.checksums, revision, newest.get(name)) == "unchanged"
+        )
         if name not in current and not known:
-            yield name, "accept", file_checksum(target.settings.root / revision.path)
+            checksum = target.checksums.of(target.settings.root / revision.path)
+            yield Record(name, "accept", current, checksum)
     for name in current:
         path = target.settings.root / graph.nodes[name].revision.path
-        yield name, "accept", file_checksum(path)
+        yield Record(name, "accept", current, target.checksums.of(path))
 
 
 def _history_entries(
@@ -154,7 +157,7 @@ def _entry(target: Target, name: str, recorded: Recorded, *, applied: bool) -> H
         path=revision.path if revision else None,
         down=node.parents if node else (),
         applied=applied,
-        file=file_state(target.project, revision, row if applied else None),
+        file=file_state(target.project, target.checksums, revision, row if applied else None),
     )
     if done is None:
         return entry

@@ -92,7 +92,7 @@ def verify(
         recorded = target.recorded_on(connection) if connection else ()
         if connection is not None:
             records = target.read_records(connection)
-            files = check_files(target.project, target.graph, recorded, records)
+            files = check_files(target.project, target.checksums, target.graph, recorded, records)
     findings: Findings = verify_target(
         target.project, target.graph, target, recorded if connection else None
     )

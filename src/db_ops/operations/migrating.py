@@ -76,11 +76,9 @@ def downgrade(
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
         goal = below[0] if below else "base"
-        records = target.records(connection)
-        run = target.run("downgrade", goal, len(doomed), lambda: None, records)
-        done = run_downgrade(run, lock_retries=settings.lock_retries)
-        if records is not None:
-            records.finish()
+        with target.recording(connection) as records:
+            run = target.run("downgrade", goal, len(doomed), lambda: None, records)
+            done = run_downgrade(run, lock_retries=settings.lock_retries)
         return Downgraded(target.location, target.recorded_on(connection), done)
 
 
@@ -130,15 +128,15 @@ def apply_pending(
         if not pending:
             return ()
         target.check_tracked(locked, recorded)
-        records = target.records(locked)
-        run = target.run(
-            "upgrade",
-            goal or target.graph.heads[0],
-            len(pending),
-            before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
-            recorder=records,
-        )
-        steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
+        with target.recording(locked) as records:
+            run = target.run(
+                "upgrade",
+                goal or target.graph.heads[0],
+                len(pending),
+                before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
+                recorder=records,
+            )
+            steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
         now = target.recorded_on(locked)
         if target.graph.pending(now, run.target):
@@ -149,8 +147,6 @@ def apply_pending(
                 "none",
                 f"see what {target.project.display(target.project.env_py)} does with transactions",
             )
-        if records is not None:
-            records.finish()
         for _, index in invalid_indexes(locked):
             target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps

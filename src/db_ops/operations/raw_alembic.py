@@ -27,12 +27,12 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
         with closing(connection):
             yield Opened(connection)
         return
-    with target.migration_lock() as locked:
-        records = target.records(locked)
-        with closing(target.open()) as connection:
-            yield Opened(connection, records)
-        if records is not None:
-            records.finish()
+    with (
+        target.migration_lock() as locked,
+        target.recording(locked) as records,
+        closing(target.open()) as connection,
+    ):
+        yield Opened(connection, records)
 
 
 def _log(event: Event) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UnknownRevisions, UntrackedTables
+from db_ops.migrations.checksum import Checksums
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.history import Recorder
 from db_ops.migrations.project import Project, read_project
@@ -88,7 +89,24 @@ class Target:
         if not self.settings.records:
             return None
         tell = on_trouble or self._tell_not_recorded
-        return Records(locked, *self._version_table, self.server.command, tell)
+        command, checksum = self.server.command, self.checksums.of
+        return Records(locked, *self._version_table, command, tell, checksum)
+
+    @contextmanager
+    def recording(self, locked: Connection) -> Iterator[Records | None]:
+        """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
+        records = self.records(locked)
+        if records is None:
+            yield None
+            return
+        with records.keeping():
+            yield records
+        self.checksums.save()
+
+    @cached_property
+    def checksums(self) -> Checksums:
+        """The checksums of the revision files."""
+        return Checksums(self.settings.cache_folder)
 
     def _tell_not_recorded(self, reason: str, remedy: str) -> None:
         self.server.on_event(NotRecorded(self.location, reason, remedy))

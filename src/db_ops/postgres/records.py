@@ -1,7 +1,8 @@
 """Our records in the target: which revision was applied or reverted, when, by whom, in what time.
 
-A row is written inside the revision's own transaction, so that it says what was committed and
-nothing else. It may be missing: what cannot be recorded is told once and stops no migration.
+A row is written inside the revision's own transaction or after its commit, so that it says what
+was committed and nothing else. It may be missing: what cannot be recorded is told once and stops no
+migration.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -21,6 +24,7 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.schema import fingerprint
 from db_ops.postgres.server import first_line
+from db_ops.results import Record
 from db_ops.settings import RECORDS_SCHEMA
 
 TABLE = f"{RECORDS_SCHEMA}.history"
@@ -59,14 +63,21 @@ _STATE = f"""
 """
 _INSERT = f"""
     INSERT INTO {TABLE}
-        (version_table, revision, action, heads, checksum, seconds, os_user, command)
-    VALUES (%s, %s, %s, %s::text[], %s, %s, %s, %s)
+        (version_table, revision, action, heads, checksum, seconds, finished_at, os_user, command)
+    VALUES %s
 """
+_VALUES = """(
+    %s, %s, %s, %s::text[], %s, %s, clock_timestamp() - make_interval(secs => %s), %s, %s
+)"""
 _SAVEPOINT = "db_ops_record"
 _FINGERPRINT = f"""
     UPDATE {TABLE} SET fingerprint = %s
     WHERE id = (SELECT max(id) FROM {TABLE} WHERE version_table = %s)
 """
+# So many records of a run are written in the revisions' own transactions; a replay of a long
+# history writes the rest several at a time, behind it.
+_AT_ONCE = 20
+_EVERY = 0.25  # seconds
 # Enough for what nobody else is at; a migration must not wait for its records.
 _PATIENCE = "SET lock_timeout = '2s'"
 # Not a reason to go on: somebody ends this session, or its statement.
@@ -100,54 +111,73 @@ class Records:
     version_schema: str | None
     command: str
     on_trouble: OnTrouble
+    checksum: Callable[[Path], str | None]
     written: int = 0
     _ready: bool = field(default=False, init=False)
     _off: bool = field(default=False, init=False)
     _os_user: str = field(default="", init=False)
+    _waiting: list[tuple[Record, float]] = field(default_factory=list, init=False)
+    _flushed: float = field(default_factory=time.monotonic, init=False)
 
-    def write(
-        self,
-        migrating: Connection,
-        revision: str,
-        action: str,
-        heads: Iterable[str],
-        checksum: str | None,
-        seconds: float | None,
-    ) -> None:
-        """Write one record in the transaction that *migrating* is in.
+    @contextmanager
+    def keeping(self) -> Iterator[Records]:
+        """Keep records of what a `with` block does; if it fails, of what it did until then."""
+        try:
+            yield self
+        except BaseException:
+            # The error that ends the run is the one to tell.
+            with suppress(psycopg2.Error):
+                self.flush()
+            raise
+        self.finish()
 
-        A failure leaves the transaction as it was. *heads* are what the version table holds
-        afterwards. *action* is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it
-        was found) or `forget` (its file is gone, on purpose).
+    def joins(self, migrating: object) -> bool:
+        """Tell whether to record the next step in the transaction of the connection *migrating*.
+
+        It costs a round trip; what another driver has opened cannot be written through.
         """
-        # Another driver's connection cannot be written through; its steps have no records.
-        if not isinstance(migrating, Connection) or not self._is_available():
-            return
-        row = self.key, revision, action, sorted(heads), checksum, seconds
-        with self._giving_up():
-            self._insert(migrating, (*row, self._os_user, self.command))
-            self.written += 1
+        return isinstance(migrating, Connection) and self.written < _AT_ONCE
 
-    def accept(
-        self, heads: Iterable[str], entries: Iterable[tuple[str, str, str | None]]
-    ) -> str | None:
-        """Record a state that nobody saw come about: revision, action and checksum of each entry.
+    def write(self, migrating: Connection, record: Record) -> None:
+        """Write *record* in the transaction of *migrating*; undo no more than that if it fails."""
+        if self._is_available():
+            with self._giving_up():
+                self._insert(migrating, self._row(record, time.monotonic()))
+                self.written += 1
 
-        All or nothing; returns the fingerprint, None if nothing could be recorded.
+    def add(self, record: Record) -> None:
+        """Write *record*, of what is committed, by and by: at the latest with `flush`."""
+        self._waiting.append((record, time.monotonic()))
+        if time.monotonic() - self._flushed > _EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._flushed = time.monotonic()
+        if self._waiting and self._is_available():
+            rows = [self._row(record, since) for record, since in self._waiting]
+            self._waiting.clear()
+            with self._giving_up(), self.connection.cursor() as cursor:
+                values = b", ".join(cursor.mogrify(_VALUES, row) for row in rows)
+                cursor.execute(_INSERT.encode().replace(b"%s", values))
+                self.written += len(rows)
+
+    def accept(self, records: Iterable[Record]) -> str | None:
+        """Record a state that nobody saw come about, all or nothing, and its fingerprint.
+
+        Returns the fingerprint, None if nothing could be recorded.
         """
-        with self.connection.cursor() as cursor:
-            if self._is_available():
-                cursor.execute("BEGIN")
-                for revision, action, checksum in entries:
-                    self.write(self.connection, revision, action, heads, checksum, None)
-                cursor.execute("COMMIT")
+        now = time.monotonic()
+        self._waiting.extend((record, now) for record in records)
+        self.flush()
         return self.finish()
 
     def finish(self) -> str | None:
-        """Record the fingerprint of the catalogs as the last record left them, and return it.
+        """Write what waits, then the fingerprint of the catalogs as the last step left them.
 
-        Does nothing after a run that has written none.
+        Returns the fingerprint, None after a run that has recorded nothing.
         """
+        self.flush()
         if self._off or not self.written:
             return None
         with self._giving_up():
@@ -188,16 +218,22 @@ class Records:
                 raise
             self._give_up(first_line(error), _OPT_OUT)
 
+    def _row(self, record: Record, since: float) -> tuple[object, ...]:
+        ago = time.monotonic() - since
+        row = self.key, record.revision, record.action, list(record.heads), record.checksum
+        return (*row, record.seconds, ago, self._os_user, self.command)
+
     def _insert(self, migrating: Connection, row: tuple[object, ...]) -> None:
+        insert = _INSERT.replace("%s", _VALUES)
         # A revision may have left its connection in autocommit mode.
         if migrating.info.transaction_status != TRANSACTION_STATUS_INTRANS:
             with migrating.cursor() as cursor:
-                cursor.execute(_INSERT, row)
+                cursor.execute(insert, row)
             return
         with migrating.cursor() as cursor:
             try:
                 cursor.execute(
-                    f"SAVEPOINT {_SAVEPOINT}; {_INSERT}; RELEASE SAVEPOINT {_SAVEPOINT}", row
+                    f"SAVEPOINT {_SAVEPOINT}; {insert}; RELEASE SAVEPOINT {_SAVEPOINT}", row
                 )
             except psycopg2.Error as error:
                 if error.pgcode not in _STOPPED:

@@ -45,7 +45,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
-from db_ops.results.records import History, HistoryEntry, QuicklyVerified
+from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
 
 __all__ = [
     "BuildAbandoned",
@@ -73,6 +73,7 @@ __all__ = [
     "Origin",
     "Pending",
     "QuicklyVerified",
+    "Record",
     "Recreated",
     "Result",
     "Revision",

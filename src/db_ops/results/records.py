@@ -9,6 +9,21 @@ from db_ops.results.outcomes import Drift, Result
 
 
 @dataclass(frozen=True)
+class Record:
+    """What is recorded of one step: `heads` are what the version table holds after it.
+
+    `action` is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it was found) or
+    `forget` (its file is gone, on purpose).
+    """
+
+    revision: str
+    action: str
+    heads: tuple[str, ...]
+    checksum: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class HistoryEntry:
     """One revision, and what is recorded of it; times are UTC in ISO 8601, None without a record.
 

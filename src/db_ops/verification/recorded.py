@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.migrations.checksum import comparable, file_checksum
+from db_ops.migrations.checksum import Checksums, comparable
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.project import Project
 from db_ops.postgres.recorded import Look, Recorded, Row
@@ -43,13 +43,15 @@ def by_whom(row: Row) -> str:
     return f"{row.role} ({row.os_user})" if row.os_user else row.role
 
 
-def file_state(project: Project, revision: Revision | None, row: Row | None) -> str:
+def file_state(
+    project: Project, checksums: Checksums, revision: Revision | None, row: Row | None
+) -> str:
     """Tell whether a revision's file does what it did when it was recorded: see `HistoryEntry`."""
     if revision is None:
         return "missing"
     if row is None or row.checksum is None:
         return "unknown"
-    now = file_checksum(project.alembic_ini.parent / revision.path)
+    now = checksums.of(project.alembic_ini.parent / revision.path)
     if now is not None and not comparable(now, row.checksum):
         return "unknown"
     return "unchanged" if now == row.checksum else "edited"
@@ -72,7 +74,11 @@ def missing_files(graph: Graph, current: tuple[str, ...], recorded: Recorded) ->
 
 
 def check_files(
-    project: Project, graph: Graph, current: tuple[str, ...], recorded: Recorded
+    project: Project,
+    checksums: Checksums,
+    graph: Graph,
+    current: tuple[str, ...],
+    recorded: Recorded,
 ) -> tuple[Difference, ...]:
     """Name the applied revisions whose files were edited since, or are gone."""
     newest = recorded.newest
@@ -81,7 +87,7 @@ def check_files(
         for revision in (graph.nodes[name].revision for name in sorted(graph.applied(current)))
         if (row := newest.get(revision.id)) is not None
         and row.action in APPLIED
-        and file_state(project, revision, row) == "edited"
+        and file_state(project, checksums, revision, row) == "edited"
     ]
     return (
         *(
