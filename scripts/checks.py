@@ -24,12 +24,14 @@ def test_faults(context: Context) -> None:
 @task(
     help={
         "only": "The jobs to run, as in 'no-op-*'; their figures are shown, not written.",
+        "update": "Write them: the other jobs keep the figures that they have.",
         "runs": "How often each is timed (default: 5).",
     }
 )
-def bench(context: Context, only: str = "*", runs: int = 5) -> None:
+def bench(context: Context, only: str = "*", runs: int = 5, update: bool = False) -> None:
     """Measure everything beside its neighbours; write docs/benchmarks.md. Takes 15 minutes."""
-    context.run(f"{PYTHON} -m benchmarks --only {shlex.quote(only)} --runs {runs}")
+    options = f"--only {shlex.quote(only)} --runs {runs}" + " --update" * update
+    context.run(f"{PYTHON} -m benchmarks {options}")
 
 
 @task
@@ -38,3 +40,9 @@ def lint(context: Context) -> None:
     context.run(f"{PYTHON} -m ruff check .")
     context.run(f"{PYTHON} -m ruff format --check .")
     context.run(f"{PYTHON} -m mypy")
+
+
+@task
+def schemas(context: Context) -> None:
+    """Write src/db_ops/schemas from the dataclasses of results, errors and events."""
+    context.run(f"{PYTHON} -m scripts.schemas")

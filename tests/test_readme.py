@@ -10,6 +10,7 @@ from db_ops.cli import collection
 from db_ops.settings import Settings, sources
 from tests.support.project import REPOSITORY, Project
 
+FOR_ALL = {"--json", "--quiet", "--verbose"}
 README = (REPOSITORY / "README.md").read_text()
 
 
@@ -31,17 +32,17 @@ def test_every_flag_of_the_command_table_exists_and_none_is_missing() -> None:
     for row in table("Commands"):
         said = set(re.findall(r"--?[a-z][a-z-]*", row[1]))
         for name in re.findall(r"`([a-z-]+)`", row[0]):
-            arguments = collection[name].get_arguments()
+            arguments = [a for a in collection[name].get_arguments() if not a.positional]
             flags = [{f"-{n}" if len(n) == 1 else f"--{n}" for n in a.names} for a in arguments]
             assert all(any(flag in names for names in flags) for flag in said), name
-            assert all(names & said or "--json" in names for names in flags), name
+            assert all(names & (said | FOR_ALL) for names in flags), name
 
 
 def test_the_settings_table_names_every_variable() -> None:
     code = Path(sources.__file__).read_text()
     read = set(re.findall(r'"(DATABASE_URL|DB_OPS_[A-Z_]+)"', code))
     said = {name for row in table("Settings") for name in re.findall(r"`([A-Z_]+)`", row[0])}
-    assert said == read | {"DATABASE_URL_FILE", "DB_OPS_DEBUG"}
+    assert said == read | {"DATABASE_URL_FILE", "DB_OPS_DEBUG", "DB_OPS_LOG"}
 
 
 def test_the_defaults_of_the_settings_table_are_the_program_s() -> None:

@@ -22,6 +22,7 @@ FLOORS = {
     "verification": 3,
     "migrations": 2,
     "postgres": 2,
+    "diagrams": 1,
     "settings": 1,
     "errors": 0,
     "results": 0,

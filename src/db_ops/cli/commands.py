@@ -15,6 +15,11 @@ from db_ops.results import Result
 
 _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
+_DIAGRAM = {
+    "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
+    "revisions": "Draw the revision graph instead.",
+    "check": "Exit 3 if the file is not up to date; write nothing.",
+}
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 
 _QUICK = {"quick": "Only look whether the catalogs are as they were when the head was applied."}
@@ -79,18 +84,34 @@ def downgrade(
         return show(done, json)
 
 
-@task(klass=Command, help=_QUICK | _JSON)
-def verify(context: Context, json: bool = False, quick: bool = False) -> Result:
-    """Check that models, migrations and database agree; exit 3 if not."""
-    with Progress() as progress:
-        return show(db_ops.verify(db_ops.load(), quick=quick, on_event=progress), json)
-
-
 @task(klass=Command, help=_RECORD | _JSON)
 def history(context: Context, record: bool = False, json: bool = False) -> Result:
     """Show every revision: whether it is applied, when, by whom, in what time."""
     with Progress() as progress:
         return show(db_ops.history(db_ops.load(), record=record, on_event=progress), json)
+
+
+@task(
+    klass=Command,
+    help={
+        "grants": "Compare owners and rights too.",
+        "accept": "Write the differences to the baseline, and accept them from now on.",
+    }
+    | _QUICK
+    | _JSON,
+)
+def verify(
+    context: Context,
+    grants: bool = False,
+    accept: bool = False,
+    json: bool = False,
+    quick: bool = False,
+) -> Result:
+    """Check that models, migrations and database agree; exit 3 if not."""
+    with Progress() as progress:
+        settings = db_ops.load()
+        done = db_ops.verify(settings, grants=grants, accept=accept, quick=quick, on_event=progress)
+        return show(done, json)
 
 
 @task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | _JSON)
@@ -128,6 +149,44 @@ def url(context: Context, with_password: bool = False, json: bool = False) -> Re
         return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
 
 
+@task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
+def snapshot(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Keep the database with its data under a name."""
+    with Progress() as progress:
+        return show(db_ops.snapshot(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"name": "Which one."} | _CONFIRM | _JSON)
+def restore(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Bring the database back to what it was at a snapshot."""
+    with Progress() as progress:
+        return show(db_ops.restore(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"drop": "The name of one to drop."} | _JSON)
+def snapshots(context: Context, drop: str | None = None, json: bool = False) -> Result:
+    """List the snapshots of the database."""
+    with Progress() as progress:
+        return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
+
+
+@task(klass=Command, help=_DIAGRAM | _JSON)
+def diagram(
+    context: Context,
+    output: str | None = None,
+    revisions: bool = False,
+    check: bool = False,
+    json: bool = False,
+) -> Result:
+    """Draw the schema, or the revision graph, as Mermaid or SVG."""
+    with Progress() as progress:
+        settings = db_ops.load()
+        done = db_ops.diagram(
+            settings, output=output, revisions=revisions, check=check, on_event=progress
+        )
+        return show(done, json)
+
+
 def _number(text: str) -> int:
     # Invoke's own conversion of a number that is none ends in a traceback.
     try:
@@ -153,4 +212,8 @@ collection = Collection(
     stop,
     url,
     cache,
+    snapshot,
+    restore,
+    snapshots,
+    diagram,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ from invoke.program import Program
 
 import db_ops
 from db_ops.cli.commands import collection
-from db_ops.cli.terminal import show_error
+from db_ops.cli.speaking import show_error
+from db_ops.cli.terminal import Options, options
 from db_ops.errors import UsageError
 
 _OFFERED = ("complete", "help", "list", "print-completion-script", "version")
@@ -52,6 +54,7 @@ def _misuse_explained() -> Iterator[None]:
     except ParseError as error:
         command = f"{error.context.name} " if error.context and error.context.name else ""
         usage = UsageError(str(error), f"see the options: inv db.{command}--help")
+        options.set(Options(json="--json" in sys.argv))
         show_error(usage)
         raise Exit(code=usage.exit_code) from None
 

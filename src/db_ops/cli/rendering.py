@@ -1,19 +1,23 @@
-"""Results: as text for people, or as one JSON document."""
+"""Results as text for people."""
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import singledispatch
 from typing import TypeVar
 
 from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
-from db_ops.cli.terminal import door, say, seconds, short
+from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
+from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
+from db_ops.cli.verified import verified_details, verified_lines
+from db_ops.cli.words import Line, megabytes
+from db_ops.cli.words import at as _at
 from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
+    Diagram,
     Downgraded,
     History,
     Initialised,
@@ -21,31 +25,52 @@ from db_ops.results import (
     MigrationCreated,
     QuicklyVerified,
     Recreated,
+    Restored,
     Result,
     ServerStarted,
     ServerStopped,
+    SnapshotTaken,
     Status,
     Step,
     Verified,
 )
 
 R = TypeVar("R", bound=Result)
-Line = tuple[str, str]
+
+# What a caller who asks for quiet need not be told: that it was done is in the exit code.
+_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped, SnapshotTaken, Restored)
+_AT_THE_END = 4
 
 
 def show(result: R, as_json: bool) -> R:
-    """Print *result* on stdout and return it."""
-    if as_json:
-        document = {
-            "result": type(result).__name__.lower(),
-            "exit_code": int(result.exit_code),
-            **asdict(result),
-        }
-        say(json.dumps(document, ensure_ascii=False))
-    else:
-        for text, style in _lines(result):
-            say(text, style)
+    """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
+    if not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
+        for text, style in _on_one_screen(list(_all_lines(result))):
+            say(one_line(text), style)
     return result
+
+
+def plain_lines(result: Result) -> list[str]:
+    """Return what `show` prints, whole and without colours."""
+    return [one_line(text) for text, _ in _lines(result)]
+
+
+def _all_lines(result: Result) -> Iterator[Line]:
+    yield from _lines(result)
+    if options.get().verbose:
+        for step in getattr(result, "steps", ()):
+            yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
+        if isinstance(result, Verified):
+            yield from verified_details(result)
+
+
+def _on_one_screen(lines: list[Line]) -> list[Line]:
+    """Leave out of the middle what would push the beginning off the terminal."""
+    room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
+    if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
+        return lines
+    left_out = f"... {len(lines) - room + 1} more lines; all of them: --verbose"
+    return [*lines[: room - _AT_THE_END - 1], (left_out, ""), *lines[-_AT_THE_END:]]
 
 
 @singledispatch
@@ -99,15 +124,7 @@ def _(result: MigrationCreated) -> Iterator[Line]:
 
 @_lines.register
 def _(result: Verified) -> Iterator[Line]:
-    if not result.differences:
-        at = _at(result.heads)
-        yield f"{result.location}: models, migrations and database agree at {at}", "green"
-    for difference in result.differences:
-        yield f"{result.location}: {difference.description}", "yellow"
-    for remedy in dict.fromkeys(difference.remedy for difference in result.differences):
-        yield f"next: {remedy.replace('inv db.', door())}", ""
-    for unchecked in result.unchecked:
-        yield f"note: {unchecked}", ""
+    yield from verified_lines(result)
 
 
 @_lines.register
@@ -168,12 +185,30 @@ def _(result: Cache) -> Iterator[Line]:
         of = f" of {database.service}" if database.service else ""
         at = f" at {_at(database.heads)}" if database.heads else ""
         built = f", built {database.built}" if database.built else ""
-        size = f"{database.bytes / 1_000_000:.1f} MB"
+        size = megabytes(database.bytes)
         dropped = "dropped " if database.name in result.cleared else ""
         yield (
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@_lines.register
+def _(result: Diagram) -> Iterator[Line]:
+    if result.path is None:
+        yield from ((line, "") for line in result.text.splitlines())
+    elif result.check and result.changed:
+        option = " --revisions" if result.revisions else ""
+        yield f"{result.path}: not up to date", "yellow"
+        yield f"next: {door()}diagram{option} --output {result.path}", ""
+    else:
+        done = "written" if result.changed else "up to date"
+        yield f"{result.path}: {done}", "green"
+
+
+_lines.register(snapshot_taken)
+_lines.register(restored)
+_lines.register(snapshots)
 
 
 def _origin(result: Initialised) -> str:
@@ -196,10 +231,6 @@ def _count(steps: tuple[Step, ...], verb: str) -> str:
     plural = "" if len(steps) == 1 else "s"
     took = seconds(sum(step.seconds for step in steps))
     return f"{len(steps)} revision{plural} {verb} in {took}"
-
-
-def _at(revisions: tuple[str, ...]) -> str:
-    return ", ".join(revisions) or "base"
 
 
 def _marked(result: Status) -> str:

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from db_ops.migrations.revision_index import UNSETTLED_NS, replace_file
+from db_ops.migrations.revision_index import UNSETTLED_NS, write_whole
 
 # Raise it whenever the same file gives another checksum, so that an old one is not compared.
 _FORMAT = 1
@@ -64,7 +64,7 @@ class Checksums:
         if self._changed and self.folder is not None:
             with suppress(OSError):
                 content = json.dumps({"format": _FORMAT, "files": self._kept})
-                replace_file(self.folder / _FILE, content.encode())
+                write_whole(self.folder / _FILE, content.encode())
             self._changed = False
 
     def _read(self) -> dict[str, list[Any]]:

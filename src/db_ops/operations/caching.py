@@ -14,11 +14,11 @@ def cache(settings: Settings, *, clear: bool = False, on_event: OnEvent = ignore
     """List the templates and spares that belong to this role on the server.
 
     With *clear*, drop them all but what another process uses at this moment; they are made again
-    when they are needed. Databases of services are never among them.
+    when they are needed. Databases of services, and snapshots, are never among them.
     """
     server = open_server(settings, "cache", on_event)
     with server.maintenance() as connection:
-        found = own_databases(connection, sizes=True)
+        found = [one for one in own_databases(connection, sizes=True) if one.kind in KINDS]
         cleared = sweep(connection, KINDS) if clear else ()
     return Cache(server.url.server, tuple(map(_cached, found)), cleared)
 

@@ -65,7 +65,7 @@ def init(
         # Files that do not import must not leave an empty database behind.
         _ = target.scripts
     started = time.monotonic()
-    with _maintained(target.server) as maintenance:
+    with maintained(target.server) as maintenance:
         built = None
         if not database_exists(maintenance, target.server.url.database):
             built = _build(target, maintenance, from_migrations, replaces=False)
@@ -97,7 +97,7 @@ def recreate(
     check_intent(target.server, confirm)
     started = time.monotonic()
     with (
-        _maintained(target.server) as connection,
+        maintained(target.server) as connection,
         guarded(target.server, connection, confirm),
     ):
         if not may_create_databases(connection):
@@ -125,7 +125,7 @@ def delete_db(
     """
     server = open_server(settings, "delete-db", on_event)
     check_intent(server, confirm)
-    with _maintained(server) as connection, guarded(server, connection, confirm):
+    with maintained(server) as connection, guarded(server, connection, confirm):
         existed = drop_database(server, connection)
     return Deleted(server.location, existed)
 
@@ -176,7 +176,7 @@ def _migrate(
     recorded = target.recorded_on(connection)
     if not recorded and not created and is_empty(connection):
         marked = _mark_if_unmarked(target.server, connection)
-    steps = apply_pending(target, recorded)
+    steps = apply_pending(target, recorded, connection=connection)
     return Initialised(
         location=target.location,
         heads=target.graph.heads,
@@ -211,7 +211,7 @@ def _mark(server: Server, connection: Connection) -> bool:
 
 
 @contextmanager
-def _maintained(server: Server) -> Iterator[Connection]:
+def maintained(server: Server) -> Iterator[Connection]:
     """Connect to the maintenance database, alone in creating or dropping the target there.
 
     Advisory locks are per database, so the target's own could not serve: it may not exist.

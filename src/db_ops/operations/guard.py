@@ -54,7 +54,9 @@ def check_mark(
 
 
 @contextmanager
-def guarded(server: Server, connection: Connection, confirm: str | None) -> Iterator[None]:
+def guarded(
+    server: Server, connection: Connection, confirm: str | None, arguments: str = ""
+) -> Iterator[None]:
     """Do what `check_mark` does, for a `with` block in which the database may be dropped.
 
     An unmarked database that is empty is free. Between that look and the DROP, `init` for another
@@ -67,7 +69,7 @@ def guarded(server: Server, connection: Connection, confirm: str | None) -> Iter
         if unmarked and database_exists(connection, database):
             inside = stack.enter_context(server.target())
             stack.enter_context(mark_lock(server, inside))
-        check_mark(server, connection, confirm)
+        check_mark(server, connection, confirm, arguments)
         yield
 
 

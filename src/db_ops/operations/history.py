@@ -8,7 +8,7 @@ from dataclasses import replace
 from db_ops.errors import InsufficientPrivilege, RecordsUnavailable, UsageError
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.recorded import Look, Recorded, to_read
-from db_ops.postgres.records import TABLE
+from db_ops.postgres.records_table import TABLE
 from db_ops.postgres.schema import major_version
 from db_ops.results import (
     Drift,

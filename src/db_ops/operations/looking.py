@@ -1,26 +1,15 @@
-"""Commands that only look: status and verify."""
+"""The command that only looks where the database stands; `verifying` looks at what it holds."""
 
 from __future__ import annotations
 
 from db_ops.migrations.authorship import authors, created
-from db_ops.operations.history import verify_quickly
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.mark import mark_in
 from db_ops.postgres.recorded import Look
 from db_ops.postgres.schema import major_version
-from db_ops.results import (
-    Difference,
-    Drift,
-    OnEvent,
-    Pending,
-    QuicklyVerified,
-    Status,
-    Verified,
-    ignore,
-)
+from db_ops.results import Drift, OnEvent, Pending, Status, ignore
 from db_ops.settings import Settings
-from db_ops.verification import Findings, verify_target
-from db_ops.verification.recorded import check_files, judge_drift
+from db_ops.verification.recorded import judge_drift
 
 # The server needs about 50 microseconds for each relation.
 _AT_A_GLANCE = 5000
@@ -70,36 +59,4 @@ def _pending(target: Target, recorded: tuple[str, ...]) -> tuple[Pending, ...]:
     return tuple(
         Pending(**vars(revision), created=written[revision.id], author=by.get(revision.path))
         for revision in revisions
-    )
-
-
-def verify(
-    settings: Settings, *, quick: bool = False, on_event: OnEvent = ignore
-) -> Verified | QuicklyVerified:
-    """Compare models, migrations and database, and name every difference.
-
-    With *quick*, only look whether the catalogs are as they were when the head was applied.
-
-    Takes no lock; the session is read-only, so that it provably writes nothing. The result's exit
-    code is 3 if anything differs. Raises `EnvironmentBroken`, `EmptyMetadata`,
-    `RevisionFileBroken`.
-    """
-    if quick:
-        return verify_quickly(settings, on_event)
-    target = open_target(settings, "verify", on_event)
-    files: tuple[Difference, ...] = ()
-    with target.server.target_if_exists() as connection:
-        recorded = target.recorded_on(connection) if connection else ()
-        if connection is not None:
-            records = target.read_records(connection)
-            files = check_files(target.project, target.checksums, target.graph, recorded, records)
-    findings: Findings = verify_target(
-        target.project, target.graph, target, recorded if connection else None
-    )
-    return Verified(
-        location=target.location,
-        heads=target.graph.heads,
-        current=recorded,
-        differences=(*findings.differences, *files),
-        unchecked=findings.unchecked,
     )

@@ -137,12 +137,18 @@ class Target:
         with self.server.translating("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
             cursor.execute(self.timeouts)
+        with self.server.translating("setting up a session"):
             if read_only:
-                cursor.execute("SET default_transaction_read_only = on")
+                self.look_only(connection)
             else:
                 set_up_session(connection)
                 take_advisory_lock(connection, self._key("session"), **self._waiting)
         return connection
+
+    def look_only(self, connection: Connection) -> None:
+        """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
         """Look who blocks *connection*, for a `with` block."""
@@ -196,19 +202,22 @@ class Target:
             raise UntrackedTables(self.location, tables, self.graph.head() or "head")
 
     @contextmanager
-    def migration_lock(self) -> Iterator[Connection]:
-        """Hold the migration lock, on a connection of its own, for a `with` block.
+    def migration_lock(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """Hold the migration lock for a `with` block, on *connection* or one of its own.
 
         A killed holder frees the lock at once, but its statement may run on for a moment: the lock
         is not ours before that session, too, is gone. Raises `MigrationLockHeld`, `ReadOnlyServer`,
         `TransactionPooler`.
         """
-        with self.server.target() as connection:
-            prepare_to_write(self.server, connection)
-            with advisory_lock(connection, self._key("migrate"), **self._waiting):
-                with advisory_lock(connection, self._key("session"), **self._waiting):
-                    pass
-                yield connection
+        if connection is None:
+            with self.server.target() as own, self.migration_lock(own):
+                yield own
+            return
+        prepare_to_write(self.server, connection)
+        with advisory_lock(connection, self._key("migrate"), **self._waiting):
+            with advisory_lock(connection, self._key("session"), **self._waiting):
+                pass
+            yield connection
 
     def _key(self, purpose: str) -> int:
         table = self.project.version_table_schema, self.project.version_table

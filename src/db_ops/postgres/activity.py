@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.server import Server
+from db_ops.results import StatementBlocked
 
 # The holder's statement runs in another session of the same process, with the same name. So does
 # the look at its blockers, which is always the younger one. Of another role's sessions, the server
@@ -111,7 +112,10 @@ def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWa
         # Watching is a courtesy: it must not be what makes a migration fail.
         with suppress(Exception), closing(server.connect()) as looking:
             while not stop.is_set():
-                watch.last = describe_blockers(looking, pid) or watch.last
+                blockers = describe_blockers(looking, pid)
+                if blockers:
+                    watch.last = blockers
+                    server.on_event(StatementBlocked(server.location, blockers))
                 stop.wait(interval)
 
     thread = threading.Thread(target=look, name="db_ops-blockers", daemon=True)

@@ -8,19 +8,24 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.settings import RECORDS_SCHEMA
 
-_NOT_OURS = f"""
+
+def not_of_an_extension(catalog: str) -> str:
+    """Return the condition that an object `o` of *catalog*, in the namespace `n`, is a user's."""
+    return f"""
     n.nspname NOT IN ('information_schema', '{RECORDS_SCHEMA}') AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
         SELECT FROM pg_depend d
-        WHERE d.classid = '{{catalog}}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
+        WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
     )
 """
+
+
 _RELATIONS = (
     """
     SELECT format('%s.%s', n.nspname, o.relname)
     FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace
     WHERE o.relkind IN ({kinds}) AND"""
-    + _NOT_OURS.format(catalog="pg_class")
+    + not_of_an_extension("pg_class")
     + "ORDER BY 1"
 )
 _FUNCTIONS = (
@@ -28,9 +33,10 @@ _FUNCTIONS = (
     SELECT format('%s.%s', n.nspname, o.proname)
     FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace
     WHERE"""
-    + _NOT_OURS.format(catalog="pg_proc")
+    + not_of_an_extension("pg_proc")
     + "LIMIT 1"
 )
+_MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME)
 
 
 def recorded_revisions(
@@ -40,7 +46,16 @@ def recorded_revisions(
 
     Empty if the table is empty or missing. Sorted, because the table has no order.
     """
-    return revisions_and_comment(connection, table, schema)[0]
+    # Nothing else is asked: on a fresh connection every catalog that a query touches is a read.
+    query = sql.SQL("SELECT version_num::text FROM {}").format(_version_table(table, schema))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            return tuple(sorted(str(row[0]) for row in cursor.fetchall()))
+    except psycopg2.Error as error:
+        if error.pgcode in _MISSING:
+            return ()
+        raise
 
 
 def revisions_and_comment(
@@ -50,12 +65,12 @@ def revisions_and_comment(
 
     Two, if there is no version table.
     """
-    name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    name = _version_table(table, schema)
     revisions = sql.SQL("ARRAY(SELECT version_num::text FROM {})").format(name)
     try:
         return _revisions_and_comment(connection, revisions)
     except psycopg2.Error as error:
-        if error.pgcode in (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME):
+        if error.pgcode in _MISSING:
             return _revisions_and_comment(connection, sql.SQL("ARRAY[]::text[]"))
         raise
 
@@ -71,6 +86,31 @@ def _revisions_and_comment(
         cursor.execute(query.format(revisions))
         found, comment = cursor.fetchone() or ((), None)
     return tuple(sorted(found)), comment or ""
+
+
+def owner_of(connection: Connection, table: str, schema: str | None = None) -> str | None:
+    """Return the role that owns a table, as SQL writes it; None if there is no such table."""
+    name = _version_table(table, schema)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class"
+            " WHERE oid = to_regclass(%s)",
+            (name.as_string(connection),),
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def current_role(connection: Connection) -> str:
+    """Return the role that the session acts as, as SQL writes it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quote_ident(current_user)")
+        row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def _version_table(table: str, schema: str | None) -> sql.Identifier:
+    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
 
 
 def user_tables(connection: Connection) -> tuple[str, ...]:

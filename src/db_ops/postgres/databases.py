@@ -27,6 +27,17 @@ def may_create_databases(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
+def copyable_by_us(connection: Connection, name: str) -> bool:
+    """Tell whether the connection's role may copy the database *name*: as its owner, or any."""
+    query = (
+        "SELECT datistemplate OR pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, (name,))
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
 def create_database(server: Server, connection: Connection) -> bool:
     """Create the target from a maintenance *connection*; False if somebody else was faster.
 

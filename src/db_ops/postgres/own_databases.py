@@ -2,7 +2,8 @@
 
 A `scratch` database is being built; a `template` is whole, and nobody can connect to it; a `spare`
 is a copy of a template, ready to be renamed; an `old` one was replaced; a `test` database is a copy
-for one test. Kind and name tell what it is, its comment holds the facts, as JSON.
+for one test; a `snapshot` is kept for the user. Kind and name tell what it is, its comment holds
+the facts, as JSON.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from db_ops.postgres.lock import lock_key, release_advisory_lock, try_advisory_l
 from db_ops.postgres.server import Server
 
 KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
+# Not among those: nothing but its own command may drop it.
+SNAPSHOT = "snapshot"
 _OURS = """
     SELECT datname, split_part(datname, '_', 3), shobj_description(oid, 'pg_database'),
            CASE WHEN %s THEN pg_database_size(oid) END
     FROM pg_database
-    WHERE datname ~ '^db_ops_(scratch|template|spare|old|test)_[0-9a-f]{16}$'
+    WHERE datname ~ '^db_ops_(scratch|template|spare|old|test|snapshot)_[0-9a-f]{16}$'
       AND pg_get_userbyid(datdba) = current_user
     ORDER BY datname
 """

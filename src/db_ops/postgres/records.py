@@ -18,49 +18,14 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import errorcodes
-from psycopg2.errors import DuplicateSchema, DuplicateTable, InsufficientPrivilege, UniqueViolation
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
+from db_ops.postgres.records_table import OPT_OUT, TABLE, Unavailable, create_if_missing
 from db_ops.postgres.schema import fingerprint
 from db_ops.postgres.server import first_line
 from db_ops.results import Record
-from db_ops.settings import RECORDS_SCHEMA
 
-TABLE = f"{RECORDS_SCHEMA}.history"
-_MARK = "db_ops: what was applied and reverted here, format 1"
-_CREATE_SCHEMA = (
-    f"CREATE SCHEMA {RECORDS_SCHEMA}; GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO PUBLIC;"
-)
-_CREATE_TABLE = f"""
-    CREATE TABLE {TABLE} (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        version_table text NOT NULL,
-        revision text NOT NULL,
-        action text NOT NULL,
-        heads text[] NOT NULL,
-        checksum text,
-        fingerprint text,
-        finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        seconds double precision,
-        role text NOT NULL DEFAULT session_user,
-        os_user text,
-        command text,
-        database text NOT NULL DEFAULT current_database()
-    );
-    COMMENT ON TABLE {TABLE} IS '{_MARK}';
-    GRANT SELECT ON {TABLE} TO PUBLIC;
-"""
-_IS_IN_SEARCH_PATH = f"SELECT '{RECORDS_SCHEMA}' = ANY (current_schemas(false))"
-_STATE = f"""
-    SELECT pg_get_userbyid(n.nspowner), pg_has_role(n.nspowner, 'USAGE'),
-           EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid),
-           obj_description(c.oid, 'pg_class'),
-           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT'),
-           session_user
-    FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'history'
-    WHERE n.nspname = '{RECORDS_SCHEMA}'
-"""
 _INSERT = f"""
     INSERT INTO {TABLE}
         (version_table, revision, action, heads, checksum, seconds, finished_at, os_user, command)
@@ -88,14 +53,8 @@ _STOPPED = (
     None,
 )
 
-_OPT_OUT = "DB_OPS_RECORDS=0 keeps none"
-
 # Told once why nothing is recorded, and what would change that.
 OnTrouble = Callable[[str, str], None]
-
-
-class _Unavailable(Exception):
-    """Nothing can be recorded: a reason, and what would change it."""
 
 
 @dataclass
@@ -202,7 +161,7 @@ class Records:
             with self._giving_up():
                 with self.connection.cursor() as cursor:
                     cursor.execute(_PATIENCE)
-                _create_if_missing(self.connection)
+                create_if_missing(self.connection)
                 self._ready = True
         return not self._off
 
@@ -211,12 +170,12 @@ class Records:
         """Tell what fails in a `with` block, and record nothing from then on."""
         try:
             yield
-        except _Unavailable as unavailable:
+        except Unavailable as unavailable:
             self._give_up(*unavailable.args)
         except psycopg2.Error as error:
             if error.pgcode in _STOPPED:
                 raise
-            self._give_up(first_line(error), _OPT_OUT)
+            self._give_up(first_line(error), OPT_OUT)
 
     def _row(self, record: Record, since: float) -> tuple[object, ...]:
         ago = time.monotonic() - since
@@ -248,71 +207,6 @@ class Records:
 def records_key(version_table: str, version_schema: str | None) -> str:
     """Return what the rows of one service are told apart by."""
     return f"{version_schema}.{version_table}" if version_schema else version_table
-
-
-def _create_if_missing(connection: Connection) -> None:
-    """Create schema and table unless they are there. Raises `_Unavailable` where they may not be.
-
-    Another service that shares the database, with a migration lock of its own, may be quicker.
-    """
-    try:
-        if not _is_ready(connection):
-            _create(connection)
-    except (UniqueViolation, DuplicateSchema, DuplicateTable):
-        if not _is_ready(connection):
-            raise
-    except InsufficientPrivilege:
-        role = connection.info.user
-        raise _Unavailable(
-            f"role {role} may not create schema {RECORDS_SCHEMA}",
-            "as the database's owner: "
-            f"CREATE SCHEMA {RECORDS_SCHEMA} AUTHORIZATION {_quoted(role)}",
-        ) from None
-
-
-def _is_ready(connection: Connection) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(_STATE)
-        state = cursor.fetchone()
-    if state is None:
-        return False
-    owner, ours, occupied, mark, may_insert, role = state
-    if mark == _MARK:
-        if not may_insert:
-            grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {_quoted(role)}"
-            raise _Unavailable(f"role {role} may not write to {TABLE}", f"as {owner}: {grant}")
-        return True
-    if mark is None and not occupied and ours:
-        with connection.cursor() as cursor:
-            cursor.execute(_CREATE_TABLE)
-        return True
-    raise _Unavailable(
-        f"schema {RECORDS_SCHEMA} is there already, made by {owner} for something else",
-        _OPT_OUT,
-    )
-
-
-def _create(connection: Connection) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        try:
-            cursor.execute(_CREATE_SCHEMA + _CREATE_TABLE + _IS_IN_SEARCH_PATH)
-            row = cursor.fetchone()
-            if row and row[0]:
-                # Tables without a schema in their name would be created among our records.
-                raise _Unavailable(
-                    f"schema {RECORDS_SCHEMA} would be in the search path of this role",
-                    _OPT_OUT,
-                )
-        except BaseException:
-            if not connection.closed:
-                cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
-
-
-def _quoted(role: str) -> str:
-    return '"' + role.replace('"', '""') + '"'
 
 
 def _os_user() -> str:

@@ -167,7 +167,7 @@ def put_in_place(server: Server, connection: Connection, newcomer: str) -> str |
     """
     old = own_name(OLD)
     if not _is_held(connection, server.url.database):
-        with suppress(ObjectInUse, InsufficientPrivilege), _nobody_in(server, connection):
+        with suppress(ObjectInUse, InsufficientPrivilege), nobody_in(server, connection):
             return old if _exchange(server, connection, newcomer, old) else None
     # What cannot be renamed may still be dropped; if not, this says why.
     drop_database(server, connection)
@@ -205,7 +205,7 @@ def _is_held(connection: Connection, database: str) -> bool:
 
 
 @contextmanager
-def _nobody_in(server: Server, connection: Connection) -> Iterator[None]:
+def nobody_in(server: Server, connection: Connection) -> Iterator[None]:
     """Disconnect everybody from the target, and who comes back during a `with` block.
 
     ALTER DATABASE keeps new sessions waiting, but waits itself for those that were quicker.

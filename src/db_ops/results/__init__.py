@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
     Connected,
@@ -19,6 +20,7 @@ from db_ops.results.events import (
     RevisionRetried,
     RevisionStarted,
     ServerStarting,
+    StatementBlocked,
     WaitingForLock,
     WaitingForServer,
     ignore,
@@ -41,11 +43,13 @@ from db_ops.results.outcomes import (
     Revision,
     ServerStarted,
     ServerStopped,
+    Silenced,
     Status,
     Step,
     Verified,
 )
 from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
+from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
     "BuildAbandoned",
@@ -56,6 +60,7 @@ __all__ = [
     "DatabaseCreated",
     "DatabaseDropped",
     "Deleted",
+    "Diagram",
     "Difference",
     "Downgraded",
     "Drift",
@@ -75,6 +80,7 @@ __all__ = [
     "QuicklyVerified",
     "Record",
     "Recreated",
+    "Restored",
     "Result",
     "Revision",
     "RevisionFinished",
@@ -83,6 +89,11 @@ __all__ = [
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",
+    "Silenced",
+    "Snapshot",
+    "SnapshotTaken",
+    "Snapshots",
+    "StatementBlocked",
     "Status",
     "Step",
     "Verified",

@@ -116,6 +116,14 @@ class RevisionFinished:
 
 
 @dataclass(frozen=True)
+class StatementBlocked:
+    """The running statement waits for a lock that the sessions of `blocker` hold."""
+
+    location: str
+    blocker: str
+
+
+@dataclass(frozen=True)
 class RevisionRetried:
     """A revision met a lock, was rolled back, and will be run again for the `attempt`th time."""
 
@@ -140,6 +148,7 @@ Event = (
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried
+    | StatementBlocked
 )
 
 OnEvent = Callable[[Event], None]

@@ -40,6 +40,8 @@ class Settings:
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
     records: record in the target, in a schema of our own, which revision was applied when, by whom.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
+    scratch_url: a server of the same major version on which databases to look at are built and
+        dropped again; None is the target's own server.
     """
 
     alembic_ini: Path
@@ -55,6 +57,7 @@ class Settings:
     spare: bool = False
     records: bool = True
     user_cache: Path | None = None
+    scratch_url: DatabaseUrl | None = None
 
     def __post_init__(self) -> None:
         if self.url is None and not self.is_disposable:

@@ -1,0 +1,54 @@
+"""Results, errors and events as JSON documents; `db_ops/schemas` holds their JSON Schemas."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from db_ops.cli.terminal import door, encodable
+from db_ops.errors import DbOpsError
+from db_ops.results import Event, Result
+
+
+def result_document(result: Result) -> dict[str, Any]:
+    """Return what `--json` prints for *result*."""
+    return {
+        "result": type(result).__name__.lower(),
+        "exit_code": int(result.exit_code),
+        **asdict(result),
+    }
+
+
+def error_document(error: DbOpsError) -> dict[str, Any]:
+    """Return what `--json` prints for *error*; `details` are its fields."""
+    return {
+        "result": "error",
+        "exit_code": int(error.exit_code),
+        "error": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint.replace("inv db.", door()),
+        "details": dict(vars(error)),
+    }
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """Return the fields of *event*, and its name."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def print_document(document: Mapping[str, Any], *, to_stderr: bool = False) -> None:
+    """Print *document* in one line; escaped where the stream is not UTF-8."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    ascii_only = (stream.encoding or "utf-8").lower().replace("-", "") != "utf8"
+    text = json.dumps(document, ensure_ascii=ascii_only, default=_plain)
+    # What is left are lone surrogates, of which JSON has the same escapes.
+    print(encodable(text, stream), file=stream, flush=True)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)

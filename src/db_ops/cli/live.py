@@ -1,0 +1,82 @@
+"""One line of a terminal that is written again and again while something takes its time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TextIO
+
+from db_ops.cli.terminal import encodable, one_line, size
+
+_FIRST_AFTER, _AGAIN_AFTER = 0.5, 0.2  # seconds
+_ERASE = "\r\x1b[2K"
+
+
+class LiveLine:
+    """Shows what goes on, for how long, and what it waits for; cut at the terminal's width.
+
+    What is quick is never shown. Other lines are printed while `lock` is held, after `erase`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.lock = threading.RLock()
+        self._stream = stream
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._text = self._detail = ""
+        self._began = 0.0
+        self._shown = False
+
+    def begin(self, text: str, detail: str = "") -> None:
+        """Show *text* from now on, and the seconds since; the same text goes on."""
+        with self.lock:
+            if text != self._text:
+                self._text, self._began = text, time.monotonic()
+            self._detail = detail
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="db_ops-live", daemon=True)
+                self._thread.start()
+
+    def add(self, detail: str) -> None:
+        """Show *detail* behind what goes on, until something else does."""
+        with self.lock:
+            self._detail = detail
+
+    def end(self) -> None:
+        """Take the line away until something begins."""
+        with self.lock:
+            self._text = self._detail = ""
+            self.erase()
+
+    def erase(self) -> None:
+        """Take the line away; it comes back while what it shows goes on."""
+        with self.lock:
+            if self._shown:
+                self._stream.write(_ERASE)
+                self._stream.flush()
+                self._shown = False
+
+    def close(self) -> None:
+        """End the line and the thread behind it."""
+        self.end()
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_AGAIN_AFTER):
+            with self.lock:
+                elapsed = time.monotonic() - self._began
+                if self._text and elapsed >= _FIRST_AFTER:
+                    self._write(f"{self._text} {elapsed:.0f} s{self._detail}")
+
+    def _write(self, text: str) -> None:
+        from rich.cells import cell_len, set_cell_size
+
+        # A full last column would make some terminals begin a new line.
+        text, room = one_line(text), size(self._stream)[0] - 1
+        if cell_len(text) > room:
+            text = set_cell_size(text, max(room - 3, 0)) + "..."
+        self._stream.write(_ERASE + encodable(text, self._stream))
+        self._stream.flush()
+        self._shown = True

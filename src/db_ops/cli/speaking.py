@@ -1,0 +1,55 @@
+"""What a command says beside its result: errors, and events as lines of a log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from db_ops.cli.documents import error_document, event_document, print_document
+from db_ops.cli.terminal import door, one_line, options, say
+from db_ops.errors import DbOpsError, InvalidSettings
+from db_ops.results import Connected, Event
+
+_FORMS = ("text", "json")
+
+
+def log_form() -> str:
+    """Return the form that `DB_OPS_LOG` asks for. Raises `InvalidSettings`."""
+    form = os.environ.get("DB_OPS_LOG") or "text"
+    if form not in _FORMS:
+        raise InvalidSettings({"DB_OPS_LOG": f"{form!r} is neither text nor json"})
+    return form
+
+
+def show_error(error: DbOpsError) -> None:
+    """Print *error* on stderr, what happened and what to do; with `--json` on stdout as well."""
+    if options.get().log == "json":
+        document = error_document(error)
+        document.pop("result")
+        _log("error", {"event": "Failed", **document})
+    else:
+        say(f"error: {one_line(error.message)}", "bold red", to_stderr=True)
+        hint = one_line(error.hint).replace("inv db.", door())
+        say(f"hint: {hint}", to_stderr=True)
+    if options.get().json:
+        print_document(error_document(error))
+
+
+def log_event(event: Event) -> None:
+    """Print *event* on stderr as one JSON line."""
+    # It holds no data: it is how a signal reaches the connection.
+    if not isinstance(event, Connected):
+        _log("info", event_document(event))
+
+
+def log_end(command: str, exit_code: int, seconds: float) -> None:
+    """Print as the last line of the log how a command ended."""
+    end = {"event": "Ended", "command": command, "exit_code": exit_code, "seconds": seconds}
+    _log("error" if exit_code else "info", end)
+
+
+def _log(level: str, document: Mapping[str, Any]) -> None:
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    print_document({"time": time, "level": level, **document}, to_stderr=True)

@@ -1,0 +1,162 @@
+"""`diagram`: the schema and the revision graph, as Mermaid and SVG, and whether a file is true."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from db_ops.diagrams import RevisionBox, Table, revisions_as_svg, schema_as_svg
+from db_ops.diagrams.layers import Box, lay_out
+from tests.support.project import Project
+
+FAILED, MISUSED, DIFFERENT = 1, 2, 3
+SVG = "{http://www.w3.org/2000/svg}"
+SCHEMA = """
+op.execute('''
+    CREATE SCHEMA other;
+    CREATE TABLE author (id int PRIMARY KEY, name varchar(50) NOT NULL UNIQUE, mentor int
+        REFERENCES author);
+    CREATE TABLE other.book (isbn text PRIMARY KEY, author int NOT NULL REFERENCES author,
+        written timestamptz, price numeric(10,2), "odd ""name" text[]);
+    CREATE TABLE cover (book text PRIMARY KEY REFERENCES other.book);
+    CREATE TABLE sale (id int, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+    CREATE TABLE sale_2020 PARTITION OF sale FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+''')
+"""
+
+
+@pytest.fixture
+def library(project: Project) -> Project:
+    """A project with references of every kind."""
+    project.revision("0001", SCHEMA)
+    project.prepare("init")
+    return project
+
+
+def test_mermaid_has_tables_columns_keys_and_references(library: Project, door: str) -> None:
+    text = library.run("diagram", door=door).succeeded().out
+    assert text.startswith('erDiagram\n    "author" {\n        integer id PK\n')
+    assert "        varchar(50) name UK\n" in text
+    assert "        integer mentor FK\n" in text
+    assert "        numeric(10_2) price\n" in text
+    assert "        text[] odd_name\n" in text
+    assert '    "author" }o--o| "author" : "mentor"\n' in text
+    assert '    "cover" |o--|| "other.book" : "book"\n' in text
+    assert '    "other.book" }o--|| "author" : "author"\n' in text
+    assert '"sale" {' in text
+    assert "2020" not in text
+    assert "alembic_version" not in text
+
+
+def test_svg_shows_every_table_and_column(library: Project) -> None:
+    outcome = library.run("diagram", "--output", "schema.svg").succeeded()
+    assert outcome.out == "schema.svg: written\n"
+    root = ElementTree.parse(library.root / "schema.svg").getroot()
+    said = {text.text for text in root.iter(f"{SVG}text")}
+    assert {
+        "author",
+        "other.book",
+        "isbn",
+        'odd "name',
+        "FK integer?",
+    } <= said
+    assert len(list(root.iter(f"{SVG}path"))) >= 6
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    for box in root.iter(f"{SVG}rect"):
+        assert 0 <= float(box.get("x", -1)) <= width - float(box.get("width", 0))
+        assert 0 <= float(box.get("y", -1)) <= height - float(box.get("height", 0))
+
+
+@pytest.mark.parametrize("name", ["schema.svg", "schema.mmd", "SCHEMA.MD"])
+def test_a_second_time_nothing_is_written_and_check_is_content(library: Project, name: str) -> None:
+    assert library.run("diagram", "--check", "--output", name).code == DIFFERENT
+    assert not (library.root / name).exists()
+    library.run("diagram", "--output", name).succeeded()
+    before = (library.root / name).stat().st_mtime_ns
+    assert "up to date" in library.run("diagram", "-o", name).succeeded().out
+    assert (library.root / name).stat().st_mtime_ns == before
+    library.run("diagram", "--check", "--output", name).succeeded()
+
+
+def test_check_exits_3_when_the_schema_has_changed(library: Project) -> None:
+    library.run("diagram", "--output", "schema.mmd").succeeded()
+    library.revision("0002", "op.execute('ALTER TABLE author ADD COLUMN born date')")
+    library.run("upgrade").succeeded()
+    outcome = library.run("diagram", "--check", "--output", "schema.mmd")
+    assert outcome.code == DIFFERENT
+    assert "diagram --output schema.mmd" in outcome.out
+    assert "born" not in (library.root / "schema.mmd").read_text()
+    library.run("diagram", "--output", "schema.mmd").succeeded()
+    library.run("diagram", "--check", "--output", "schema.mmd").succeeded()
+
+
+def test_markdown_holds_mermaid_in_a_fence(library: Project) -> None:
+    library.run("diagram", "--output", "schema.md").succeeded()
+    text = (library.root / "schema.md").read_text()
+    assert text.startswith("```mermaid\nerDiagram\n")
+    assert text.endswith("```\n")
+
+
+def test_a_database_behind_its_migrations_is_not_drawn(library: Project) -> None:
+    library.table("0002", "more")
+    assert "pending: 0002" in library.run("diagram").failed(FAILED).error
+
+
+def test_revisions_need_no_database(project: Project) -> None:
+    project.url = "postgresql://nobody@127.0.0.1:1/nothing"
+    project.table("0001", "one")
+    project.revision("0002a", down_revision="0001", summary='say "a" & <b>')
+    project.revision("0002b", down_revision="0001")
+    project.revision("0003", down_revision=("0002a", "0002b"))
+    text = project.run("diagram", "--revisions").succeeded().out
+    assert text.startswith("flowchart TB\n")
+    assert "say #34;a#34; #38; #60;b#62;" in text
+    assert len(re.findall("-->", text)) == 4
+    project.run("diagram", "--revisions", "--output", "r.svg").succeeded()
+    root = ElementTree.parse(project.root / "r.svg").getroot()
+    assert 'say "a" & <b>' in {text.text for text in root.iter(f"{SVG}text")}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--check",), ("--output", "x.png"), ("--output", "no/such/folder.svg")]
+)
+def test_what_cannot_be_written_is_misuse(library: Project, arguments: tuple[str, ...]) -> None:
+    library.run("diagram", *arguments).failed(MISUSED)
+
+
+def test_an_empty_schema_and_no_revision_can_be_drawn(project: Project) -> None:
+    project.run("init").succeeded()
+    for name in ("a.svg", "a.mmd"):
+        project.run("diagram", "-o", name, "diagram", "--revisions", "-o", f"r{name}").succeeded()
+    ElementTree.parse(project.root / "a.svg")
+
+
+def test_boxes_never_overlap_whatever_the_graph() -> None:
+    chance = random.Random(1)
+    for _ in range(60):
+        names = [f"n{number}" for number in range(chance.randint(1, 25))]
+        boxes = [Box(name, chance.randint(20, 90), chance.randint(20, 200)) for name in names]
+        edges = [(chance.choice(names), chance.choice(names)) for _ in range(len(names) * 2)]
+        layout = lay_out(boxes, edges, between_layers=10, between_boxes=5)
+        assert layout.places.keys() == set(names)
+        columns: dict[float, list[tuple[float, float]]] = {}
+        for box in boxes:
+            along, across = layout.places[box.name]
+            assert box.length / 2 - 0.01 <= along <= layout.length - box.length / 2 + 0.01
+            half = box.breadth / 2
+            columns.setdefault(along, []).append((across - half, across + half))
+        for column in columns.values():
+            assert all(one[1] <= two[0] for one, two in pairwise(sorted(column)))
+
+
+def test_a_history_of_thousands_can_be_drawn() -> None:
+    history = [RevisionBox(f"{n}", "x", (f"{n - 1}",) if n else (), ()) for n in range(5000)]
+    assert revisions_as_svg(history).count("<rect") == 5000
+
+
+def test_control_characters_in_names_are_no_part_of_the_xml() -> None:
+    ElementTree.fromstring(schema_as_svg([Table("a\x07<b>&\x00", (), ())]))
