@@ -129,7 +129,8 @@ def test_success_that_is_none_is_seen_in_the_database(
 ) -> None:
     project = adopt("ini_url")
     project.edit("alembic/env.py", before, after)
-    project.edit("alembic/versions/0002_create_books.py", '"books",', '"books", sa.Text(),')
+    failing = "def upgrade():\n    raise RuntimeError('stop')"
+    project.edit("alembic/versions/0002_create_books.py", "def upgrade():", failing)
     outcome = project.run("init", "--from-migrations").failed(1)
     assert "env.py" in outcome.hint
     assert "0002" not in project.run("status", "--json").out.partition('"current"')[2][:20]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from db_ops.errors import DbOpsError
     from db_ops.operations import (
         cache,
-        create_migration,
         delete_db,
         diagram,
         doctor,
         downgrade,
+        history,
         init,
         new,
         recreate,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
         url,
         verify,
     )
+    from db_ops.operations.creating import create_migration
+    from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
+    from db_ops.operations.rebasing import rebase_migration
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -40,11 +43,11 @@ _HOMES = {
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
     "db_ops.operations": (
         "cache",
-        "create_migration",
         "delete_db",
         "doctor",
         "diagram",
         "downgrade",
+        "history",
         "init",
         "new",
         "recreate",
@@ -58,6 +61,10 @@ _HOMES = {
         "url",
         "verify",
     ),
+    # Most commands need none of it.
+    "db_ops.operations.creating": ("create_migration",),
+    "db_ops.operations.rebasing": ("rebase_migration",),
+    "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
 __all__ = [
@@ -70,9 +77,13 @@ __all__ = [
     "diagram",
     "doctor",
     "downgrade",
+    "history",
     "init",
     "load",
     "new",
+    "plan_downgrade",
+    "plan_upgrade",
+    "rebase_migration",
     "recreate",
     "restore",
     "snapshot",
@@ -81,6 +92,7 @@ __all__ = [
     "status",
     "stop",
     "upgrade",
+    "upgrade_sql",
     "url",
     "verify",
 ]

@@ -68,6 +68,7 @@ _COMMANDS = frozenset(
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
         "status", "start", "stop", "url", "cache", "doctor", "new",
         "status", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
+        "status", "history", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
         "diagram",
     )
 )  # fmt: skip

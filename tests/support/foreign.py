@@ -25,6 +25,7 @@ class Kind:
     `variable` is the one that it reads its URL from, `scheme` how it is spelt there. `environment`
     are other variables it needs. `options` are given with every command, `branch` where there are
     several. `models` is the file that a column is added to, `agreed` what `verify` says in the end.
+    `writes` is False where `create-migration` asks for Alembic's own command.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Kind:
     column: str = "pages: Mapped[int | None]"
     heads: tuple[str, ...] = ("0002",)
     agreed: str = "agree"
+    writes: bool = True
 
 
 KINDS = (
@@ -52,7 +54,7 @@ KINDS = (
     Kind("branches", branch=("--branch", "sales"), heads=("0001", "0002")),
     Kind("locations_in_env"),
     Kind("version_table_schema"),
-    Kind("several_version_tables", agreed="no difference"),
+    Kind("several_version_tables", agreed="no difference", writes=False),
     Kind("include_schemas"),
     Kind("ini_sections"),
     Kind(

@@ -45,6 +45,8 @@ def run_env(
             from db_ops.migrations.learning import run_their_env
 
             run_their_env(project, config, session, scripts, work, **options)
+            if session.recording is not None:
+                session.recording.begin()
             return
         with EnvironmentContext(config, scripts, fn=work, **options):
             scripts.run_env()

@@ -126,6 +126,11 @@ class _Takeover:
         self.original_configure(context, connection=used, **self._options(context, options))
         if options.get("compare_server_default", True) is True:
             make_default_comparison_safe(context.get_context())
+        if session.recording is not None:
+            migration = context.get_context()
+            callbacks = migration.on_version_apply_callbacks
+            migration.on_version_apply_callbacks = (*callbacks, session.recording)
+            session.recording.begin()
         session.reached = True
 
     def _options(self, context: EnvironmentContext, theirs: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from db_ops.operations.project import apply_learnt, read_url_from
 from db_ops.operations.target import Target, embedded_url, server_of
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
+from db_ops.postgres.mark import mark_in
 from db_ops.postgres.rights import rights_in
 from db_ops.postgres.session import prepare_to_write
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
@@ -154,8 +155,9 @@ class _Examination:
             yield Finding("server", "database", "does not exist", advice="inv db.init")
             return
         with server.target() as connection:
-            recorded, mark = target.look(connection)
-            yield Finding("server", "mark", mark or "none")
+            found = target.look(connection)
+            recorded = found.revisions
+            yield Finding("server", "mark", mark_in(found.comment) or "none")
             yield Finding("server", "recorded", ", ".join(recorded) or "base")
             yield from _rights(connection)
             prepare_to_write(server, connection)

@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.created import MigrationCreated, MigrationRebased
 from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
@@ -14,6 +15,7 @@ from db_ops.results.events import (
     InvalidIndexDropped,
     InvalidIndexLeft,
     NotMarked,
+    NotRecorded,
     OnEvent,
     RevisionFinished,
     RevisionRetried,
@@ -24,6 +26,15 @@ from db_ops.results.events import (
     WaitingForServer,
     ignore,
 )
+from db_ops.results.measured import (
+    Effect,
+    MeasuredRevision,
+    MeasuredStatement,
+    Measurement,
+    Planned,
+    Script,
+    UnsafePattern,
+)
 from db_ops.results.outcomes import (
     Cache,
     CachedDatabase,
@@ -32,11 +43,12 @@ from db_ops.results.outcomes import (
     Diagnosis,
     Difference,
     Downgraded,
+    Drift,
     Finding,
     Initialised,
     Migrated,
-    MigrationCreated,
     Origin,
+    Pending,
     Recreated,
     Result,
     Revision,
@@ -48,6 +60,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
 from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
@@ -63,16 +76,29 @@ __all__ = [
     "Diagram",
     "Difference",
     "Downgraded",
+    "Drift",
+    "Effect",
     "Event",
     "Finding",
+    "History",
+    "HistoryEntry",
     "Initialised",
     "InvalidIndexDropped",
     "InvalidIndexLeft",
+    "MeasuredRevision",
+    "MeasuredStatement",
+    "Measurement",
     "Migrated",
     "MigrationCreated",
+    "MigrationRebased",
     "NotMarked",
+    "NotRecorded",
     "OnEvent",
     "Origin",
+    "Pending",
+    "Planned",
+    "QuicklyVerified",
+    "Record",
     "Recreated",
     "Restored",
     "Result",
@@ -81,6 +107,7 @@ __all__ = [
     "RevisionRetried",
     "RevisionStarted",
     "Scaffolded",
+    "Script",
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",
@@ -91,6 +118,7 @@ __all__ = [
     "StatementBlocked",
     "Status",
     "Step",
+    "UnsafePattern",
     "Verified",
     "WaitingForLock",
     "WaitingForServer",
