@@ -28,6 +28,9 @@ _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 _PLAN = {"plan": "Only show what would run, measured in a scratch database."}
 _SQL = {"sql": "Only print the SQL, for psql."}
 
+_QUICK = {"quick": "Only look whether the catalogs are as they were when the head was applied."}
+_RECORD = {"record": "First record the database and the revision files as they are now."}
+
 
 @task(klass=Command, help=_REPLAY | _JSON)
 def init(context: Context, from_migrations: bool = False, json: bool = False) -> Result:
@@ -124,12 +127,20 @@ def downgrade(
         return show(done, json)
 
 
+@task(klass=Command, help=_RECORD | _JSON)
+def history(context: Context, record: bool = False, json: bool = False) -> Result:
+    """Show every revision: whether it is applied, when, by whom, in what time."""
+    with Progress() as progress:
+        return show(db_ops.history(db_ops.load(), record=record, on_event=progress), json)
+
+
 @task(
     klass=Command,
     help={
         "grants": "Compare owners and rights too.",
         "accept": "Write the differences to the baseline, and accept them from now on.",
     }
+    | _QUICK
     | _JSON,
 )
 def verify(
@@ -137,11 +148,12 @@ def verify(
     grants: bool = False,
     accept: bool = False,
     json: bool = False,
+    quick: bool = False,
 ) -> Result:
     """Check that models, migrations and database agree; exit 3 if not."""
     with Progress() as progress:
         settings = db_ops.load()
-        done = db_ops.verify(settings, grants=grants, accept=accept, on_event=progress)
+        done = db_ops.verify(settings, grants=grants, accept=accept, quick=quick, on_event=progress)
         return show(done, json)
 
 
@@ -247,6 +259,7 @@ collection = Collection(
     downgrade,
     verify,
     status,
+    history,
     start,
     stop,
     url,

@@ -8,6 +8,7 @@ from functools import singledispatch
 from typing import TypeVar
 
 from db_ops.cli.plans import plan_lines
+from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
 from db_ops.cli.verified import verified_details, verified_lines
@@ -19,11 +20,13 @@ from db_ops.results import (
     Deleted,
     Diagram,
     Downgraded,
+    History,
     Initialised,
     Migrated,
     MigrationCreated,
     MigrationRebased,
     Planned,
+    QuicklyVerified,
     Recreated,
     Restored,
     Result,
@@ -182,11 +185,23 @@ def _(result: Status) -> Iterator[Line]:
     for revision in result.unknown:
         yield f"unknown      {revision}, which this checkout does not have", "yellow"
     for pending in result.pending:
-        yield f"pending      {pending.id}  {pending.summary}", "yellow"
+        yield f"pending      {pending.id}  {pending.summary}{written(pending)}", "yellow"
+    if result.exists:
+        yield f"drift        {drift_text(result.drift)}", drift_style(result.drift)
     if result.next_command:
         yield f"next         {result.next_command.replace('inv db.', door())}", "bold"
     else:
         yield "up to date", "green"
+
+
+@_lines.register
+def _(result: History) -> Iterator[Line]:
+    yield from history_lines(result)
+
+
+@_lines.register
+def _(result: QuicklyVerified) -> Iterator[Line]:
+    yield from quick_lines(result)
 
 
 @_lines.register

@@ -3,6 +3,7 @@
 from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.diagrams import diagram
+from db_ops.operations.history import history
 from db_ops.operations.looking import status
 from db_ops.operations.migrating import downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
@@ -16,6 +17,7 @@ __all__ = [
     "delete_db",
     "diagram",
     "downgrade",
+    "history",
     "init",
     "recreate",
     "restore",

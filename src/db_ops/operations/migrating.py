@@ -74,8 +74,9 @@ def downgrade(
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
         goal = below[0] if below else "base"
-        run = target.run("downgrade", goal, len(doomed), before_attempt=lambda: None)
-        done = run_downgrade(run, lock_retries=settings.lock_retries)
+        with target.recording(connection) as records:
+            run = target.run("downgrade", goal, len(doomed), lambda: None, records)
+            done = run_downgrade(run, lock_retries=settings.lock_retries)
         return Downgraded(target.location, target.recorded_on(connection), done)
 
 
@@ -100,13 +101,15 @@ def apply_pending(
         if not pending:
             return ()
         target.check_tracked(locked, recorded)
-        run = target.run(
-            "upgrade",
-            goal or target.graph.heads[0],
-            len(pending),
-            before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
-        )
-        steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
+        with target.recording(locked) as records:
+            run = target.run(
+                "upgrade",
+                goal or target.graph.heads[0],
+                len(pending),
+                before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
+                recorder=records,
+            )
+            steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
         now = target.recorded_on(locked)
         if target.graph.pending(now, run.target):

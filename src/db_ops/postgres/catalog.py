@@ -6,6 +6,8 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
+from db_ops.settings import RECORDS_SCHEMA
+
 # Whatever a search path is at the moment; `c` is the table, `n` its schema.
 QUALIFIED_NAME = """
     CASE n.nspname WHEN 'public' THEN quote_ident(c.relname)
@@ -16,7 +18,7 @@ QUALIFIED_NAME = """
 def not_of_an_extension(catalog: str) -> str:
     """Return the condition that an object `o` of *catalog*, in the namespace `n`, is a user's."""
     return f"""
-    n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    n.nspname NOT IN ('information_schema', '{RECORDS_SCHEMA}') AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
         SELECT FROM pg_depend d
         WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e'

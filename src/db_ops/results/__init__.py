@@ -15,6 +15,7 @@ from db_ops.results.events import (
     InvalidIndexDropped,
     InvalidIndexLeft,
     NotMarked,
+    NotRecorded,
     OnEvent,
     RevisionFinished,
     RevisionRetried,
@@ -41,9 +42,11 @@ from db_ops.results.outcomes import (
     Deleted,
     Difference,
     Downgraded,
+    Drift,
     Initialised,
     Migrated,
     Origin,
+    Pending,
     Recreated,
     Result,
     Revision,
@@ -54,6 +57,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
 from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
@@ -68,8 +72,11 @@ __all__ = [
     "Diagram",
     "Difference",
     "Downgraded",
+    "Drift",
     "Effect",
     "Event",
+    "History",
+    "HistoryEntry",
     "Initialised",
     "InvalidIndexDropped",
     "InvalidIndexLeft",
@@ -80,9 +87,13 @@ __all__ = [
     "MigrationCreated",
     "MigrationRebased",
     "NotMarked",
+    "NotRecorded",
     "OnEvent",
     "Origin",
+    "Pending",
     "Planned",
+    "QuicklyVerified",
+    "Record",
     "Recreated",
     "Restored",
     "Result",
