@@ -31,7 +31,7 @@ FLOORS = {
 THIRD_PARTIES = {
     "cli": {"invoke", "rich"},
     "pytest_plugin": {"pytest", "psycopg2", "sqlalchemy"},
-    "migrations": {"alembic", "sqlalchemy"},
+    "migrations": {"alembic", "flask", "sqlalchemy"},
     "postgres": {"psycopg2"},
     "settings": {"environs", "psycopg2"},
 }

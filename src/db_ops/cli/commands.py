@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -19,6 +20,8 @@ from db_ops.results import Result
 
 _JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
+_BRANCH = {"branch": "The branch that is meant, where there are several: a label, or its head."}
+_STEPS = {"steps": "How many to revert (default: 1)."}
 _DIAGRAM = {
     "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
     "revisions": "Draw the revision graph instead.",
@@ -73,7 +76,7 @@ _CREATION = {
 }
 
 
-@task(klass=Command, iterable=["rename"], help=_CREATION | _JSON)
+@task(klass=Command, iterable=["rename"], help=_CREATION | _BRANCH | _JSON)
 def create_migration(
     context: Context,
     rename: list[str],
@@ -81,6 +84,7 @@ def create_migration(
     no_rename: bool = False,
     irreversible: bool = False,
     rebase: str | None = None,
+    branch: str | None = None,
     json: bool = False,
 ) -> Result:
     """Write one revision file from what changed in the models, and prove it."""
@@ -89,7 +93,12 @@ def create_migration(
         if rebase is not None:
             return show(db_ops.rebase_migration(settings, rebase, on_event=progress), json)
         create = partial(
-            db_ops.create_migration, settings, message, irreversible=irreversible, on_event=progress
+            db_ops.create_migration,
+            settings,
+            message,
+            irreversible=irreversible,
+            branch=branch,
+            on_event=progress,
         )
         done = asking(create, tuple(rename), no_rename=no_rename, silent=json)
         return show(done, json)
@@ -109,10 +118,14 @@ def upgrade(
         return show(operation(db_ops.load(), revision=revision, on_event=progress), json)
 
 
-@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _PLAN | _JSON)
+@task(
+    klass=Command,
+    help={"steps": "How many to revert (default: 1)."} | _BRANCH | _CONFIRM | _PLAN | _JSON,
+)
 def downgrade(
     context: Context,
     steps: str = "1",
+    branch: str | None = None,
     confirm: str | None = None,
     plan: bool = False,
     json: bool = False,
@@ -123,7 +136,9 @@ def downgrade(
         settings = db_ops.load()
         if plan:
             return show(db_ops.plan_downgrade(settings, steps=number, on_event=progress), json)
-        done = db_ops.downgrade(settings, steps=number, confirm=confirm, on_event=progress)
+        done = db_ops.downgrade(
+            settings, steps=number, branch=branch, confirm=confirm, on_event=progress
+        )
         return show(done, json)
 
 
@@ -190,6 +205,20 @@ def url(context: Context, with_password: bool = False, json: bool = False) -> Re
     """Print the database's URL for psql and the application."""
     with Progress() as progress:
         return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
+
+
+@task(klass=Command, help=_JSON)
+def doctor(context: Context, json: bool = False) -> Result:
+    """Show what is set and by whom, what server and project allow, and what to do."""
+    with Progress() as progress:
+        return show(db_ops.doctor(db_ops.load(), on_event=progress), json)
+
+
+@task(klass=Command, help={"models": "The models, as package.module:Base."} | _JSON)
+def new(context: Context, models: str = "", json: bool = False) -> Result:
+    """Write the files of a migration environment for models that exist; overwrite nothing."""
+    with Progress() as progress:
+        return show(db_ops.new(Path.cwd(), models=models, on_event=progress), json)
 
 
 @task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
@@ -264,6 +293,8 @@ collection = Collection(
     stop,
     url,
     cache,
+    doctor,
+    new,
     snapshot,
     restore,
     snapshots,

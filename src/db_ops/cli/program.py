@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,12 @@ class DatabaseProgram(Program):
     """Invoke's program without the options that mean nothing for a database."""
 
     def core_args(self) -> list[Argument]:
-        return [argument for argument in super().core_args() if argument.name in _OFFERED]
+        offered = [argument for argument in super().core_args() if argument.name in _OFFERED]
+        return [
+            *offered,
+            Argument(name="name", help="The section of alembic.ini that is meant."),
+            Argument(name="x", kind=list, help="An argument for env.py, as in -x tenant=one."),
+        ]
 
     @property
     def args(self) -> Any:
@@ -45,6 +51,11 @@ class DatabaseProgram(Program):
     def parse_cleanup(self) -> None:
         with _misuse_explained():
             super().parse_cleanup()
+        # Where every door's settings come from.
+        for name in ("name", "x"):
+            value = self.args[name].value
+            if value:
+                os.environ[f"DB_OPS_{name.upper()}"] = value if name == "name" else " ".join(value)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
+    Diagnosis,
     Diagram,
     Downgraded,
     History,
@@ -30,6 +31,7 @@ from db_ops.results import (
     Recreated,
     Restored,
     Result,
+    Scaffolded,
     Script,
     ServerStarted,
     ServerStopped,
@@ -235,6 +237,31 @@ def _(result: Cache) -> Iterator[Line]:
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
+
+
+@_lines.register
+def _(result: Diagnosis) -> Iterator[Line]:
+    topic = None
+    for finding in result.findings:
+        if finding.topic != topic:
+            topic = finding.topic
+            yield topic, "bold"
+        source = f"  ({finding.source})" if finding.source else ""
+        style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
+        yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
+        if finding.advice:
+            yield f"  {'':14}  -> {finding.advice.replace('inv db.', door())}", style
+    problems = sum(finding.is_problem for finding in result.findings)
+    plural = "" if problems == 1 else "s"
+    yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
+
+
+@_lines.register
+def _(result: Scaffolded) -> Iterator[Line]:
+    for name in result.written:
+        yield f"wrote {name}", "green"
+    for step in result.remaining:
+        yield f"next: {step}", ""
 
 
 @_lines.register

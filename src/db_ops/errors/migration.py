@@ -47,7 +47,7 @@ class AmbiguousDowngrade(ServerError):
     """The newest revisions are several branches, so "the newest N" has no meaning."""
 
     what = "{location}: the newest revisions are on several branches: {revisions}"
-    then = "name the target: alembic downgrade REVISION"
+    then = "name one by its label or its newest revision: inv db.downgrade --branch NAME"
     revisions: tuple[str, ...]
 
 

@@ -118,6 +118,15 @@ class MultipleHeads(MisuseError):
     heads: tuple[str, ...]
 
 
+class BranchNotNamed(MisuseError):
+    """The project has several branches on purpose, and a command is for one of them."""
+
+    what = "{path}: several branches: {branches}"
+    then = "say which is meant: inv db.create-migration --branch NAME -m MESSAGE"
+    path: str
+    branches: tuple[str, ...]
+
+
 class InvalidVerifyRules(MisuseError):
     """What says which differences do not count cannot be read, or says it wrongly."""
 
@@ -134,6 +143,60 @@ class NoSuchRevision(MisuseError):
     then = "choose one from: alembic history"
     path: str
     revision: str
+
+
+class UnknownDatabase(MisuseError):
+    """Neither the settings nor the project's env.py name a database."""
+
+    what = "{path}: names no database: {reason}"
+    then = (
+        "set DATABASE_URL, or say in pyproject.toml who knows it: [tool.db_ops] "
+        'url_env = "VARIABLE" or url_from = "package.settings:settings.database_url"'
+    )
+    path: str
+    reason: str
+
+
+class SeveralDatabases(MisuseError):
+    """The project's env.py connects to several databases, and a command is for one of them."""
+
+    what = "{path}: connects to several databases: {databases}"
+    then = (
+        "choose by what env.py reads: an ini section (--name NAME) or an argument (-x NAME=VALUE)"
+    )
+    path: str
+    databases: tuple[str, ...]
+
+
+class TwoDatabases(MisuseError):
+    """`DATABASE_URL` names one database, and the project's env.py connects to another."""
+
+    what = "{path}: connects to {theirs}, DATABASE_URL names {ours}"
+    then = (
+        "unset DATABASE_URL to mean the first; to mean the second, say so in pyproject.toml: "
+        '[tool.db_ops] url_env = "DATABASE_URL"'
+    )
+    path: str
+    theirs: str
+    ours: str
+
+
+class UrlNotFound(MisuseError):
+    """What `[tool.db_ops]` names for the URL is not there."""
+
+    what = "[tool.db_ops] names {named} for the URL: {reason}"
+    then = "correct it in pyproject.toml, or set what it is read from"
+    named: str
+    reason: str
+
+
+class ModelsNotFound(MisuseError):
+    """The models that a new project is for are not where they were said to be."""
+
+    what = "models {models!r}: {reason}"
+    then = "name them as Python imports them: db-ops new --models package.module:Base"
+    models: str
+    reason: str
 
 
 class EmbeddedServerUnavailable(MisuseError):

@@ -41,12 +41,12 @@ class BuildInputs:
 
     @property
     def root(self) -> Path:
-        return self.project.alembic_ini.parent
+        return self.project.root
 
     @cached_property
     def digest(self) -> str:
         """The digest of the revision files, `env.py`, `alembic.ini` and the installed packages."""
-        parts = [sys.version, *_installed_packages()]
+        parts = [sys.version, *installed_packages()]
         sources = [part for path, text in self.sources.items() for part in (path, text)]
         return _digest(*parts, *sources)
 
@@ -197,7 +197,7 @@ def _imported_by(source: bytes) -> set[str]:
     return names
 
 
-def _installed_packages() -> list[str]:
+def installed_packages() -> list[str]:
     """Return names and versions of what is installed, from the names of its metadata folders."""
     suffixes = (".dist-info", ".egg-info")
     found = {

@@ -108,8 +108,10 @@ class Draft:
         )
 
 
-def draft_revision(project: Project, database: Database) -> Draft:
+def draft_revision(project: Project, database: Database, head: str = "head") -> Draft:
     """Let Alembic compare the models with *database*, which is at head and only read.
+
+    The revision is to follow *head*, as Alembic calls it.
 
     It runs through the project's own env.py, whose hooks count. Raises `EmptyMetadata`,
     `EnvironmentBroken`, `RevisionFileBroken`.
@@ -117,13 +119,15 @@ def draft_revision(project: Project, database: Database) -> Draft:
     from alembic.autogenerate import RevisionContext
     from alembic.runtime.environment import EnvironmentContext
 
+    from db_ops.migrations.learning import their_way
+
     with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
         session = Session(connection, looks=True)
         config = project.alembic_config(db_ops=session)
         if not config.get_main_option("file_template"):
             config.set_main_option("file_template", DATED)
         scripts = load_scripts(project, config)
-        context = RevisionContext(config, scripts, _arguments())
+        context = RevisionContext(config, scripts, _arguments(head))
         script = context.generated_revisions[0]
 
         def work(heads: Any, migration_context: Any) -> list[Any]:
@@ -132,6 +136,7 @@ def draft_revision(project: Project, database: Database) -> Draft:
 
         try:
             with (
+                their_way(project, session, config),
                 EnvironmentContext(
                     config,
                     scripts,
@@ -156,13 +161,13 @@ def draft_revision(project: Project, database: Database) -> Draft:
     return Draft(context, script, Renderer(compared, default))
 
 
-def _arguments() -> dict[str, Any]:
+def _arguments(head: str) -> dict[str, Any]:
     """Return what `alembic revision --autogenerate` gives to its `RevisionContext`."""
     return {
         "message": "",
         "autogenerate": True,
         "sql": False,
-        "head": "head",
+        "head": head,
         "splice": False,
         "branch_label": None,
         "version_path": None,

@@ -46,6 +46,11 @@ class Session:
     `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
     comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
     are sent along when a revision is recorded. `recording` is told of each step that is taken.
+
+    The rest is for an env.py of somebody else's. Whether it only `learns`, and our database
+    `is_known` then; or `keeps_theirs`, a connection of env.py's own to our database. What was seen
+    of it: the arguments of `configure` in each of the `calls`, the `destinations` that it wanted to
+    connect to, and its `statements`.
     """
 
     connection: Connection | None = None
@@ -56,6 +61,12 @@ class Session:
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()
     recording: Recording | None = None
+    learns: bool = False
+    is_known: bool = False
+    keeps_theirs: bool = False
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    statements: list[str] = field(default_factory=list, repr=False)
 
 
 def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
@@ -170,12 +181,22 @@ def _examine(
     revision: Any,
     directives: Iterable[MigrationScript],
 ) -> None:
-    """Keep what a comparison found, and refuse an identifier that could not be recorded."""
-    from alembic.util import CommandError
+    examine(session, directives)
+    check_ids(directives)
 
+
+def examine(session: Session, directives: Iterable[MigrationScript]) -> None:
+    """Keep what a comparison found."""
     for script in directives:
         for operations in script.upgrade_ops_list:
             session.diffs.extend(operations.as_diffs())
+
+
+def check_ids(directives: Iterable[MigrationScript]) -> None:
+    """Refuse an identifier that could not be recorded."""
+    from alembic.util import CommandError
+
+    for script in directives:
         if script.rev_id and len(script.rev_id) > MAX_REVISION_ID:
             raise CommandError(
                 f"revision id {script.rev_id!r} is longer than {MAX_REVISION_ID} characters, "

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import combinations
 
-from db_ops.errors import MultipleHeads, NoSuchRevision, RevisionGraphBroken
+from db_ops.errors import BranchNotNamed, MultipleHeads, NoSuchRevision, RevisionGraphBroken
 from db_ops.results import Revision
 
 
@@ -66,6 +67,46 @@ class Graph:
             raise MultipleHeads(self.folder, self.heads)
         return self.heads[0] if self.heads else None
 
+    def goals(self) -> tuple[str, ...]:
+        """Return what "everything applied" means: the heads, if they are meant to be several.
+
+        They are where no two of them come from one branch: they have no revision in common, or
+        each carries a branch label of its own. Raises `MultipleHeads` else.
+        """
+        if not self.heads_are_meant():
+            raise MultipleHeads(self.folder, self.heads)
+        return self.heads
+
+    def heads_are_meant(self) -> bool:
+        """Tell whether no two heads have to be merged."""
+        return all(self._independent(*pair) for pair in combinations(self.heads, 2))
+
+    def branch(self, named: str | None) -> str:
+        """Return how Alembic calls the head that a new revision follows.
+
+        That of the branch *named*, by a label or its head. Raises `MultipleHeads`,
+        `BranchNotNamed` if there are several branches and none is named, `NoSuchRevision`.
+        """
+        if named is not None:
+            return self._head_of(named, named)
+        if len(self.goals()) > 1:
+            raise BranchNotNamed(self.folder, tuple(map(self._name_of, self.heads)))
+        return "head"
+
+    def on_branch(self, recorded: tuple[str, ...], named: str | None) -> tuple[str, ...]:
+        """Return those of *recorded* that belong to the branch *named*, all if none is.
+
+        Raises `NoSuchRevision`.
+        """
+        if named is None:
+            return recorded
+        line = self._line(self._head_of(named, named))
+        return tuple(revision for revision in recorded if revision in line)
+
+    def _name_of(self, head: str) -> str:
+        others = {label for one in self.heads if one != head for label in self._all_labels(one)}
+        return next(iter(sorted(self._all_labels(head) - others)), head)
+
     def unknown(self, recorded: Iterable[str]) -> tuple[str, ...]:
         """Return those of *recorded* that no file has."""
         return tuple(
@@ -97,16 +138,50 @@ class Graph:
     def resolve(self, text: str) -> str:
         """Return the revision that *text* names: `head`, an identifier, or a unique beginning.
 
+        `LABEL@head` is the head of the branch with that label.
+
         Raises `NoSuchRevision`, or `MultipleHeads` for an ambiguous `head`.
         """
         if text == "head" and self.heads:
             return self.head() or ""
         if text in self.nodes:
             return text
+        label, at, end = text.rpartition("@")
+        if at and end in ("head", "heads"):
+            return self._head_of(label, text)
         found = [name for name in self.nodes if text and name.startswith(text)]
         if len(found) != 1:
             raise NoSuchRevision(self.folder, text)
         return found[0]
+
+    def _head_of(self, label: str, text: str) -> str:
+        found = [head for head in self.heads if head == label or label in self._all_labels(head)]
+        if len(found) != 1:
+            raise NoSuchRevision(self.folder, text)
+        return found[0]
+
+    def _independent(self, one: str, other: str) -> bool:
+        ours, theirs = self._line(one), self._line(other)
+        if ours.isdisjoint(theirs):
+            return True
+        return bool(self._labels(ours - theirs)) and bool(self._labels(theirs - ours))
+
+    def _line(self, head: str) -> set[str]:
+        """Return what *head* follows, not what it only depends on."""
+        seen: set[str] = set()
+        waiting = [head]
+        while waiting:
+            revision = waiting.pop()
+            if revision not in seen:
+                seen.add(revision)
+                waiting.extend(self.nodes[revision].down)
+        return seen
+
+    def _labels(self, revisions: Iterable[str]) -> set[str]:
+        return {label for revision in revisions for label in self.nodes[revision].labels}
+
+    def _all_labels(self, head: str) -> set[str]:
+        return self._labels(self._line(head))
 
     @cached_property
     def order(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Where a project keeps its revisions, read from `alembic.ini`."""
+"""Where a project keeps its revisions, read from `alembic.ini` or `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -6,37 +6,69 @@ import argparse
 import io
 import os
 import re
+import sys
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicIniBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from alembic.config import Config
 
 _SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
+_PYPROJECT = "pyproject.toml"
+_SECTION = "alembic"
+# What the body of our own env.py is called, in whatever way it was imported.
+_OURS = re.compile(rb"\bdb_ops\.migrations\.environment\b")
 
 
 @dataclass(frozen=True)
 class Project:
-    """The paths of one Alembic environment, all absolute, and its version table."""
+    """The paths of one Alembic environment, all absolute, and its version table.
+
+    `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version
+    tables, as schema and name, of a project that keeps several for the same revisions.
+    """
 
     alembic_ini: Path
     script_location: Path
     version_locations: tuple[Path, ...]
     version_table: str
     version_table_schema: str | None
+    folder: Path | None = None
+    section: str = _SECTION
+    x: tuple[str, ...] = ()
+    import_paths: tuple[Path, ...] = ()
+    url: str | None = None
+    tables: tuple[tuple[str | None, str], ...] = ()
+
+    @property
+    def root(self) -> Path:
+        return self.folder or self.alembic_ini.parent
 
     @property
     def env_py(self) -> Path:
         return self.script_location / "env.py"
 
+    @property
+    def pyproject(self) -> Path:
+        return self.root / _PYPROJECT
+
+    @cached_property
+    def is_ours(self) -> bool:
+        """Tell whether env.py has the body of `db_ops`, so that it does what it is told."""
+        return _OURS.search(self.env_py.read_bytes()) is not None
+
     def display(self, path: Path | str) -> str:
         """Return *path* relative to the project's root where it lies inside it."""
-        return str(path).removeprefix(f"{self.alembic_ini.parent}{os.sep}")
+        return str(path).removeprefix(f"{self.root}{os.sep}")
 
     def alembic_config(self, **attributes: Any) -> Config:
         """Return Alembic's own configuration, with `attributes` for env.py.
@@ -45,10 +77,20 @@ class Project:
         """
         from alembic.config import Config
 
-        options = argparse.Namespace(quiet=True, x=None)
+        options = argparse.Namespace(
+            quiet=True,
+            x=list(self.x) or None,
+            name=self.section,
+            config=[str(self.alembic_ini)],
+            raiseerr=False,
+        )
         silence = io.StringIO()
         config = Config(
-            str(self.alembic_ini), cmd_opts=options, stdout=silence, output_buffer=silence
+            **self._files(),
+            ini_section=self.section,
+            cmd_opts=options,
+            stdout=silence,
+            output_buffer=silence,
         )
         config.set_main_option("script_location", _escaped(self.script_location))
         if self.version_locations != (self.script_location / "versions",):
@@ -57,41 +99,175 @@ class Project:
             config.set_main_option("version_path_separator", "os")
             locations = os.pathsep.join(_escaped(path) for path in self.version_locations)
             config.set_main_option("version_locations", locations)
+        if self.import_paths:
+            config.set_main_option("path_separator", "os")
+            config.set_main_option("version_path_separator", "os")
+            paths = os.pathsep.join(_escaped(path) for path in self.import_paths)
+            config.set_main_option("prepend_sys_path", paths)
         config.attributes.update(attributes)
         return config
 
+    def make_importable(self) -> None:
+        """Let the project's modules be imported, from where its configuration says they are.
 
-def read_project(alembic_ini: Path) -> Project:
-    """Read the `[alembic]` section of *alembic_ini*. Raises `AlembicIniBroken`."""
-    parser = ConfigParser({"here": _escaped(alembic_ini.parent)})
-    try:
-        with alembic_ini.open(encoding="utf-8") as file:
-            parser.read_file(file)
-        section = dict(parser.items("alembic"))
-    except (ConfigParserError, UnicodeDecodeError, OSError) as error:
-        reason = str(error).replace("\n", " ").strip()
-        raise AlembicIniBroken(str(alembic_ini), reason) from None
-    if not section.get("script_location"):
-        raise AlembicIniBroken(str(alembic_ini), "section [alembic] has no script_location")
-    script_location = _absolute(section["script_location"], alembic_ini)
+        From its root as well, as `python -m alembic` does, if they are nowhere else.
+        """
+        for path in reversed(self.import_paths):
+            if str(path) not in sys.path:
+                sys.path.insert(0, str(path))
+        if str(self.root) not in sys.path:
+            sys.path.append(str(self.root))
+
+    def _files(self) -> dict[str, Any]:
+        if self.alembic_ini.suffix != ".toml":
+            files: dict[str, Any] = {"file_": str(self.alembic_ini)}
+            # Alembic 1.16 and newer read both, as the plain command does.
+            return files | ({"toml_file": str(self.pyproject)} if _toml(self.pyproject) else {})
+        return {"toml_file": str(self.alembic_ini)}
+
+
+def read_project(
+    alembic_ini: Path,
+    *,
+    root: Path | None = None,
+    section: str = _SECTION,
+    x: tuple[str, ...] = (),
+) -> Project:
+    """Read a section of *alembic_ini*, or `[tool.alembic]` if it is a `pyproject.toml`.
+
+    Relative paths count from *root*, as they do for the plain command, or from the file's folder.
+    Raises `AlembicIniBroken`.
+    """
+    folder = root or alembic_ini.parent
+    options = _Options(alembic_ini, folder, section)
+    script_location = options.path("script_location", holding="env.py")
+    if script_location is None and (alembic_ini.parent / "env.py").is_file():
+        # Flask-Migrate's way: the folder is the one that holds the file.
+        script_location = alembic_ini.parent
+    if script_location is None:
+        raise AlembicIniBroken(str(alembic_ini), f"section [{section}] has no script_location")
     if not (script_location / "env.py").is_file():
         raise AlembicIniBroken(str(alembic_ini), f"there is no {script_location / 'env.py'}")
-    separator = section.get("path_separator") or section.get("version_path_separator") or ""
-    named = re.split(
-        _SEPARATORS.get(separator, r"[\s,]+"), section.get("version_locations", "").strip()
-    )
-    locations = tuple(_absolute(path.strip(), alembic_ini) for path in named if path.strip())
     return Project(
         alembic_ini=alembic_ini,
         script_location=script_location,
-        version_locations=locations or (script_location / "versions",),
-        version_table=section.get("version_table", "alembic_version"),
-        version_table_schema=section.get("version_table_schema"),
+        version_locations=options.paths("version_locations") or (script_location / "versions",),
+        version_table=options.text("version_table") or "alembic_version",
+        version_table_schema=options.text("version_table_schema"),
+        folder=root,
+        section=section,
+        x=x,
+        import_paths=options.paths("prepend_sys_path"),
+        url=options.text("sqlalchemy.url"),
     )
 
 
-def _absolute(path: str, alembic_ini: Path) -> Path:
-    return (alembic_ini.parent / path).resolve()
+@dataclass(frozen=True)
+class _Options:
+    """The options of one environment, from the ini first, then from `pyproject.toml`."""
+
+    file: Path
+    root: Path
+    section: str
+
+    @cached_property
+    def _ini(self) -> ConfigParser:
+        here = _escaped(self.file.parent)
+        parser = ConfigParser({"here": here})
+        if self.file.suffix == ".toml":
+            return parser
+        try:
+            with self.file.open(encoding="utf-8") as file:
+                parser.read_file(file)
+        except (ConfigParserError, UnicodeDecodeError, OSError) as error:
+            raise self._broken(error) from None
+        if not parser.has_section(self.section) and not self._toml:
+            known = ", ".join(parser.sections()) or "none"
+            raise AlembicIniBroken(
+                str(self.file), f"there is no section [{self.section}] (there are: {known})"
+            )
+        return parser
+
+    @cached_property
+    def _toml(self) -> Mapping[str, Any]:
+        return _toml(self.root / _PYPROJECT)
+
+    def value(self, name: str) -> Any:
+        """Return what is configured, None for nothing."""
+        if self._ini.has_section(self.section):
+            try:
+                found = self._ini.get(self.section, name, fallback=None)
+            except ConfigParserError as error:
+                # A lone % in the URL is env.py's business, if anybody's.
+                if name != "sqlalchemy.url":
+                    raise self._broken(error) from None
+                found = None
+            if found:
+                return found
+        value, here = self._toml.get(name), {"here": self.root.as_posix()}
+        if isinstance(value, str):
+            return value % here
+        return [part % here for part in value] if isinstance(value, list) else value
+
+    def text(self, name: str) -> str | None:
+        value = self.value(name)
+        return str(value) if value else None
+
+    def path(self, name: str, *, holding: str = "") -> Path | None:
+        value = self.text(name)
+        return self._absolute(value, holding) if value else None
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        value = self.value(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            separator = self.text("path_separator") or (
+                self.text("version_path_separator") if name == "version_locations" else None
+            )
+            legacy = r"[\s,]+" if name == "version_locations" else r"[\s,:]+"
+            value = re.split(_SEPARATORS.get(separator or "", legacy), value.strip())
+        return tuple(self._absolute(part.strip()) for part in value if part.strip())
+
+    def _absolute(self, path: str, holding: str = "") -> Path:
+        if ":" in path and not Path(path).is_absolute():
+            return self._in_package(path)
+        for base in (self.root, self.file.parent):
+            if (base / path / holding).exists():
+                return (base / path).resolve()
+        return (self.root / path).resolve()
+
+    def _in_package(self, path: str) -> Path:
+        """Resolve `package:folder`, as Alembic does, though without importing the package."""
+        package, _, rest = path.partition(":")
+        searched = (*map(str, self.paths("prepend_sys_path")), str(self.root))
+        before = list(sys.path)
+        sys.path[:0] = [path for path in searched if path not in sys.path]
+        try:
+            spec = find_spec(package)
+        except (ImportError, ValueError):
+            spec = None
+        finally:
+            sys.path[:] = before
+        if spec is None or not spec.submodule_search_locations:
+            raise AlembicIniBroken(str(self.file), f"there is no package {package}")
+        return (Path(spec.submodule_search_locations[0]) / rest.replace(":", os.sep)).resolve()
+
+    def _broken(self, error: Exception) -> AlembicIniBroken:
+        return AlembicIniBroken(str(self.file), str(error).replace("\n", " ").strip())
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return {}
+    if b"tool.alembic" not in text:
+        return {}
+    import tomllib
+
+    table: Mapping[str, Any] = tomllib.loads(text.decode()).get("tool", {}).get("alembic", {})
+    return table
 
 
 def _escaped(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 _UNSETTLED = 2.0  # seconds
+_CREDENTIALS = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
 
 
 def load_scripts(project: Project, config: Config | None = None) -> ScriptDirectory:
@@ -54,7 +56,9 @@ def import_alembic() -> None:
 def describe_failure(error: BaseException, path: Path | None = None) -> str:
     """Say in one line what failed, with the line of *path* where it did."""
     first = str(error).strip().splitlines()[:1]
-    said = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+    # What failed may be somebody's reading of a URL.
+    text = _CREDENTIALS.sub(r"\1:***@", first[0]) if first else ""
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -55,13 +55,14 @@ class Author:
     start: Schema
     models: Schema
     counts: Callable[[Change], bool]
+    head: str = "head"
     draft: Draft | None = field(default=None, init=False)
 
     def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> Plan:
         """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
 
         def draft() -> Draft:
-            self.draft = draft_revision(self.target.project, work)
+            self.draft = draft_revision(self.target.project, work, self.head)
             return self.draft
 
         def decide(renamed: Schema) -> None:
@@ -116,7 +117,7 @@ class Author:
                 for change in relevant_changes(self.models, read_side(new), self.counts)
             )
             if not irreversible:
-                seen.unproven += tuple(_roundtrip(new, self.start))
+                seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
         except DbOpsError as error:
             seen.unproven += (error.message,)
         return seen
@@ -194,9 +195,8 @@ def counting(target: Target, models: Side, start: Schema) -> Callable[[Change], 
     return counts
 
 
-def _roundtrip(new: Target, start: Schema) -> Iterator[str]:
+def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
     """Go back to *start* and forth again; yield what is not as it was."""
-    (head,) = new.graph.heads
     below = new.graph.nodes[head].down
     run = new.run("downgrade", below[0] if below else "base", 1, before_attempt=lambda: None)
     run_downgrade(run, lock_retries=0)

@@ -104,6 +104,8 @@ def _encoded(target: Target) -> bytes:
         **vars(target.settings),
         "alembic_ini": str(target.settings.alembic_ini),
         "user_cache": str(target.settings.user_cache or ""),
+        "folder": str(target.settings.folder or ""),
+        "sources": {},
         "scratch_url": None,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }
@@ -112,10 +114,12 @@ def _encoded(target: Target) -> bytes:
 
 def _decoded(text: bytes) -> Settings:
     plain: dict[str, Any] = json.loads(text)
-    cache = plain.pop("user_cache")
+    cache, folder = plain.pop("user_cache"), plain.pop("folder")
     return Settings(
         alembic_ini=Path(plain.pop("alembic_ini")),
         url=DatabaseUrl(**plain.pop("url")),
         user_cache=Path(cache) if cache else None,
+        folder=Path(folder) if folder else None,
+        x=tuple(plain.pop("x")),
         **plain,
     )

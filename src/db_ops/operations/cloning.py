@@ -83,7 +83,7 @@ def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones
     Raises what `init` raises.
     """
     target = open_target(settings, "test", on_event)
-    target.graph.head()
+    target.graph.goals()
     with target.server.maintenance() as connection:
         sweep(connection)
         made = Clones(target, connection, _template(target, connection))

@@ -16,7 +16,7 @@ from db_ops.generation import (
     answered,
 )
 from db_ops.migrations.models import has_tables
-from db_ops.migrations.runner import rehearse
+from db_ops.migrations.running_env import rehearse
 from db_ops.operations.authoring import Author, counting
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.sides import models_side, read_side
@@ -42,6 +42,7 @@ def create_migration(
     rename: Sequence[str] = (),
     no_rename: bool = False,
     irreversible: bool = False,
+    branch: str | None = None,
     on_event: OnEvent = ignore,
 ) -> MigrationCreated:
     """Write one revision file from what the models have and the migrations have not.
@@ -49,6 +50,7 @@ def create_migration(
     Both are built in scratch databases; the target is neither needed nor touched. Each of *rename*
     is `table.old:new` or `old_table:new_table`; *no_rename* says that nothing else was renamed. The
     file is run before this returns: forth, back, and forth again; an *irreversible* one only forth.
+    Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
     Without a change, no file is written; one that does not import is removed again; one that does
     not keep what it promises stays, and the result's exit code is 3.
 
@@ -58,7 +60,12 @@ def create_migration(
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", _without_revisions(on_event))
-    target.graph.head()
+    head = target.graph.branch(branch)
+    if target.project.tables:
+        raise UsageError(
+            "create-migration: env.py puts its models into several schemas, one version table each",
+            f"write it by: alembic revision --autogenerate -m '{text}'",
+        )
     _refuse_unfinished(target)
     metadata = rehearse(target.project, target.scripts)
     if not has_tables(metadata):
@@ -67,7 +74,8 @@ def create_migration(
         with scratch.migrated() as (work, _):
             start = read_side(work)
             models = models_side(scratch, metadata, start)
-            author = Author(target, text, start, models.schema, counting(target, models, start))
+            counts = counting(target, models, start)
+            author = Author(target, text, start, models.schema, counts, head)
             renames = answered(models.schema, start, rename)
             plan = author.plan(work, renames, decided=no_rename)
         created = MigrationCreated(target.location, None, (), unchecked=models.unchecked)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
-from db_ops.migrations.runner import rehearse
+from db_ops.migrations.running_env import rehearse
 from db_ops.operations.background import prepare_in_background
 from db_ops.operations.building import Builder, Built
 from db_ops.operations.guard import check_intent, guarded, mark_lock
@@ -57,7 +57,7 @@ def init(
     `RevisionFileBroken`, `EnvironmentBroken`.
     """
     target = open_target(settings, "init", on_event)
-    target.graph.head()
+    target.graph.goals()
     with target.server.target_if_exists() as connection:
         if connection is not None:
             return _migrate(target, connection)
@@ -93,7 +93,7 @@ def recreate(
     settings and database agree that it is disposable (`Refused`).
     """
     target = open_target(settings, "recreate", on_event)
-    target.graph.head()
+    target.graph.goals()
     check_intent(target.server, confirm)
     started = time.monotonic()
     with (

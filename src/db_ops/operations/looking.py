@@ -34,7 +34,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     after_drift = "inv db.verify" if drift.state == "changed" else None
     return Status(
         location=target.location,
-        environment=settings.environment,
+        environment=target.settings.environment,
         mark=mark_in(found.comment),
         exists=exists,
         server_version=version or "",
@@ -44,6 +44,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
         unknown=target.graph.unknown(found.revisions),
         drift=drift,
         check=check,
+        heads_are_meant=target.graph.heads_are_meant(),
         next_command=target.next_command(found.revisions, exists=exists) or after_drift,
     )
 

@@ -40,7 +40,9 @@ def upgrade(
     nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
     target = open_target(settings, "upgrade", on_event)
-    goal = target.graph.head() if revision is None else target.graph.resolve(revision)
+    if revision is None:
+        target.graph.goals()
+    goal = None if revision in (None, "heads") else target.graph.resolve(revision)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         steps = apply_pending(target, recorded, goal, connection)
@@ -53,10 +55,11 @@ def downgrade(
     settings: Settings,
     *,
     steps: int = 1,
+    branch: str | None = None,
     confirm: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Downgraded:
-    """Revert the newest *steps* migrations, each in a transaction of its own.
+    """Revert the newest *steps* migrations (of *branch*), each in a transaction of its own.
 
     Destructive, so the guard asks for `confirm` unless settings and database agree that it is
     disposable. Raises `UsageError` for fewer than one step, `TooManySteps`, `AmbiguousDowngrade`
@@ -65,19 +68,23 @@ def downgrade(
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "revert one: inv db.downgrade -s 1")
     target = open_target(settings, "downgrade", on_event)
-    arguments = f" -s {steps}"
+    arguments = f" -s {steps}" + (f" --branch {branch}" if branch else "")
     check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
-        doomed = newest(target, recorded, steps)
+        doomed = newest(target, target.graph.on_branch(recorded, branch), steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
-        goal = below[0] if below else "base"
+        goal = below[0] if below else f"{branch}@base" if branch else "base"
+        total = len(doomed) * (1 + len(target.project.tables))
         with target.recording(connection) as records:
-            run = target.run("downgrade", goal, len(doomed), lambda: None, records)
+            run = target.run("downgrade", goal, total, lambda: None, records)
             done = run_downgrade(run, lock_retries=settings.lock_retries)
-        return Downgraded(target.location, target.recorded_on(connection), done)
+        now = target.recorded_on(connection)
+        if target.graph.applied(now) & {revision.id for revision in doomed}:
+            raise _undone(target, "downgrade", now)
+        return Downgraded(target.location, now, done)
 
 
 def apply_pending(
@@ -104,25 +111,29 @@ def apply_pending(
         with target.recording(locked) as records:
             run = target.run(
                 "upgrade",
-                goal or target.graph.heads[0],
-                len(pending),
+                goal or "heads",
+                target.pending_in_all(locked, goal),
                 before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
                 recorder=records,
             )
             steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
         now = target.recorded_on(locked)
-        if target.graph.pending(now, run.target):
-            raise StatementFailed(
-                target.location,
-                "upgrade",
-                f"Alembic reported success, the database is at {', '.join(now) or 'base'}",
-                "none",
-                f"see what {target.project.display(target.project.env_py)} does with transactions",
-            )
+        if target.graph.pending(now, goal):
+            raise _undone(target, "upgrade", now)
         for _, index in invalid_indexes(locked):
             target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps
+
+
+def _undone(target: Target, action: str, now: tuple[str, ...]) -> StatementFailed:
+    return StatementFailed(
+        target.location,
+        action,
+        f"Alembic reported success, the database is at {', '.join(now) or 'base'}",
+        "none",
+        f"see what {target.project.display(target.project.env_py)} does with transactions",
+    )
 
 
 def _drop_invalid_indexes(

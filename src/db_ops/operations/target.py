@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from db_ops.errors import UnknownRevisions, UntrackedTables
+from db_ops.errors import MissingDatabaseUrl, UnknownRevisions, UntrackedTables
 from db_ops.migrations.checksum import Checksums
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.history import Recorder
-from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.project import Project
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.runner import Run
 from db_ops.migrations.scripts import load_scripts
+from db_ops.operations.project import open_project
 from db_ops.postgres.activity import BlockerWatch, watch_blockers
 from db_ops.postgres.catalog import recorded_revisions, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
@@ -160,12 +161,38 @@ class Target:
             return self.recorded_on(connection)
 
     def recorded_on(self, connection: Connection) -> tuple[str, ...]:
-        """Return the revisions recorded now, asked on *connection*."""
-        return recorded_revisions(connection, *self._version_table)
+        """Return the revisions recorded now, asked on *connection*.
+
+        Of several version tables, those of the one that is furthest behind.
+        """
+        project = self.project
+        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        return self._furthest_behind(first, connection)
+
+    def pending_in_all(self, connection: Connection, goal: str | None) -> int:
+        """Return how many steps lead to *goal* in all version tables together."""
+        project = self.project
+        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        recorded = (first, *self._recorded_in_others(connection))
+        return sum(len(self.graph.pending(one, goal)) for one in recorded)
+
+    def _furthest_behind(
+        self, recorded: tuple[str, ...], connection: Connection
+    ) -> tuple[str, ...]:
+        if not self.project.tables:
+            return recorded
+        several = (recorded, *self._recorded_in_others(connection))
+        return max(several, key=lambda one: len(self.graph.pending(one)))
+
+    def _recorded_in_others(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
+        return tuple(
+            recorded_revisions(connection, table, schema) for schema, table in self.project.tables
+        )
 
     def look(self, connection: Connection, *, largest: int | None = None) -> Look:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
-        return look(connection, *self._version_table, largest=largest)
+        found = look(connection, *self._version_table, largest=largest)
+        return replace(found, revisions=self._furthest_behind(found.revisions, connection))
 
     def read_records(self, connection: Connection) -> Recorded:
         """Return what is recorded of this service in the database."""
@@ -173,7 +200,7 @@ class Target:
 
     def next_command(self, recorded: tuple[str, ...], *, exists: bool) -> str | None:
         """Return what to run to get the database to the head, None if it is there."""
-        if len(self.graph.heads) > 1:
+        if not self.graph.heads_are_meant():
             return "alembic merge -m 'merge heads' heads"
         if not exists:
             return "inv db.init"
@@ -196,10 +223,10 @@ class Target:
         """
         if recorded:
             return
-        own = self.project.version_table
-        tables = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] != own)
+        own = {self.project.version_table, *(table for _, table in self.project.tables)}
+        tables = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] not in own)
         if tables:
-            raise UntrackedTables(self.location, tables, self.graph.head() or "head")
+            raise UntrackedTables(self.location, tables, ", ".join(self.graph.heads) or "head")
 
     @contextmanager
     def migration_lock(self, connection: Connection | None = None) -> Iterator[Connection]:
@@ -237,8 +264,15 @@ def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:
 
     A server of somebody else's is not contacted yet.
     """
+    return server_of(open_project(settings)[0], command, on_event)
+
+
+def server_of(settings: Settings, command: str, on_event: OnEvent) -> Server:
+    """Do what `open_server` does, for settings that name their database."""
     url = settings.url
     if url is None:
+        if not settings.is_disposable:
+            raise MissingDatabaseUrl(settings.environment)
         embedded = EmbeddedServer(settings.embedded_home)
         embedded.ensure(on_event)
         url = embedded_url(settings, embedded)
@@ -255,8 +289,8 @@ def embedded_url(settings: Settings, embedded: EmbeddedServer) -> DatabaseUrl:
 def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
     """Read the project's revision files, then return them with the way to its database.
 
-    Raises what `read_project` and `read_graph` raise, before any server is contacted.
+    Raises what `open_project` and `read_graph` raise, before any server is contacted.
     """
-    project = read_project(settings.alembic_ini)
+    settings, project = open_project(settings)
     graph = read_graph(project, settings.cache_folder)
-    return Target(project, graph, open_server(settings, command, on_event))
+    return Target(project, graph, server_of(settings, command, on_event))

@@ -20,7 +20,8 @@ from db_ops.errors import (
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.describe import describe
 from db_ops.migrations.models import has_tables
-from db_ops.migrations.runner import compare, rehearse
+from db_ops.migrations.runner import compare
+from db_ops.migrations.running_env import rehearse
 from db_ops.migrations.scripts import import_alembic
 from db_ops.operations.history import verify_quickly
 from db_ops.operations.looked import Looked, look
@@ -43,6 +44,9 @@ from db_ops.verification import (
 )
 from db_ops.verification.recorded import check_files
 
+_IN_SEVERAL_SCHEMAS = (
+    "models were compared by alembic check alone: env.py puts them into several schemas"
+)
 _NOT_AT_HEAD = "alembic check did not run: the database is not known to be at the head"
 
 
@@ -199,6 +203,9 @@ class Comparison:
         if not has_tables(metadata):
             path = self.target.project.display(self.target.project.env_py)
             self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
+            return None
+        if self.target.project.tables:
+            self.unchecked.append(_IN_SEVERAL_SCHEMAS)
             return None
         with self._timed("models"):
             key = content_key(self._migrations_key(looked), repr(migrations.files), repr(files))

@@ -169,7 +169,10 @@ class Verified(Result):
 
 @dataclass(frozen=True)
 class Status(Result):
-    """Where the database stands. `unknown` are recorded revisions that this checkout lacks."""
+    """Where the database stands. `unknown` are recorded revisions that this checkout lacks.
+
+    `heads_are_meant` is False if several heads have to be merged before anything can be applied.
+    """
 
     environment: str
     mark: str | None
@@ -182,10 +185,11 @@ class Status(Result):
     drift: Drift
     check: bool
     next_command: str | None
+    heads_are_meant: bool = True
 
     @property
     def up_to_date(self) -> bool:
-        return self.exists and not self.pending and not self.unknown and len(self.heads) < 2
+        return self.exists and not self.pending and not self.unknown and self.heads_are_meant
 
     @property
     def exit_code(self) -> ExitCode:
@@ -233,3 +237,38 @@ class Cache(Result):
 
     databases: tuple[CachedDatabase, ...]
     cleared: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `doctor` has looked at, under a `topic`.
+
+    `source` is where it comes from. With `advice`, something is to be done, or to be known.
+    """
+
+    topic: str
+    name: str
+    value: str
+    source: str | None = None
+    advice: str | None = None
+    is_problem: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnosis(Result):
+    """What `doctor` found, in the order in which it looked; it changed nothing."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        problem = any(finding.is_problem for finding in self.findings)
+        return ExitCode.DIFFERENT if problem else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Scaffolded(Result):
+    """The files of a new project that `new` wrote, and what is left for its people to do."""
+
+    written: tuple[str, ...]
+    remaining: tuple[str, ...]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from db_ops.errors import MissingDatabaseUrl
 from db_ops.settings.url import DatabaseUrl
 
 DEVELOPMENT = "development"
@@ -23,9 +23,11 @@ class Settings:
 
     Parameters
     ----------
-    alembic_ini: path of the project's `alembic.ini`; its folder is the project's root.
-    url: the database; None means `app` on the project's embedded server, which only
-        `development` and `test` may use (`MissingDatabaseUrl` elsewhere).
+    alembic_ini: path of the project's `alembic.ini`, or of the `pyproject.toml` that stands in for
+        it; its folder is the project's root unless `folder` names another.
+    url: the database; None means what the project's env.py would connect to or, if env.py is of
+        `db_ops`, `app` on the project's embedded server, which only `development` and `test` may
+        use (`MissingDatabaseUrl` elsewhere).
     declared_environment: None derives it: `development` for the embedded server, a loopback
         address or a Unix socket, `production` for everything else, because an unknown remote
         database must be presumed precious.
@@ -40,6 +42,13 @@ class Settings:
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
     records: record in the target, in a schema of our own, which revision was applied when, by whom.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
+    folder: the project's root.
+    section: section of `alembic.ini` that is meant, as Alembic's `--name`.
+    x: arguments for env.py, as Alembic's `-x`.
+    url_env: name of the variable for the URL, where the project has named one.
+    url_from: `module:attribute.attribute`, where the project's own settings hold the URL.
+    embedded: use the embedded server, whatever the project's env.py would connect to.
+    sources: where each of these came from, for people.
     scratch_url: a server of the same major version on which databases to look at are built and
         dropped again; None is the target's own server.
     """
@@ -57,15 +66,18 @@ class Settings:
     spare: bool = False
     records: bool = True
     user_cache: Path | None = None
+    folder: Path | None = None
+    section: str = "alembic"
+    x: tuple[str, ...] = ()
+    url_env: str | None = None
+    url_from: str | None = None
+    embedded: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     scratch_url: DatabaseUrl | None = None
-
-    def __post_init__(self) -> None:
-        if self.url is None and not self.is_disposable:
-            raise MissingDatabaseUrl(self.environment)
 
     @property
     def root(self) -> Path:
-        return self.alembic_ini.parent
+        return self.folder or self.alembic_ini.parent
 
     @property
     def embedded_home(self) -> Path:

@@ -1,9 +1,13 @@
-"""Where settings come from: the environment, then the project's `.env`, nothing else."""
+"""Where settings come from: the environment, then the project's `.env`.
+
+What names things of the project, and is no secret, may also stand in its `pyproject.toml`.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +15,9 @@ from typing import Any
 
 from environs import EnvError, EnvValidationError, FileAwareEnv, ValidationError, validate
 
-from db_ops.errors import AlembicIniNotFound, InvalidSettings, InvalidUrl
+from db_ops.errors import InvalidSettings, InvalidUrl
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
+from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
 
 _NOT_CI = ("", "0", "false")
@@ -24,8 +29,11 @@ ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     """Read the settings of the project around *start* (the current directory).
 
-    The project is the folder of the nearest `alembic.ini` upwards, and its `.env` is the one that
-    counts. The real environment wins over `.env`, and `DATABASE_URL_FILE` over `DATABASE_URL`.
+    The project is the nearest folder upwards that `find_project` knows for one, and its `.env` is
+    the one that counts. The real environment wins over `.env`, and `DATABASE_URL_FILE` over
+    `DATABASE_URL`. Another name for that variable, or the attribute of the project's settings that
+    holds the URL, and other names of the project's may stand in `[tool.db_ops]` of its
+    `pyproject.toml`.
 
     With *for_tests*, the databases of tests are meant: their server is that of `DB_OPS_TEST_URL`,
     from whose database they are created, or the embedded one. `DATABASE_URL` has no say then.
@@ -34,15 +42,18 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     `DatabaseUrl.parse` raises.
     """
     here = (start or Path.cwd()).resolve()
-    nearest = _find_upwards("alembic.ini", here)
+    nearest = find_root(here)
     env = FileAwareEnv(eager=False, expand_vars=False, strip_whitespace=True)
-    dotenv = (nearest.parent if nearest else here) / ".env"
+    dotenv = (nearest or here) / ".env"
     if dotenv.is_file():
         env.read_env(dotenv, recurse=False)
     try:
-        alembic_ini = env.str("DB_OPS_ALEMBIC_INI", None)
-        variable = "DB_OPS_TEST_URL" if for_tests else "DATABASE_URL"
+        files = find_project(here, env.str("DB_OPS_ALEMBIC_INI", None))
+        named = files.declared.get("url_env", "DATABASE_URL")
+        variable = "DB_OPS_TEST_URL" if for_tests else named
         url = env.str(variable, None)
+        section = env.str("DB_OPS_NAME", None) or files.declared.get("name")
+        x = (*files.declared.get("x", ()), *env.str("DB_OPS_X", "").split())
         scratch = env.str(SCRATCH_VARIABLE, None)
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
@@ -67,9 +78,17 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     except (EnvError, ValueError) as error:
         # environs reports an unreadable *_FILE as a plain ValueError that names the variable.
         raise InvalidSettings({"DATABASE_URL_FILE": str(error)}) from None
+    if for_tests and url is None:
+        given["embedded"] = True
     settings = Settings(
-        alembic_ini=_alembic_ini(alembic_ini, nearest, here),
+        alembic_ini=files.alembic_config,
+        folder=files.root,
         url=None if url is None else _parse(url, variable),
+        section=section or "alembic",
+        x=x,
+        url_env=None if for_tests else files.declared.get("url_env"),
+        url_from=None if for_tests else files.declared.get("url_from"),
+        sources=_sources(variable, url, files.declared),
         scratch_url=None if scratch is None else _parse(scratch, SCRATCH_VARIABLE),
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -139,17 +158,11 @@ def _seconds(env: FileAwareEnv, name: str, least: float = 0) -> float | None:
     return env.float(name, None, validate=validate.Range(min=least, max=86_400))
 
 
-def _alembic_ini(named: str | None, nearest: Path | None, here: Path) -> Path:
-    if named is None:
-        if nearest is None:
-            raise AlembicIniNotFound(str(here))
-        return nearest
-    for folder in (here, nearest.parent if nearest else here):
-        if (folder / named).is_file():
-            return (folder / named).resolve()
-    raise AlembicIniNotFound(str(here / named))
-
-
-def _find_upwards(name: str, start: Path) -> Path | None:
-    found = (folder / name for folder in (start, *start.parents) if (folder / name).is_file())
-    return next(found, None)
+def _sources(variable: str, url: str | None, declared: Mapping[str, object]) -> dict[str, str]:
+    """Say for each setting that is not a default where it came from."""
+    found = {name: "the environment" for name in os.environ if name.startswith("DB_OPS_")}
+    found |= {f"[tool.db_ops] {name}": "pyproject.toml" for name in declared}
+    if url is not None:
+        name = variable if variable in os.environ else f"{variable}_FILE"
+        found["url"] = name if name in os.environ else f"{variable} in .env"
+    return found

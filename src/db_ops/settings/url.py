@@ -17,6 +17,8 @@ from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, 
 MAX_NAME_BYTES = 63
 DEFAULT_PORT = "5432"
 _SCHEME = re.compile(r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://")
+# What other drivers call libpq's keywords.
+_LIBPQ_NAMES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
 _TEMPLATES = ("template0", "template1")
 
 
@@ -49,6 +51,27 @@ class DatabaseUrl:
             raise InvalidUrl("an @ of user or password is not percent-encoded")
         if not all(port.isdecimal() for port in parameters.get("port", "").split(",") if port):
             raise InvalidUrl("the port is not a number")
+        url = cls(MappingProxyType(parameters))
+        _check_name(url)
+        return url
+
+    @classmethod
+    def of_driver(cls, arguments: Mapping[str, object]) -> DatabaseUrl:
+        """Return the way that a driver, of whatever name, was told to go.
+
+        *arguments* are those of psycopg2's, psycopg's, asyncpg's or pg8000's `connect`. Raises what
+        `parse` raises.
+        """
+        named = {_LIBPQ_NAMES.get(name, name): value for name, value in arguments.items()}
+        dsn, settings = named.pop("dsn", None), named.pop("server_settings", None)
+        parameters = {} if not dsn else dict(cls.parse(str(dsn)).parameters)
+        for name, value in named.items():
+            text = _as_libpq_writes(name, value)
+            if text and _libpq_knows(name):
+                parameters[name] = text
+        if isinstance(settings, Mapping):
+            given = (f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
+            parameters["options"] = " ".join((parameters.get("options", ""), *given)).strip()
         url = cls(MappingProxyType(parameters))
         _check_name(url)
         return url
@@ -87,6 +110,20 @@ class DatabaseUrl:
     def with_defaults(self, defaults: Mapping[str, str]) -> DatabaseUrl:
         """Return this URL with *defaults* for the keywords that it does not name."""
         return replace(self, parameters=MappingProxyType({**defaults, **self.parameters}))
+
+    def with_option(self, name: str, value: str) -> DatabaseUrl:
+        """Return this URL with a setting of the server's for the sessions it opens."""
+        options = f"{self.parameters.get('options', '')} -c {name}={_escaped(value)}".strip()
+        return replace(self, parameters=MappingProxyType({**self.parameters, "options": options}))
+
+    def means_the_same(self, other: DatabaseUrl) -> bool:
+        """Tell whether both lead to one database, as far as names can tell."""
+        return (self._place(), self.database) == (other._place(), other.database)
+
+    def _place(self) -> tuple[str, str]:
+        host = self.parameters.get("hostaddr") or self.parameters.get("host") or ""
+        local = all(_is_this_machine(one) for one in host.split(","))
+        return "" if local else host.lower(), self.parameters.get("port") or DEFAULT_PORT
 
     def is_local(self) -> bool:
         """Tell whether every host is this machine: a Unix socket or a loopback address.
@@ -165,6 +202,20 @@ def _libpq_knows(name: str) -> bool:
     except (ProgrammingError, TypeError):
         return False
     return True
+
+
+def _as_libpq_writes(name: str, value: object) -> str:
+    """Return an argument of a driver's as libpq's text; empty for what libpq has no word for."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    if name == "sslmode" and not isinstance(value, str):
+        return "require" if value else ""
+    return str(value) if isinstance(value, str | int | float) and value != "" else ""
+
+
+def _escaped(value: str) -> str:
+    # Source: PostgreSQL documentation, "Database Connection Control Functions", options.
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 def _check_name(url: DatabaseUrl) -> None:

@@ -9,7 +9,7 @@ from db_ops.results import Difference
 def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Difference, ...]:
     """Compare *graph* with what is *recorded* (None: no such database)."""
     found = []
-    if len(graph.heads) > 1:
+    if not graph.heads_are_meant():
         found.append(
             Difference(
                 "heads",

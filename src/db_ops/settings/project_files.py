@@ -1,0 +1,129 @@
+"""Where a project is configured: its `alembic.ini` or `pyproject.toml`, found upwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from db_ops.errors import AlembicIniNotFound, InvalidSettings
+
+ALEMBIC_INI = "alembic.ini"
+PYPROJECT = "pyproject.toml"
+# Flask-Migrate keeps it here, and is run from the folder above.
+_IN_A_FOLDER = Path("migrations", ALEMBIC_INI)
+_TABLE = "[tool.db_ops]"
+_KEYS = {
+    "url_env": str,
+    "url_from": str,
+    "alembic_ini": str,
+    "name": str,
+    "x": list,
+}
+
+
+@dataclass(frozen=True)
+class ProjectFiles:
+    """A project's root, the file that configures Alembic there, and its `[tool.db_ops]`."""
+
+    root: Path
+    alembic_config: Path
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_project(start: Path, named: str | None = None) -> ProjectFiles:
+    """Return the project around *start*; *named* is the path of its `alembic.ini`, if known.
+
+    A folder is a project's root if it holds `alembic.ini`, `migrations/alembic.ini`, or a
+    `pyproject.toml` that has `[tool.alembic]` or names an `alembic_ini`. Raises
+    `AlembicIniNotFound`, `InvalidSettings` for a `[tool.db_ops]` that makes no sense.
+    """
+    nearest = find_root(start)
+    if named is not None:
+        for folder in (start, nearest or start):
+            if (folder / named).is_file():
+                return _around((folder / named).resolve())
+        raise AlembicIniNotFound(str(start / named))
+    if nearest is None:
+        raise AlembicIniNotFound(str(start))
+    tables = _tables(nearest / PYPROJECT)
+    declared = _checked(tables.get("db_ops", {}))
+    if "alembic_ini" in declared:
+        config = (nearest / declared["alembic_ini"]).resolve()
+        if not config.is_file():
+            raise AlembicIniNotFound(str(config))
+        return ProjectFiles(nearest, config, declared)
+    for config in (nearest / ALEMBIC_INI, nearest / _IN_A_FOLDER):
+        if config.is_file():
+            return ProjectFiles(nearest, config, declared)
+    if "alembic" not in tables:
+        raise AlembicIniNotFound(str(nearest))
+    return ProjectFiles(nearest, nearest / PYPROJECT, declared)
+
+
+def find_root(start: Path) -> Path | None:
+    """Return the root of the project around *start*, None if there is none."""
+    for folder in (start, *start.parents):
+        if (folder / ALEMBIC_INI).is_file():
+            return _root_of(folder / ALEMBIC_INI)
+        tables = _tables(folder / PYPROJECT)
+        names_one = "alembic" in tables or "alembic_ini" in tables.get("db_ops", {})
+        if (folder / _IN_A_FOLDER).is_file() or names_one:
+            return folder
+    return None
+
+
+def _around(config: Path) -> ProjectFiles:
+    root = _root_of(config)
+    return ProjectFiles(root, config, _checked(_tables(root / PYPROJECT).get("db_ops", {})))
+
+
+def _root_of(config: Path) -> Path:
+    """Return the folder that commands are run from: above one that holds `env.py` itself."""
+    folder = config.parent
+    return folder.parent if (folder / "env.py").is_file() else folder
+
+
+def _tables(path: Path) -> Mapping[str, Any]:
+    """Return those tables of a `pyproject.toml` that are Alembic's and ours."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return {}
+    if b"tool.alembic" not in text and b"tool.db_ops" not in text:
+        return {}
+    import tomllib
+
+    try:
+        tool = tomllib.loads(text.decode()).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSettings({str(path): str(error)}) from None
+    return {name: tool[name] for name in ("alembic", "db_ops") if name in tool}
+
+
+def _checked(declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    problems = dict(_problems(declared))
+    if problems:
+        raise InvalidSettings(problems)
+    return declared
+
+
+def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in declared.items():
+        if isinstance(value, dict):
+            # A table of a command's own, which reads it.
+            continue
+        kind = _KEYS.get(key)
+        where = f"{_TABLE} {key}"
+        if kind is None:
+            yield where, f"no such setting; there are {', '.join(sorted(_KEYS))}"
+        elif not isinstance(value, kind) or not value:
+            yield where, "not a list of strings" if kind is list else "not a string"
+        elif kind is list and not all(isinstance(part, str) for part in value):
+            yield where, "not a list of strings"
+    if "url_env" in declared and "url_from" in declared:
+        yield f"{_TABLE} url_from", "url_env is there too; one of them has to go"
+    if "://" in str(declared.get("url_env", "")) + str(declared.get("url_from", "")):
+        # Never repeated: it may hold a password.
+        yield f"{_TABLE}", "holds a URL; name the variable or the attribute that holds it"

@@ -1,0 +1,28 @@
+import asyncio
+from logging.config import fileConfig
+
+from alembic import context
+from config import settings
+from models import Base
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+config = context.config
+if config.config_file_name is not None:
+    fileConfig(config.config_file_name)
+
+
+def do_run_migrations(connection):
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_async_migrations():
+    connectable = create_async_engine(settings.database_url, poolclass=pool.NullPool)
+    async with connectable.connect() as connection:
+        await connection.run_sync(do_run_migrations)
+    await connectable.dispose()
+
+
+asyncio.run(run_async_migrations())

@@ -1,0 +1,124 @@
+"""`doctor` tells what commands depend on; `new` writes what a service needs to begin."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.doors import run
+from tests.support.project import Project
+from tests.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
+
+MODELS = """
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+
+def findings(outcome_json: str) -> dict[tuple[str, str], dict[str, object]]:
+    document = json.loads(outcome_json)
+    return {(one["topic"], one["name"]): one for one in document["findings"]}
+
+
+def test_doctor_says_where_settings_come_from_and_masks_the_password(migrated: Project) -> None:
+    migrated.env["DB_OPS_LOCK_TIMEOUT"] = "2"
+    found = findings(migrated.run("doctor", "--json").succeeded().out)
+    assert found["settings", "database"]["source"] == "DATABASE_URL"
+    assert found["settings", "DB_OPS_LOCK_TIMEOUT"]["value"] == "2.0"
+    assert found["server", "recorded"]["value"] == "0003"
+    assert found["revisions", "heads"]["value"] == "0003"
+
+
+def test_doctor_names_the_habits_of_an_env_py(adopt: Adopt) -> None:  # noqa: F811
+    project = adopt("own_lock")
+    outcome = project.run("doctor").succeeded()
+    assert "takes an advisory lock of its own" in outcome.out
+    assert "-> leave the lock to db_ops" in outcome.out
+    assert "does not exist" in outcome.out
+
+
+def test_doctor_goes_on_where_something_is_wrong(adopt: Adopt) -> None:  # noqa: F811
+    project = adopt("async_psycopg")
+    project.env["LIBRARY_DSN"] = "postgresql://app@127.0.0.1:1/library"
+    project.env["DB_OPS_WAIT_TIMEOUT"] = "0"
+    outcome = project.run("doctor")
+    assert outcome.code == 3
+    assert "no server answers" in outcome.out
+    assert "psycopg2-binary" in outcome.out
+
+
+def test_doctor_changes_nothing(migrated: Project) -> None:
+    before = migrated.fingerprint()
+    migrated.run("doctor").succeeded()
+    assert migrated.fingerprint() == before
+
+
+@pytest.mark.parametrize("folder", ["", "src"])
+def test_new_leads_from_models_to_a_verified_database(
+    tmp_path: Path, new_database_url: str, folder: str
+) -> None:
+    root = tmp_path / "shop"
+    package = root / folder / "shop"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "models.py").write_text(MODELS)
+    env = {"DATABASE_URL": new_database_url, "DB_OPS_SPARE": "0", "XDG_CACHE_HOME": str(tmp_path)}
+
+    def db_ops(*arguments: str) -> str:
+        argv = [sys.executable, "-m", "db_ops", *arguments]
+        return run(argv, cwd=root, env=env).succeeded().out
+
+    assert "wrote alembic/env.py" in db_ops("new", "--models", "shop.models:Base")
+    db_ops("init")
+    assert "add table books" in db_ops("create-migration", "-m", "create books")
+    db_ops("upgrade")
+    assert "agree" in db_ops("verify")
+    listed = run(["inv", "--list"], cwd=root, env=env).succeeded().out
+    assert "db.upgrade" in listed
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("", "not named"),
+        ("shop.models", "not written as"),
+        ("shop.nowhere:Base", "ModuleNotFoundError"),
+        ("shop.models:Book.nothing", "not written as"),
+        ("shop.models:mapped_column", "neither"),
+    ],
+)
+def test_new_refuses_models_that_are_not_there(tmp_path: Path, models: str, said: str) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "models.py").write_text(MODELS)
+    argv = [sys.executable, "-m", "db_ops", "new", "--models", models]
+    assert said in run(argv, cwd=tmp_path, env={}).failed(2).error
+    assert not (tmp_path / "alembic.ini").exists()
+
+
+def test_new_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "alembic.ini").write_text("mine")
+    argv = [sys.executable, "-m", "db_ops", "new", "--models", "models:Base"]
+    assert "alembic.ini" in run(argv, cwd=tmp_path, env={}).failed(2).error
+    assert (tmp_path / "alembic.ini").read_text() == "mine"
+    assert not (tmp_path / "alembic").exists()
+
+
+def test_new_leaves_a_tasks_file_and_says_what_to_add(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "tasks.py").write_text("mine")
+    argv = [sys.executable, "-m", "db_ops", "new", "--models", "models:Base"]
+    out = run(argv, cwd=tmp_path, env={}).succeeded().out
+    assert "from db_ops.cli import collection as db" in out
+    assert (tmp_path / "tasks.py").read_text() == "mine"
