@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from db_ops.errors import DbOpsError
     from db_ops.operations import (
         cache,
+        check_models,
         create_migration,
         delete_db,
         diagram,
@@ -38,6 +39,7 @@ _HOMES = {
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
     "db_ops.operations": (
         "cache",
+        "check_models",
         "create_migration",
         "delete_db",
         "diagram",
@@ -61,6 +63,7 @@ __all__ = [
     "DbOpsError",
     "Settings",
     "cache",
+    "check_models",
     "create_migration",
     "delete_db",
     "diagram",

@@ -67,7 +67,7 @@ _COMMANDS = frozenset(
     (
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
         "status", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
-        "diagram",
+        "diagram", "check-models",
     )
 )  # fmt: skip
 

@@ -161,6 +161,13 @@ def diagram(
         return show(done, json)
 
 
+@task(klass=Command, help=_JSON)
+def check_models(context: Context, json: bool = False) -> Result:
+    """Check models against migrations alone, in a database made for it."""
+    with Progress() as progress:
+        return show(db_ops.check_models(db_ops.load(for_tests=True), on_event=progress), json)
+
+
 def _number(text: str) -> int:
     # Invoke's own conversion of a number that is none ends in a traceback.
     try:
@@ -189,4 +196,5 @@ collection = Collection(
     restore,
     snapshots,
     diagram,
+    check_models,
 )

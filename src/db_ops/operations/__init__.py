@@ -3,6 +3,7 @@
 from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.diagrams import diagram
+from db_ops.operations.fresh import check_models
 from db_ops.operations.looking import status, verify
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
@@ -11,6 +12,7 @@ from db_ops.operations.snapshots import restore, snapshot, snapshots
 
 __all__ = [
     "cache",
+    "check_models",
     "connect_for_alembic",
     "create_migration",
     "delete_db",
