@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="inv bench", description=main.__doc__)
     parser.add_argument("--only", default="*", metavar="PATTERN", help="jobs, as in no-op-*")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="at least 3")
+    parser.add_argument("--update", action="store_true", help="put the jobs of --only on the page")
     parser.add_argument("--render", action="store_true", help="write the page of the last results")
     options = parser.parse_args()
     jobs = [job for job in JOBS if fnmatch(job.name, options.only)]
@@ -47,17 +49,18 @@ def main() -> None:
         write_page(Report.from_json(RESULTS.read_text()))
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no server is to outlive us
-    done = measure(jobs, options.runs, command)
-    if len(jobs) < len(JOBS):
-        print(page(done, CHART.name))
-    else:
-        RESULTS.write_text(done.to_json())
-        write_page(done)
+    if len(jobs) == len(JOBS) or options.update:
+        for done in measure(jobs, options.runs, command):
+            keep(done)  # job by job: a run takes long, and may be cut short
+        write_page(Report.from_json(RESULTS.read_text()))
         print(f"{PAGE.relative_to(REPOSITORY)}: written")
+    else:
+        done = list(measure(jobs, options.runs, command))[-1]
+        print(page(done, CHART.name))
 
 
-def measure(jobs: Sequence[Job], runs: int, command: str) -> Report:
-    """Run *jobs* in a temporary folder, on a server of their own, and report."""
+def measure(jobs: Sequence[Job], runs: int, command: str) -> Iterator[Report]:
+    """Run *jobs* in a temporary folder, on a server of their own; report after each."""
     load = os.getloadavg()[0]
     outcomes = []
     with workshop() as shop:
@@ -66,7 +69,17 @@ def measure(jobs: Sequence[Job], runs: int, command: str) -> Report:
             print(f"{job.name} ...", end=" ", file=sys.stderr, flush=True)
             outcomes.append(outcome(job, job.measure(shop, runs)))
             print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
-        return report(shop, command, load, outcomes)
+            yield report(shop, command, load, outcomes)
+
+
+def keep(done: Report) -> None:
+    """Write *done* over the last results; jobs that it does not have keep their figures."""
+    measured = {outcome.name: outcome for outcome in done.outcomes}
+    if RESULTS.exists():
+        last = Report.from_json(RESULTS.read_text())
+        measured = {outcome.name: outcome for outcome in last.outcomes} | measured
+    outcomes = tuple(measured[job.name] for job in JOBS if job.name in measured)
+    RESULTS.write_text(replace(done, command="inv bench", outcomes=outcomes).to_json())
 
 
 def write_page(done: Report) -> None:

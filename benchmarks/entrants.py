@@ -105,7 +105,9 @@ def library_call(workshop: Workshop, revisions: int, tables: int) -> list[Entran
     """Return a call in this process, which is warm after the first, and a mere connection."""
     project = workshop.project(revisions, tables)
     url = workshop.server.url(workshop.at_head(project, f"library_{project.name}"))
-    settings = Settings(project.ours / "alembic.ini", DatabaseUrl.parse(url))
+    settings = Settings(
+        project.ours / "alembic.ini", DatabaseUrl.parse(url), user_cache=workshop.root / "cache"
+    )
 
     def call() -> None:
         db_ops.upgrade(settings)

@@ -24,12 +24,14 @@ def test_faults(context: Context) -> None:
 @task(
     help={
         "only": "The jobs to run, as in 'no-op-*'; their figures are shown, not written.",
+        "update": "Write them: the other jobs keep the figures that they have.",
         "runs": "How often each is timed (default: 5).",
     }
 )
-def bench(context: Context, only: str = "*", runs: int = 5) -> None:
+def bench(context: Context, only: str = "*", runs: int = 5, update: bool = False) -> None:
     """Measure everything beside its neighbours; write docs/benchmarks.md. Takes 15 minutes."""
-    context.run(f"{PYTHON} -m benchmarks --only {shlex.quote(only)} --runs {runs}")
+    options = f"--only {shlex.quote(only)} --runs {runs}" + " --update" * update
+    context.run(f"{PYTHON} -m benchmarks {options}")
 
 
 @task

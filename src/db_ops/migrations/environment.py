@@ -33,11 +33,13 @@ class Session:
     """What our runner hands to env.py: its connection, and whether it only looks.
 
     `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
-    `diffs` is what a comparison found, `unchecked` what it could not look at.
+    `diffs` is what a comparison found, `unchecked` what it could not look at. `settings_after`
+    gives statements that are sent along when a revision is recorded.
     """
 
     connection: Connection | None = None
     looks: bool = False
+    settings_after: Callable[[], str] = str
     reached: bool = False
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()

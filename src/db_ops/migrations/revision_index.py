@@ -18,19 +18,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 
 _FORMAT = 1
-_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z")
+_IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
 _UNSETTLED_NS = 2_000_000_000
-
-
-@dataclass(frozen=True)
-class Stat:
-    """What tells whether a file has changed: its size in bytes, its modification in ns."""
-
-    size: int
-    modified: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,8 @@ class Entry:
     summary: str
 
 
+# What tells whether a file has changed: its size in bytes, its modification in ns.
+Stat = tuple[int, int]
 Listing = Mapping[str, Stat]
 
 
@@ -90,7 +85,7 @@ class RevisionIndex:
         try:
             return {
                 path: (
-                    Stat(size, modified),
+                    (size, modified),
                     Entry(revision, tuple(down), tuple(depends), tuple(labels), summary),
                 )
                 for path, (size, modified, revision, down, depends, labels, summary) in json.loads(
@@ -110,8 +105,7 @@ class RevisionIndex:
         old = time.time_ns() - _UNSETTLED_NS
         kept = {
             path: (
-                stat.size,
-                stat.modified,
+                *listing[path],
                 entry.revision,
                 entry.down,
                 entry.depends,
@@ -119,7 +113,7 @@ class RevisionIndex:
                 entry.summary,
             )
             for path, entry in entries.items()
-            if (stat := listing[path]).modified < old
+            if listing[path][1] < old
         }
         settled = len(kept) == len(listing)
         body = json.dumps(kept)
@@ -135,16 +129,28 @@ def list_files(folders: Iterable[Path]) -> Listing:
     """
     found: dict[str, Stat] = {}
     for folder in folders:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as scan:
-            for file in sorted(scan, key=lambda file: file.name):
-                if _REVISION_FILE.match(file.name):
-                    stat = file.stat()
-                    found[file.path] = Stat(stat.st_size, stat.st_mtime_ns)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.update(_list(str(folder)))
     return found
 
 
+def _list(folder: str) -> dict[str, Stat]:
+    # Through a descriptor, the system need not walk the path to the folder for each file.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(descriptor) as scan:
+            files = [file for file in scan if _IS_REVISION_FILE(file.name)]
+        files.sort(key=attrgetter("name"))
+        return {
+            f"{folder}{os.sep}{file.name}": ((stat := file.stat()).st_size, stat.st_mtime_ns)
+            for file in files
+        }
+    finally:
+        os.close(descriptor)
+
+
 def _fingerprint(listing: Listing) -> str:
-    return _digest(f"{path}\0{stat.size}\0{stat.modified}" for path, stat in listing.items())
+    return blake2b(repr(listing).encode(errors="backslashreplace"), digest_size=16).hexdigest()
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -152,17 +152,41 @@ def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
     with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
-                session = Session(connection)
-                work = _reporting(run, plan, connection, driver)
+                settings = _SessionSettings(run)
+                session = Session(connection, settings_after=settings.after_this)
+                work = _reporting(run, plan, settings, connection, driver)
                 with composing_once():
                     _run_env(run.project, run.scripts, session, work)
         finally:
             run.blocked_by = watch.last
 
 
+@dataclass
+class _SessionSettings:
+    """What the session is set to when a revision starts: it may have set its own.
+
+    Only the last commit waits for the disk, and then for all before it: until the command has
+    answered, a server that crashes may forget the newest revisions, as a whole.
+    https://www.postgresql.org/docs/current/wal-async-commit.html
+    """
+
+    run: Run
+    current: str | None = None
+
+    def of(self, position: int) -> str:
+        commit = "off" if position < self.run.total else "DEFAULT"
+        return f"{self.run.database.timeouts}; SET synchronous_commit = {commit};"
+
+    def after_this(self) -> str:
+        """Return what the next revision needs, to be sent within this one's transaction."""
+        self.current = self.of(len(self.run.steps) + 2)
+        return self.current
+
+
 def _reporting(
     run: Run,
     plan: Callable[[Any], Iterable[MigrationStep]],
+    settings: _SessionSettings,
     connection: Connection,
     driver: DriverConnection,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
@@ -173,8 +197,12 @@ def _reporting(
             revision = run.graph.nodes[step.revision.revision].revision  # type: ignore[attr-defined]  # RevisionStep, the only kind these plans yield
             position = len(run.steps) + 1
             run.running = revision.id
-            # A revision may have set its own; they must not reach the next.
-            _set_between_transactions(run.database.timeouts, connection, driver)
+            connection.commit()
+            driver.commit()  # what a revision began behind SQLAlchemy's back
+            driver.autocommit = False
+            if settings.current != settings.of(position):
+                _set_between_transactions(settings.of(position), driver)
+            settings.current = None
             run.on_event(RevisionStarted(revision, run.direction, position, run.total))
             started = time.monotonic()
             yield step
@@ -186,12 +214,8 @@ def _reporting(
     return steps
 
 
-def _set_between_transactions(
-    statements: str, connection: Connection, driver: DriverConnection
-) -> None:
+def _set_between_transactions(statements: str, driver: DriverConnection) -> None:
     """Send *statements* in one round trip; a transaction for them would take two more."""
-    connection.commit()
-    driver.commit()  # what a revision began behind SQLAlchemy's back
     driver.autocommit = True
     with driver.cursor() as cursor:
         cursor.execute(statements)

@@ -176,7 +176,7 @@ def _migrate(
     recorded = target.recorded_on(connection)
     if not recorded and not created and is_empty(connection):
         marked = _mark_if_unmarked(target.server, connection)
-    steps = apply_pending(target, recorded)
+    steps = apply_pending(target, recorded, connection=connection)
     return Initialised(
         location=target.location,
         heads=target.graph.heads,

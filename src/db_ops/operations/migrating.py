@@ -46,7 +46,7 @@ def upgrade(
     goal = target.graph.head() if revision is None else target.graph.resolve(revision)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        steps = apply_pending(target, recorded, goal)
+        steps = apply_pending(target, recorded, goal, connection)
         # Nothing applied may mean that another process was faster.
         heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded
     return Migrated(target.location, heads, steps)
@@ -111,17 +111,20 @@ def create_migration(
 
 
 def apply_pending(
-    target: Target, recorded: tuple[str, ...], goal: str | None = None
+    target: Target,
+    recorded: tuple[str, ...],
+    goal: str | None = None,
+    connection: Connection | None = None,
 ) -> tuple[Step, ...]:
     """Apply what leads from *recorded* to *goal* (the head); nothing and no lock if nothing does.
 
     The recorded revisions are read again once the lock is held: another process may have been
-    faster.
+    faster. It is held on *connection* if there is one: who waits needs one slot of the server.
     """
     target.check_known(recorded)
     if not target.graph.pending(recorded, goal):
         return ()
-    with target.migration_lock() as locked:
+    with target.migration_lock(connection) as locked:
         recorded = target.recorded_on(locked)
         target.check_known(recorded)
         pending = target.graph.pending(recorded, goal)

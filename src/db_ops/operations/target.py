@@ -142,19 +142,22 @@ class Target:
             raise UntrackedTables(self.location, tables, self.graph.head() or "head")
 
     @contextmanager
-    def migration_lock(self) -> Iterator[Connection]:
-        """Hold the migration lock, on a connection of its own, for a `with` block.
+    def migration_lock(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """Hold the migration lock for a `with` block, on *connection* or one of its own.
 
         A killed holder frees the lock at once, but its statement may run on for a moment: the lock
         is not ours before that session, too, is gone. Raises `MigrationLockHeld`, `ReadOnlyServer`,
         `TransactionPooler`.
         """
-        with self.server.target() as connection:
-            prepare_to_write(self.server, connection)
-            with advisory_lock(connection, self._key("migrate"), **self._waiting):
-                with advisory_lock(connection, self._key("session"), **self._waiting):
-                    pass
-                yield connection
+        if connection is None:
+            with self.server.target() as own, self.migration_lock(own):
+                yield own
+            return
+        prepare_to_write(self.server, connection)
+        with advisory_lock(connection, self._key("migrate"), **self._waiting):
+            with advisory_lock(connection, self._key("session"), **self._waiting):
+                pass
+            yield connection
 
     def _key(self, purpose: str) -> int:
         table = self.project.version_table_schema, self.project.version_table

@@ -34,6 +34,7 @@ _FUNCTIONS = (
     + not_of_an_extension("pg_proc")
     + "LIMIT 1"
 )
+_MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME)
 
 
 def recorded_revisions(
@@ -43,7 +44,16 @@ def recorded_revisions(
 
     Empty if the table is empty or missing. Sorted, because the table has no order.
     """
-    return revisions_and_comment(connection, table, schema)[0]
+    # Nothing else is asked: on a fresh connection every catalog that a query touches is a read.
+    query = sql.SQL("SELECT version_num::text FROM {}").format(_version_table(table, schema))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            return tuple(sorted(str(row[0]) for row in cursor.fetchall()))
+    except psycopg2.Error as error:
+        if error.pgcode in _MISSING:
+            return ()
+        raise
 
 
 def revisions_and_comment(
@@ -53,12 +63,12 @@ def revisions_and_comment(
 
     Two, if there is no version table.
     """
-    name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    name = _version_table(table, schema)
     revisions = sql.SQL("ARRAY(SELECT version_num::text FROM {})").format(name)
     try:
         return _revisions_and_comment(connection, revisions)
     except psycopg2.Error as error:
-        if error.pgcode in (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME):
+        if error.pgcode in _MISSING:
             return _revisions_and_comment(connection, sql.SQL("ARRAY[]::text[]"))
         raise
 
@@ -74,6 +84,10 @@ def _revisions_and_comment(
         cursor.execute(query.format(revisions))
         found, comment = cursor.fetchone() or ((), None)
     return tuple(sorted(found)), comment or ""
+
+
+def _version_table(table: str, schema: str | None) -> sql.Identifier:
+    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
 
 
 def user_tables(connection: Connection) -> tuple[str, ...]:
