@@ -16,6 +16,7 @@ from benchmarks.contenders import (
     INV_LIST,
     NEIGHBOURS,
     PSQL,
+    VERIFY,
 )
 from benchmarks.measure import Entrant, Measured, side_by_side
 from benchmarks.per_test import BARE, PLUGIN, test_databases
@@ -89,12 +90,13 @@ def _test_database(tables: int, *targets: Target) -> Job:
     )
 
 
-def _verify(tables: int) -> Job:
+def _verify(tables: int, *targets: Target) -> Job:
     return Job(
         f"verify-{tables}",
         f"Compare models and database, {tables} tables",
         ALEMBIC_CHECK.name,
         _compare(entrants.verify, 2 * tables, tables),
+        targets,
     )
 
 
@@ -140,6 +142,6 @@ JOBS = (
     ),
     _test_database(50, Target(PLUGIN, BARE, 1.3)),
     _test_database(300),
-    _verify(50),
-    _verify(300),
+    _verify(50, Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25)),
+    _verify(300, Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25)),
 )

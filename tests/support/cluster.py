@@ -40,12 +40,13 @@ BINARIES = "DB_OPS_TEST_BINARIES"
 class Cluster:
     """A running server; `url` is its superuser's, over TCP with a password."""
 
-    def __init__(self) -> None:
+    def __init__(self, binaries: Path | None = None) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="db_ops-tests-"))
         self.home.chmod(0o755)
         embedded = EmbeddedServer(self.home / "server")
-        if BINARIES in os.environ:
-            vars(embedded)["_programs"] = _installed(Path(os.environ[BINARIES]))
+        named = binaries or os.environ.get(BINARIES)
+        if named:
+            vars(embedded)["_programs"] = _installed(Path(named))
         embedded.ensure()
         connection = psycopg2.connect(**embedded.connection_parameters(), dbname="postgres")
         connection.autocommit = True

@@ -81,11 +81,25 @@ def downgrade(
         return show(done, json)
 
 
-@task(klass=Command, help=_JSON)
-def verify(context: Context, json: bool = False) -> Result:
+@task(
+    klass=Command,
+    help={
+        "grants": "Compare owners and rights too.",
+        "accept": "Write the differences to the baseline, and accept them from now on.",
+    }
+    | _JSON,
+)
+def verify(
+    context: Context,
+    grants: bool = False,
+    accept: bool = False,
+    json: bool = False,
+) -> Result:
     """Check that models, migrations and database agree; exit 3 if not."""
     with Progress() as progress:
-        return show(db_ops.verify(db_ops.load(), on_event=progress), json)
+        settings = db_ops.load()
+        done = db_ops.verify(settings, grants=grants, accept=accept, on_event=progress)
+        return show(done, json)
 
 
 @task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | _JSON)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
+from db_ops.cli.verified import verified_details, verified_lines
 from db_ops.cli.words import Line, megabytes
 from db_ops.cli.words import at as _at
 from db_ops.results import (
@@ -56,6 +57,8 @@ def _all_lines(result: Result) -> Iterator[Line]:
     if options.get().verbose:
         for step in getattr(result, "steps", ()):
             yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
+        if isinstance(result, Verified):
+            yield from verified_details(result)
 
 
 def _on_one_screen(lines: list[Line]) -> list[Line]:
@@ -118,15 +121,7 @@ def _(result: MigrationCreated) -> Iterator[Line]:
 
 @_lines.register
 def _(result: Verified) -> Iterator[Line]:
-    if not result.differences:
-        at = _at(result.heads)
-        yield f"{result.location}: models, migrations and database agree at {at}", "green"
-    for difference in result.differences:
-        yield f"{result.location}: {difference.description}", "yellow"
-    for remedy in dict.fromkeys(difference.remedy for difference in result.differences):
-        yield f"next: {remedy.replace('inv db.', door())}", ""
-    for unchecked in result.unchecked:
-        yield f"note: {unchecked}", ""
+    yield from verified_lines(result)
 
 
 @_lines.register

@@ -123,6 +123,15 @@ class RebuildFailed(MigrationFailed):
     what = "{location}: {direction} of {revision} failed: {reason}; the database is as it was"
 
 
+class ModelsBroken(DbOpsError):
+    """SQLAlchemy cannot build the models: they contradict themselves or each other."""
+
+    what = "{path}: its models cannot be built: {reason}"
+    then = "correct the models that {path} imports; DB_OPS_DEBUG=1 shows the traceback"
+    path: str
+    reason: str
+
+
 class GeneratedFileBroken(DbOpsError):
     """The migration just written does not import; it was removed again."""
 

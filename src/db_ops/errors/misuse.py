@@ -115,6 +115,15 @@ class MultipleHeads(MisuseError):
     heads: tuple[str, ...]
 
 
+class InvalidVerifyRules(MisuseError):
+    """What says which differences do not count cannot be read, or says it wrongly."""
+
+    what = "{path}: {reason}"
+    then = "correct {path}, or delete what `verify --accept` wrote and let it write that again"
+    path: str
+    reason: str
+
+
 class NoSuchRevision(MisuseError):
     """The revision asked for is not among the revision files."""
 

@@ -133,6 +133,15 @@ class StatementFailed(ServerError):
     remedy: str = "see the server's log, then run the same command again"
 
 
+class TableLocked(ServerError):
+    """Somebody holds a table that the catalogs cannot be read without, and we do not wait long."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: a table is locked, its definition cannot be read within {waited} s"
+    then = "run this again when that transaction has ended; DB_OPS_LOCK_TIMEOUT is how long to wait"
+    waited: float
+
+
 class ConnectionLost(ServerError):
     """The connection broke while a command was at work; what was committed stays."""
 
@@ -147,6 +156,24 @@ class TransactionPooler(ServerError):
 
     what = "{location}: a transaction pooler is in between, which migrations cannot run through"
     then = "set DATABASE_URL to the server itself, or to a pool in session mode"
+
+
+class ScratchServerDiffers(ServerError):
+    """The server for scratch databases words schemas otherwise than the target's does."""
+
+    what = "{location}: is on PostgreSQL {major}, DB_OPS_SCRATCH_URL on {scratch_major}"
+    then = "name a server of the same major version in DB_OPS_SCRATCH_URL"
+    major: int
+    scratch_major: int
+
+
+class NoScratchDatabase(ServerError):
+    """No database can be made to build models or migrations in, so they cannot be read."""
+
+    what = "{location}: no scratch database: {reason}"
+    then = "{remedy}"
+    reason: str
+    remedy: str
 
 
 class ReadOnlyServer(ServerError):

@@ -77,6 +77,7 @@ class BuildInputs:
             yield used
         finally:
             used.opened |= opened.paths
+            before[1].update(opened.paths)
             opened.recording, opened.paths = before
 
 
@@ -87,7 +88,7 @@ class Used:
     inputs: BuildInputs
     before: frozenset[str] = field(repr=False)
     began: float
-    opened: set[Path] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
 
     def files(self) -> Files | None:
         """Return the files and folders used, each with the digest of what it holds.
@@ -100,7 +101,7 @@ class Used:
             return None
         if BuildInputs(self.inputs.project).digest != self.inputs.digest:
             return None
-        paths = {*modules.values(), *filter(self._counts, self.opened)}
+        paths = {*modules.values(), *filter(self._counts, self._new())}
         if any(path.is_file() and path.stat().st_mtime >= self.began for path in paths):
             return None
         project = self.inputs.project
@@ -124,9 +125,17 @@ class Used:
         # The door that the command came through is not part of the build.
         return {name: ours[name] for name in found if name != "__main__"}
 
+    def _new(self) -> Iterator[Path]:
+        """Yield the opened paths inside the project that are not among what was known before."""
+        inside, known = f"{self.inputs.root}{os.sep}", self.inputs.sources
+        for path in self.opened:
+            name = path.removeprefix(inside)
+            if name != path and name not in known and "__pycache__" not in name:
+                yield Path(path)
+
     def _counts(self, path: Path) -> bool:
         """Tell whether a path that was opened is the project's own, and not Python's business."""
-        if not path.is_relative_to(self.inputs.root) or not path.exists():
+        if not path.exists():
             return False
         if path.is_dir():
             return str(path) not in sys.path_importer_cache and (
@@ -140,7 +149,7 @@ class _Opened:
     """The paths that this process opens for reading while `recording`."""
 
     recording: bool = False
-    paths: set[Path] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
         if not self.recording or event not in ("open", "os.listdir", "os.scandir"):
@@ -152,7 +161,8 @@ class _Opened:
         if isinstance(flags, int) and flags & _WRITES:
             return
         if isinstance(path, str | bytes | os.PathLike):
-            self.paths.add(Path(os.fsdecode(path)).absolute())
+            # Thousands are opened: what is not the project's own must not cost more than this.
+            self.paths.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
 
 
 @cache

@@ -33,14 +33,16 @@ class Session:
     """What our runner hands to env.py: its connection, and whether it only looks.
 
     `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
-    `diffs` is what a comparison found, `unchecked` what it could not look at. `settings_after`
-    gives statements that are sent along when a revision is recorded.
+    `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
+    comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
+    are sent along when a revision is recorded.
     """
 
     connection: Connection | None = None
     looks: bool = False
     settings_after: Callable[[], str] = str
     reached: bool = False
+    metadata: Any = None
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()
 
@@ -58,6 +60,7 @@ def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: An
     from db_ops.migrations.comparison import comparison_options, not_compared
 
     session: Session = context.config.attributes.get("db_ops") or Session()
+    session.metadata = target_metadata
     session.unchecked = not_compared(target_metadata)
     configuration: dict[str, Any] = {
         "target_metadata": target_metadata,

@@ -119,7 +119,7 @@ class RevisionIndex:
         body = json.dumps(kept)
         head = json.dumps((_FORMAT, len(body), _fingerprint(listing), settled, heads))
         with suppress(OSError):
-            _replace(self.path, f"{head}\n{body}".encode())
+            write_whole(self.path, f"{head}\n{body}".encode())
 
 
 def list_files(folders: Iterable[Path]) -> Listing:
@@ -158,10 +158,10 @@ def _digest(parts: Iterable[str]) -> str:
     return blake2b(text, digest_size=16).hexdigest()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write *path* whole or not at all."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write *path* whole or not at all, and the folder that it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".revisions-", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

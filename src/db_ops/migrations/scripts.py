@@ -26,12 +26,19 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
 
     scripts = ScriptDirectory.from_config(config or project.alembic_config())
     try:
-        with _keeping_bytecode(project.version_locations):
+        with keeping_bytecode(project.version_locations):
             scripts.get_heads()
     except Exception as error:
         path = _culprit(error, project.version_locations) or project.version_locations[0]
         raise RevisionFileBroken(project.display(path), describe_failure(error, path)) from error
     return scripts
+
+
+def import_alembic() -> None:
+    """Import what a comparison needs of Alembic and SQLAlchemy, which takes half a second."""
+    import alembic.autogenerate
+    import alembic.command  # noqa: F401
+    import sqlalchemy.dialects.postgresql.psycopg2  # noqa: F401
 
 
 def describe_failure(error: BaseException, path: Path | None = None) -> str:
@@ -49,7 +56,7 @@ def describe_failure(error: BaseException, path: Path | None = None) -> str:
 
 
 @contextmanager
-def _keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
+def keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
     """Let Python keep what it compiles in `__pycache__`, as under the plain `alembic` command.
 
     Invoke forbids it, for the sake of `tasks.py`; the user's `-B` or `PYTHONDONTWRITEBYTECODE`

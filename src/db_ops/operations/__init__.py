@@ -4,11 +4,12 @@ from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.diagrams import diagram
 from db_ops.operations.fresh import check_models
-from db_ops.operations.looking import status, verify
+from db_ops.operations.looking import status
 from db_ops.operations.migrating import create_migration, downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
 from db_ops.operations.serving import start, stop, url
 from db_ops.operations.snapshots import restore, snapshot, snapshots
+from db_ops.operations.verifying import verify
 
 __all__ = [
     "cache",

@@ -104,6 +104,7 @@ def _encoded(target: Target) -> bytes:
         **vars(target.settings),
         "alembic_ini": str(target.settings.alembic_ini),
         "user_cache": str(target.settings.user_cache or ""),
+        "scratch_url": None,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }
     return json.dumps(plain).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from db_ops.operations.cloning import clones
-from db_ops.operations.looking import verify
+from db_ops.operations.verifying import verify
 from db_ops.results import OnEvent, Verified, ignore
 from db_ops.settings import Settings
 

@@ -1,11 +1,10 @@
-"""Commands that only look: status and verify."""
+"""The command that only looks where the database stands; `verifying` looks at what it holds."""
 
 from __future__ import annotations
 
 from db_ops.operations.target import Target, open_target
-from db_ops.results import OnEvent, Status, Verified, ignore
+from db_ops.results import OnEvent, Status, ignore
 from db_ops.settings import Settings
-from db_ops.verification import Findings, verify_target
 
 
 def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignore) -> Status:
@@ -32,28 +31,6 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
         unknown=unknown,
         check=check,
         next_command=_next_command(target, exists=exists, pending=bool(pending), unknown=unknown),
-    )
-
-
-def verify(settings: Settings, *, on_event: OnEvent = ignore) -> Verified:
-    """Compare models, migrations and database, and name every difference.
-
-    Takes no lock; the session is read-only, so that it provably writes nothing. The result's exit
-    code is 3 if anything differs. Raises `EnvironmentBroken`, `EmptyMetadata`,
-    `RevisionFileBroken`.
-    """
-    target = open_target(settings, "verify", on_event)
-    with target.server.target_if_exists() as connection:
-        recorded = target.recorded_on(connection) if connection else ()
-    findings: Findings = verify_target(
-        target.project, target.graph, target, recorded if connection else None
-    )
-    return Verified(
-        location=target.location,
-        heads=target.graph.heads,
-        current=recorded,
-        differences=findings.differences,
-        unchecked=findings.unchecked,
     )
 
 

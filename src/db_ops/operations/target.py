@@ -94,12 +94,18 @@ class Target:
         with self.server.translating("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
             cursor.execute(self.timeouts)
+        with self.server.translating("setting up a session"):
             if read_only:
-                cursor.execute("SET default_transaction_read_only = on")
+                self.look_only(connection)
             else:
                 set_up_session(connection)
                 take_advisory_lock(connection, self._key("session"), **self._waiting)
         return connection
+
+    def look_only(self, connection: Connection) -> None:
+        """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
         """Look who blocks *connection*, for a `with` block."""

@@ -86,6 +86,27 @@ def _revisions_and_comment(
     return tuple(sorted(found)), comment or ""
 
 
+def owner_of(connection: Connection, table: str, schema: str | None = None) -> str | None:
+    """Return the role that owns a table, as SQL writes it; None if there is no such table."""
+    name = _version_table(table, schema)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class"
+            " WHERE oid = to_regclass(%s)",
+            (name.as_string(connection),),
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def current_role(connection: Connection) -> str:
+    """Return the role that the session acts as, as SQL writes it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quote_ident(current_user)")
+        row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
 def _version_table(table: str, schema: str | None) -> sql.Identifier:
     return sql.Identifier(schema, table) if schema else sql.Identifier(table)
 

@@ -68,6 +68,16 @@ def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
         raise TransactionPooler(server.location)
 
 
+def takes_no_writes(connection: Connection) -> str | None:
+    """Return why a server takes no writes from *connection*, None if it does."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        in_recovery, read_only = cursor.fetchone() or (False, False)
+    if in_recovery:
+        return "the server is a standby"
+    return "the server's sessions are read-only" if read_only else None
+
+
 def set_up_session(connection: Connection) -> None:
     """Let the server end this session soon after its client has died, and not before."""
     for statement in _SETTINGS:

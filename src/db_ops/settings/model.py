@@ -37,6 +37,8 @@ class Settings:
     statement_timeout: one statement of a migration; 0 is no limit.
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
+    scratch_url: a server of the same major version on which databases to look at are built and
+        dropped again; None is the target's own server.
     """
 
     alembic_ini: Path
@@ -51,6 +53,7 @@ class Settings:
     statement_timeout: float = 0.0
     spare: bool = False
     user_cache: Path | None = None
+    scratch_url: DatabaseUrl | None = None
 
     def __post_init__(self) -> None:
         if self.url is None and not self.is_disposable:

@@ -17,6 +17,7 @@ from db_ops.settings.url import DatabaseUrl
 
 _NOT_CI = ("", "0", "false")
 _NOT_UTF_8 = "not UTF-8"
+SCRATCH_VARIABLE = "DB_OPS_SCRATCH_URL"
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -42,6 +43,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
         alembic_ini = env.str("DB_OPS_ALEMBIC_INI", None)
         variable = "DB_OPS_TEST_URL" if for_tests else "DATABASE_URL"
         url = env.str(variable, None)
+        scratch = env.str(SCRATCH_VARIABLE, None)
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
             "maintenance_database": env.str(
@@ -67,6 +69,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     settings = Settings(
         alembic_ini=_alembic_ini(alembic_ini, nearest, here),
         url=None if url is None else _parse(url, variable),
+        scratch_url=None if scratch is None else _parse(scratch, SCRATCH_VARIABLE),
         **{name: value for name, value in given.items() if value is not None},
     )
     return _for_tests(settings) if for_tests else settings

@@ -1,48 +1,13 @@
-"""The target compared with the revision files, then with the models as Alembic sees them."""
+"""The revision files compared with what a database says it has applied."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from db_ops.migrations.describe import describe
 from db_ops.migrations.graph import Graph
-from db_ops.migrations.project import Project
-from db_ops.migrations.runner import Database, compare
 from db_ops.results import Difference
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What was found, and what could not be looked at for it."""
-
-    differences: tuple[Difference, ...]
-    unchecked: tuple[str, ...] = ()
-
-
-def verify_target(
-    project: Project, graph: Graph, database: Database, recorded: tuple[str, ...] | None
-) -> Findings:
-    """Compare *graph* with what is *recorded* (None: no such database), then models with tables.
-
-    Alembic compares models only with a database at head, so anything found before that leaves
-    them uncompared, and the result says so.
-    """
-    history = _history(graph, recorded)
-    if history:
-        return Findings(history, ("models were not compared: the database is not at the head",))
-    diffs, unchecked = compare(project, database)
-    differences = tuple(
-        Difference(
-            "models",
-            f"models and database differ: {describe(diff)}",
-            "inv db.create-migration -m MESSAGE",
-        )
-        for diff in diffs
-    )
-    return Findings(differences, unchecked)
-
-
-def _history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Difference, ...]:
+def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Difference, ...]:
+    """Compare *graph* with what is *recorded* (None: no such database)."""
     found = []
     if len(graph.heads) > 1:
         found.append(

@@ -1,6 +1,7 @@
-"""Print, for each change of the corpus, whether `alembic check` and whether the catalogs see it.
+"""Print, for each change of the corpus, whether `alembic check` and whether `verify` tell it.
 
-Run as `python -m tests.support.changes` with DB_OPS_TEST_BINARIES for another PostgreSQL. Alembic
+Run as `python -m tests.support.changes` with DB_OPS_TEST_BINARIES for another PostgreSQL. `verify`
+is its judgement of the unchanged schema as the migrations' and the changed one as the database's. Alembic
 gets the metadata reflected from the changed database, the best that models could say, and compares
 it with the unchanged one; what it says of the unchanged database about itself does not count.
 """
@@ -17,8 +18,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.pool import StaticPool
 
-from db_ops.postgres.schema import compare_schemas, fingerprint, read_schema
+from db_ops.postgres.schema import Schema, fingerprint, read_schema
 from db_ops.settings import DatabaseUrl
+from db_ops.verification import judge
 from tests.conftest import with_database
 from tests.support.changes import BASE, CASES
 from tests.support.cluster import Cluster
@@ -52,7 +54,7 @@ def _table(url: str) -> None:
         poolclass=StaticPool,
     )
     sums: Counter[str] = Counter()
-    print("| change | models can say it | alembic check | with options | catalogs | fingerprint |")
+    print("| change | models can say it | alembic check | with options | verify | --quick |")
     print("|--|--|--|--|--|--|")
     with engine.connect() as connection:
         eyes = {
@@ -70,8 +72,8 @@ def _table(url: str) -> None:
                 cursor.execute(case.sql)
             metadata = _reflected(connection)
             seen = {
-                "catalogs": _word(bool(compare_schemas(before, read_schema(raw)))),
-                "fingerprint": _word(fingerprint(raw) != digest),
+                "verify": _judged(before, read_schema(raw)),
+                "--quick": _word(fingerprint(raw) != digest),
             }
             connection.rollback()
             seen = {name: look(metadata) for name, look in eyes.items()} | seen
@@ -82,6 +84,13 @@ def _table(url: str) -> None:
 
 def _word(seen: bool) -> str:
     return "yes" if seen else "no"
+
+
+def _judged(before: Schema, after: Schema) -> str:
+    unfinished = {one.subject for one in judge(None, before, before).disagreements}
+    verdict = judge(None, before, after)
+    told = {one.subject for one in verdict.disagreements} - unfinished
+    return "yes" if told else "silenced" if verdict.silenced else "no"
 
 
 def _reflected(connection: sa.Connection) -> sa.MetaData:

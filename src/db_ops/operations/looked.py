@@ -1,0 +1,74 @@
+"""The target, looked at for a comparison and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from db_ops.errors import StatementFailed, TableLocked
+from db_ops.operations.target import Target
+from db_ops.postgres.catalog import owner_of
+from db_ops.postgres.schema import Schema, read_schema
+from db_ops.postgres.session import refuse_transaction_pooler
+from db_ops.postgres.templates import character
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_LOCK_NOT_AVAILABLE, _MAY_NOT = "55P03", "42501"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the target holds: the revisions recorded, its schema, and what its server is like.
+
+    `schema` is None if there is no such database, `recorded` also if the role may not read it:
+    then `why_not` says that. `owner` is whose the version table is.
+    """
+
+    recorded: tuple[str, ...] | None = None
+    schema: Schema | None = None
+    character: str = ""
+    why_not: str | None = None
+    owner: str | None = None
+
+
+def look(target: Target, *, grants: bool) -> Looked:
+    """Read *target*'s database in a read-only session that waits for no lock for long.
+
+    Raises `TableLocked`, `TransactionPooler`.
+    """
+    try:
+        with target.server.target_if_exists() as connection:
+            if connection is None:
+                return Looked()
+            refuse_transaction_pooler(target.server, connection)
+            target.look_only(connection)
+            recorded, why_not = _recorded(target, connection)
+            schema = read_schema(
+                connection,
+                grants=grants,
+                version_table=target.project.version_table,
+                version_schema=target.project.version_table_schema,
+            )
+            table = target.project.version_table, target.project.version_table_schema
+            owner = owner_of(connection, *table) if grants else None
+            return Looked(recorded, schema, character(connection), why_not, owner)
+    except StatementFailed as failed:
+        if failed.sqlstate != _LOCK_NOT_AVAILABLE:
+            raise
+        raise TableLocked(target.location, target.settings.lock_timeout) from None
+
+
+def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] | None, str | None]:
+    """Return the revisions recorded, or why they cannot be read: the catalogs are everybody's."""
+    try:
+        with target.server.translating("reading the recorded revisions"):
+            return target.recorded_on(connection), None
+    except StatementFailed as failed:
+        if failed.sqlstate != _MAY_NOT:
+            raise
+        table, role = target.project.version_table, connection.info.user
+        return None, (
+            f"revisions were not compared: {failed.reason}; GRANT SELECT ON {table} TO {role}"
+        )

@@ -1,0 +1,83 @@
+"""Run somebody else's DDL statement by statement, and go on where one of them fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A statement that the server has refused, and the first line of why."""
+
+    statement: str
+    reason: str
+
+    @property
+    def summary(self) -> str:
+        """The statement's first words."""
+        words = " ".join(self.statement.split())
+        return words if len(words) <= 60 else f"{words[:57]}..."
+
+
+@dataclass
+class Tolerance:
+    """What becomes of statements that fail on a connection: `failed` keeps what nothing helps.
+
+    `missing` names, for a statement, others that create what it may need; each is tried, with what
+    it may need itself, and then the statement once more.
+    """
+
+    missing: Callable[[str], Iterable[str]]
+    failed: list[Failed] = field(default_factory=list)
+
+    def watch(self, connection: Connection) -> None:
+        """Let every later cursor of *connection* go on after a failure; in autocommit mode only."""
+        tolerance = self
+
+        class TolerantCursor(Cursor):
+            def execute(self, query: object, vars: object = None) -> None:
+                try:
+                    super().execute(query, vars)  # type: ignore[arg-type]  # psycopg2's own types
+                except psycopg2.Error as error:
+                    if error.pgcode is None:
+                        raise
+                    tolerance._help(self.connection, _text(query))
+                    tolerance._again(super().execute, query, vars)
+
+        connection.autocommit = True
+        connection.cursor_factory = TolerantCursor
+
+    def _again(self, execute: Callable[..., None], query: object, values: object) -> None:
+        try:
+            execute(query, values)
+        except psycopg2.Error as error:
+            if error.pgcode is None:
+                raise
+            reason = error.diag.message_primary or type(error).__name__
+            self.failed.append(Failed(_text(query), reason.splitlines()[0]))
+
+    def _help(self, connection: Connection, statement: str, depth: int = 0) -> None:
+        """Create what *statement* may be missing, and before it what that may be missing."""
+        for helper in self.missing(statement):
+            for attempt in range(2):
+                try:
+                    with connection.cursor(cursor_factory=Cursor) as cursor:
+                        cursor.execute(helper)
+                    break
+                except psycopg2.Error as error:
+                    if error.pgcode is None:
+                        raise
+                    if attempt or depth == _DEPTH:
+                        break
+                    self._help(connection, helper, depth + 1)
+
+
+def _text(query: object) -> str:
+    return query.decode() if isinstance(query, bytes) else str(query)

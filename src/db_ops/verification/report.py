@@ -1,0 +1,113 @@
+"""Three sides and the rules, as the lines of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from db_ops.postgres.schema import Schema
+from db_ops.results import Difference, Silenced
+from db_ops.verification.rules import Accepted, Rules
+from db_ops.verification.sides import CREATE_MIGRATION, Disagreement, judge
+
+_KINDS = {"database": "drift", "not valid": "not-valid"}
+_WORDS = {
+    "models": "the models are ahead of the migrations",
+    "pending": "pending revisions will change it",
+    "ahead": "the revisions that this checkout lacks may have changed it",
+    "drift": "changed by hand",
+    "migrations": "models and database have it, the migrations do not",
+    "invalid": "the index serves no query",
+    "not-valid": "rows from before it were never checked",
+}
+_CHECK_OUT = "check out the branch that has it"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What was read: `models` or `migrations` are None where that was impossible."""
+
+    models: Schema | None
+    migrations: Schema | None
+    database: Schema | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What differs, what was silenced, and how the baseline fares.
+
+    `met` are its entries that silenced something, `unaccepted` those that it lacks.
+    """
+
+    differences: tuple[Difference, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
+    met: tuple[Accepted, ...] = ()
+    unaccepted: tuple[Accepted, ...] = ()
+
+    def __add__(self, other: Report) -> Report:
+        """Return both reports, with what they both name once."""
+        return Report(
+            *(
+                (*ours, *(one for one in theirs if one not in ours))
+                for ours, theirs in (
+                    (self.differences, other.differences),
+                    (self.silenced, other.silenced),
+                    (self.met, other.met),
+                    (self.unaccepted, other.unaccepted),
+                )
+            )
+        )
+
+
+def compare_sides(sides: Sides, rules: Rules, *, behind: bool, ahead: bool) -> Report:
+    """Judge *sides*, as far as they are known, by *rules*.
+
+    *behind* says that revisions are pending, *ahead* that the database has some that no file here
+    has: then no statement to undo anything is proposed. Without migrations, the database's own
+    unfinished indexes and constraints are all that can be told.
+    """
+    known = sides.migrations or sides.database
+    if known is None:
+        return Report()
+    models = sides.models if sides.migrations else None
+    database = sides.database or known
+    verdict = judge(models, known, database, behind=behind or ahead, ignore=rules.ignore)
+    differences, unaccepted, met = [], [], []
+    silenced = [
+        Silenced(one, "not part of a service's schema")
+        for one in sorted({*known.silenced, *database.silenced})
+    ]
+    for disagreement in verdict.disagreements:
+        accepted = next((one for one in rules.accepted if one.covers(disagreement)), None)
+        if accepted is None:
+            unaccepted.append(Accepted.of(disagreement))
+            differences.append(_difference(disagreement, ahead=ahead))
+        else:
+            met.append(accepted)
+            silenced.append(Silenced(accepted.subject, f"accepted in {rules.path.name}"))
+    silenced += [Silenced(one.subject, reason) for one, reason in verdict.silenced]
+    return Report(tuple(differences), tuple(silenced), tuple(met), tuple(unaccepted))
+
+
+def alembic_differences(operations: Iterable[str]) -> tuple[Difference, ...]:
+    """Return the word of `alembic check` as differences, for want of better ones."""
+    return tuple(
+        Difference("models", f"models and database differ: {operation}", CREATE_MIGRATION)
+        for operation in operations
+    )
+
+
+def _difference(disagreement: Disagreement, *, ahead: bool) -> Difference:
+    kind = _KINDS.get(disagreement.cause, disagreement.cause)
+    remedies = disagreement.remedies
+    if ahead and kind == "pending":
+        kind, remedies = "ahead", (_CHECK_OUT,)
+    return Difference(
+        kind,
+        f"{disagreement.subject}: {_WORDS[kind]}",
+        remedies[0],
+        disagreement.subject,
+        disagreement.values,
+        remedies,
+        disagreement.loses_data,
+    )
