@@ -87,9 +87,9 @@ def _word(seen: bool) -> str:
 
 
 def _judged(before: Schema, after: Schema) -> str:
-    unfinished = {one.subject for one in judge(None, before, before).disagreements}
+    always = {(one.subject, one.cause) for one in judge(None, before, before).disagreements}
     verdict = judge(None, before, after)
-    told = {one.subject for one in verdict.disagreements} - unfinished
+    told = {(one.subject, one.cause) for one in verdict.disagreements} - always
     return "yes" if told else "silenced" if verdict.silenced else "no"
 
 
