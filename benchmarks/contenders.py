@@ -33,6 +33,8 @@ INIT_PROGRAM = _ours("db-ops", "init")
 RECREATE = _ours("inv", "db.recreate")
 REPLAY = _ours("inv", "db.recreate", "--from-migrations")
 VERIFY = _ours("inv", "db.verify")
+VERIFY_QUICK = _ours("inv", "db.verify", "--quick")
+RECORD = _ours("inv", "db.history", "--record")
 INV_LIST = Command("inv --list", "db_ops", ("inv", "--list"))
 
 ALEMBIC = _of_alembic("stock", "alembic", "upgrade", "head")

@@ -17,6 +17,7 @@ from benchmarks.contenders import (
     NEIGHBOURS,
     PSQL,
     VERIFY,
+    VERIFY_QUICK,
 )
 from benchmarks.measure import Entrant, Measured, side_by_side
 from benchmarks.per_test import BARE, PLUGIN, test_databases
@@ -142,6 +143,14 @@ JOBS = (
     ),
     _test_database(50, Target(PLUGIN, BARE, 1.3)),
     _test_database(300),
-    _verify(50, Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25)),
-    _verify(300, Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25)),
+    _verify(
+        50,
+        Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25),
+        Target(VERIFY_QUICK.name, ALEMBIC_CHECK.name, 0.3),
+    ),
+    _verify(
+        300,
+        Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25),
+        Target(VERIFY_QUICK.name, ALEMBIC_CHECK.name, 0.15),
+    ),
 )

@@ -34,6 +34,13 @@ _SCALARS: dict[object, Schema] = {
     Any: {},
 }
 
+# What a flag makes of a command returns something else.
+_WITH_A_FLAG = {
+    "create-migration": (db_ops.rebase_migration,),
+    "upgrade": (db_ops.plan_upgrade, db_ops.upgrade_sql),
+    "downgrade": (db_ops.plan_downgrade,),
+}
+
 
 def all_schemas() -> dict[str, Schema]:
     """Return the schema of each file: one for a command, one for errors, one for the log."""
@@ -62,7 +69,8 @@ def text_of(schema: Schema) -> str:
 def command_schema(name: str, function: Callable[..., object]) -> Schema:
     """Return the schema of what a command prints with `--json`: its result, or an error."""
     known: dict[str, Schema] = {}
-    kinds = _members(typing.get_type_hints(function)["return"])
+    functions = (function, *_WITH_A_FLAG.get(name, ()))
+    kinds = [kind for one in functions for kind in _members(typing.get_type_hints(one)["return"])]
     found = [_result(kind, known) for kind in kinds]
     return {
         "$schema": DRAFT,

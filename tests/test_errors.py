@@ -267,10 +267,9 @@ def test_more_steps_than_are_applied(migrated: Project, door: str) -> None:
     assert migrated.fingerprint() == before
 
 
-@pytest.mark.parametrize("command", ["upgrade", "downgrade", "create-migration"])
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
 def test_a_missing_database(project: Project, command: str) -> None:
-    arguments = ("-m", "x") if command == "create-migration" else ()
-    outcome = project.run(command, *arguments).failed(FAILED)
+    outcome = project.run(command).failed(FAILED)
     assert "does not exist" in outcome.error
     assert outcome.hint.endswith("init")
 

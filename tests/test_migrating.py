@@ -165,16 +165,6 @@ def test_create_migration_writes_nothing_to_the_database(agents: Project) -> Non
     assert agents.fingerprint() == before
 
 
-def test_create_migration_refuses_a_database_that_is_not_at_head(agents: Project) -> None:
-    agents.models(WITH_NICKNAME)
-    agents.run("create-migration", "-m", "add nickname").succeeded()
-    files = agents.revision_files
-    outcome = agents.run("create-migration", "-m", "again").failed(1)
-    assert "not at head, pending" in outcome.error
-    assert outcome.hint.endswith("upgrade")
-    assert agents.revision_files == files
-
-
 @pytest.mark.parametrize(
     "message",
     [

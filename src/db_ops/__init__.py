@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from db_ops.operations import (
         cache,
         check_models,
-        create_migration,
         delete_db,
         diagram,
         downgrade,
+        history,
         init,
         recreate,
         restore,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         url,
         verify,
     )
+    from db_ops.operations.creating import create_migration
+    from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
+    from db_ops.operations.rebasing import rebase_migration
     from db_ops.settings import DatabaseUrl, Settings, load
 
 __version__ = "0.1.0"
@@ -40,10 +43,10 @@ _HOMES = {
     "db_ops.operations": (
         "cache",
         "check_models",
-        "create_migration",
         "delete_db",
         "diagram",
         "downgrade",
+        "history",
         "init",
         "recreate",
         "restore",
@@ -56,6 +59,10 @@ _HOMES = {
         "url",
         "verify",
     ),
+    # Most commands need none of it.
+    "db_ops.operations.creating": ("create_migration",),
+    "db_ops.operations.rebasing": ("rebase_migration",),
+    "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
 }
 
 __all__ = [
@@ -68,8 +75,12 @@ __all__ = [
     "delete_db",
     "diagram",
     "downgrade",
+    "history",
     "init",
     "load",
+    "plan_downgrade",
+    "plan_upgrade",
+    "rebase_migration",
     "recreate",
     "restore",
     "snapshot",
@@ -78,6 +89,7 @@ __all__ = [
     "status",
     "stop",
     "upgrade",
+    "upgrade_sql",
     "url",
     "verify",
 ]

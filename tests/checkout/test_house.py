@@ -21,6 +21,7 @@ FLOORS = {
     "pytest_plugin": 5,
     "operations": 4,
     "verification": 3,
+    "generation": 3,
     "migrations": 2,
     "postgres": 2,
     "diagrams": 1,

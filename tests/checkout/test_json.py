@@ -26,7 +26,8 @@ CALLS = {
     "create-migration": [("-m more", 1), ("", 2)],
     "delete-db": [("", 0), ("--confirm other", 4)],
     "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.svg", 3)],
-    "downgrade": [("", 0), ("-s 9", 1), ("-s x", 2)],
+    "downgrade": [("", 0), ("--plan", 0), ("-s 9", 1), ("-s x", 2)],
+    "history": [("", 0), ("--record", 0)],
     "init": [("", 0), ("--from-migrations", 0)],
     "recreate": [("", 0), ("--from-migrations", 0), ("--confirm other", 4)],
     "start": [("", 2)],
@@ -35,9 +36,9 @@ CALLS = {
     "snapshots": [("", 0), ("--drop nothing", 1)],
     "status": [("", 0), ("--check", 3)],
     "stop": [("", 2)],
-    "upgrade": [("", 0), ("-r 0003", 0), ("-r nonsense", 2)],
+    "upgrade": [("", 0), ("-r 0003", 0), ("-r nonsense", 2), ("--plan", 0), ("--sql", 0)],
     "url": [("", 0), ("--with-password", 0)],
-    "verify": [("", 3)],
+    "verify": [("", 3), ("--quick", 3)],
 }
 
 

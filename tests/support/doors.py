@@ -66,7 +66,7 @@ def command_line(door: str, arguments: tuple[str, ...], root: Path) -> list[str]
 _COMMANDS = frozenset(
     (
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
-        "status", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
+        "status", "history", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
         "diagram", "check-models",
     )
 )  # fmt: skip

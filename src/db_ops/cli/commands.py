@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
 import db_ops
 from db_ops.cli.progress import Progress
+from db_ops.cli.questions import asking
 from db_ops.cli.rendering import show
 from db_ops.cli.task import Command
 from db_ops.errors import UsageError
@@ -21,6 +25,11 @@ _DIAGRAM = {
     "check": "Exit 3 if the file is not up to date; write nothing.",
 }
 _CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
+_PLAN = {"plan": "Only show what would run, measured in a scratch database."}
+_SQL = {"sql": "Only print the SQL, for psql."}
+
+_QUICK = {"quick": "Only look whether the catalogs are as they were when the head was applied."}
+_RECORD = {"record": "First record the database and the revision files as they are now."}
 
 
 @task(klass=Command, help=_REPLAY | _JSON)
@@ -55,30 +64,74 @@ def delete_db(context: Context, confirm: str | None = None, json: bool = False) 
         return show(db_ops.delete_db(db_ops.load(), confirm=confirm, on_event=progress), json)
 
 
-@task(klass=Command, help={"message": "What changes, in a few words."} | _JSON)
-def create_migration(context: Context, message: str = "", json: bool = False) -> Result:
-    """Write one revision file from what changed in the models."""
+_CREATION = {
+    "message": "What changes, in a few words.",
+    "rename": "What was renamed: table.old:new or old_table:new_table. Any number of times.",
+    "no-rename": "Nothing else was renamed: what is gone is dropped, what is new is added.",
+    "irreversible": "Write a downgrade that refuses, and do not try it.",
+    "rebase": "Write nothing: put this head, yours and applied nowhere, on top of the other one.",
+}
+
+
+@task(klass=Command, iterable=["rename"], help=_CREATION | _JSON)
+def create_migration(
+    context: Context,
+    rename: list[str],
+    message: str = "",
+    no_rename: bool = False,
+    irreversible: bool = False,
+    rebase: str | None = None,
+    json: bool = False,
+) -> Result:
+    """Write one revision file from what changed in the models, and prove it."""
     with Progress() as progress:
-        return show(db_ops.create_migration(db_ops.load(), message, on_event=progress), json)
+        settings = db_ops.load()
+        if rebase is not None:
+            return show(db_ops.rebase_migration(settings, rebase, on_event=progress), json)
+        create = partial(
+            db_ops.create_migration, settings, message, irreversible=irreversible, on_event=progress
+        )
+        done = asking(create, tuple(rename), no_rename=no_rename, silent=json)
+        return show(done, json)
 
 
-@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _JSON)
-def upgrade(context: Context, revision: str | None = None, json: bool = False) -> Result:
+@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | _JSON)
+def upgrade(
+    context: Context,
+    revision: str | None = None,
+    plan: bool = False,
+    sql: bool = False,
+    json: bool = False,
+) -> Result:
     """Apply pending migrations."""
+    operation = _chosen("upgrade", {"plan_upgrade": plan, "upgrade_sql": sql})
     with Progress() as progress:
-        return show(db_ops.upgrade(db_ops.load(), revision=revision, on_event=progress), json)
+        return show(operation(db_ops.load(), revision=revision, on_event=progress), json)
 
 
-@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _JSON)
+@task(klass=Command, help={"steps": "How many to revert (default: 1)."} | _CONFIRM | _PLAN | _JSON)
 def downgrade(
-    context: Context, steps: str = "1", confirm: str | None = None, json: bool = False
+    context: Context,
+    steps: str = "1",
+    confirm: str | None = None,
+    plan: bool = False,
+    json: bool = False,
 ) -> Result:
     """Revert the newest migrations."""
     number = _number(steps)
     with Progress() as progress:
         settings = db_ops.load()
+        if plan:
+            return show(db_ops.plan_downgrade(settings, steps=number, on_event=progress), json)
         done = db_ops.downgrade(settings, steps=number, confirm=confirm, on_event=progress)
         return show(done, json)
+
+
+@task(klass=Command, help=_RECORD | _JSON)
+def history(context: Context, record: bool = False, json: bool = False) -> Result:
+    """Show every revision: whether it is applied, when, by whom, in what time."""
+    with Progress() as progress:
+        return show(db_ops.history(db_ops.load(), record=record, on_event=progress), json)
 
 
 @task(
@@ -87,6 +140,7 @@ def downgrade(
         "grants": "Compare owners and rights too.",
         "accept": "Write the differences to the baseline, and accept them from now on.",
     }
+    | _QUICK
     | _JSON,
 )
 def verify(
@@ -94,11 +148,12 @@ def verify(
     grants: bool = False,
     accept: bool = False,
     json: bool = False,
+    quick: bool = False,
 ) -> Result:
     """Check that models, migrations and database agree; exit 3 if not."""
     with Progress() as progress:
         settings = db_ops.load()
-        done = db_ops.verify(settings, grants=grants, accept=accept, on_event=progress)
+        done = db_ops.verify(settings, grants=grants, accept=accept, quick=quick, on_event=progress)
         return show(done, json)
 
 
@@ -182,6 +237,15 @@ def check_models(context: Context, json: bool = False) -> Result:
         return show(db_ops.check_models(db_ops.load(for_tests=True), on_event=progress), json)
 
 
+def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:
+    """Return the operation whose flag was given, *usual* without one."""
+    given = [name for name, is_given in by_flag.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{usual}: two flags contradict each other", "leave one of them out")
+    operation: Callable[..., Result] = getattr(db_ops, given[0] if given else usual)
+    return operation
+
+
 def _number(text: str) -> int:
     # Invoke's own conversion of a number that is none ends in a traceback.
     try:
@@ -202,6 +266,7 @@ collection = Collection(
     downgrade,
     verify,
     status,
+    history,
     start,
     stop,
     url,

@@ -19,6 +19,7 @@ from db_ops.results import (
     InvalidIndexDropped,
     InvalidIndexLeft,
     NotMarked,
+    NotRecorded,
     RevisionFinished,
     RevisionRetried,
     RevisionStarted,
@@ -167,5 +168,7 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"{location}: left as it was"
         case NotMarked(location, reason):
             return f"{location}: not marked with its environment, {reason}"
+        case NotRecorded(location, reason, remedy):
+            return f"{location}: not recorded, {reason}; {remedy}"
         case _:
             return ""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import singledispatch
 from typing import TypeVar
 
+from db_ops.cli.plans import plan_lines
+from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
 from db_ops.cli.verified import verified_details, verified_lines
@@ -18,12 +20,17 @@ from db_ops.results import (
     Deleted,
     Diagram,
     Downgraded,
+    History,
     Initialised,
     Migrated,
     MigrationCreated,
+    MigrationRebased,
+    Planned,
+    QuicklyVerified,
     Recreated,
     Restored,
     Result,
+    Script,
     ServerStarted,
     ServerStopped,
     SnapshotTaken,
@@ -41,10 +48,19 @@ _AT_THE_END = 4
 
 def show(result: R, as_json: bool) -> R:
     """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
-    if not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
+    if isinstance(result, Script) and not as_json:
+        _show_script(result)
+    elif not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
         for text, style in _on_one_screen(list(_all_lines(result))):
             say(one_line(text), style)
     return result
+
+
+def _show_script(script: Script) -> None:
+    """Print SQL as it is: no line of it may be cut or escaped."""
+    say(script.sql.rstrip("\n"))
+    for note in script.notes:
+        say(f"note: {one_line(note)}", "yellow", to_stderr=True)
 
 
 def plain_lines(result: Result) -> list[str]:
@@ -95,6 +111,17 @@ def _(result: Migrated) -> Iterator[Line]:
 
 
 @_lines.register
+def _(result: Planned) -> Iterator[Line]:
+    yield from plan_lines(result)
+
+
+@_lines.register
+def _(result: Script) -> Iterator[Line]:
+    for line in result.sql.splitlines():
+        yield line, ""
+
+
+@_lines.register
 def _(result: Deleted) -> Iterator[Line]:
     done = "dropped" if result.existed else "does not exist, nothing to drop"
     yield f"{result.location}: {done}", "green"
@@ -110,13 +137,33 @@ def _(result: Downgraded) -> Iterator[Line]:
 
 @_lines.register
 def _(result: MigrationCreated) -> Iterator[Line]:
+    for unchecked in result.unchecked:
+        yield f"note: {unchecked}", "yellow"
     if result.revision is None:
-        yield "models and database agree: no file written", "green"
+        yield "models and migrations agree: no file written", "green"
         return
-    yield result.revision.path, "green"
+    yield result.revision.path, "yellow" if result.exit_code else "green"
     for operation in result.operations:
-        yield f"  {operation}", ""
-    yield f"review it, then apply it: {door()}upgrade", ""
+        yield f"  {one_line(operation)}", ""
+    for loss in result.losses:
+        yield f"loses data: {one_line(loss)}", "bold red"
+    for unsafe in result.unsafe:
+        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
+    for todo in result.todos:
+        yield f"TODO: {one_line(todo)}", "bold red"
+    for unproven in result.unproven:
+        yield f"not proven: {one_line(unproven)}", "bold red"
+    for kept in result.kept:
+        yield f"downgrade: {one_line(kept)}", ""
+    if result.exit_code:
+        yield f"complete {result.revision.path}, then run {door()}verify", ""
+    else:
+        yield f"review it, then apply it: {door()}upgrade", ""
+
+
+@_lines.register
+def _(result: MigrationRebased) -> Iterator[Line]:
+    yield f"{result.revision.path}: follows {result.onto} now", "green"
 
 
 @_lines.register
@@ -138,11 +185,23 @@ def _(result: Status) -> Iterator[Line]:
     for revision in result.unknown:
         yield f"unknown      {revision}, which this checkout does not have", "yellow"
     for pending in result.pending:
-        yield f"pending      {pending.id}  {pending.summary}", "yellow"
+        yield f"pending      {pending.id}  {pending.summary}{written(pending)}", "yellow"
+    if result.exists:
+        yield f"drift        {drift_text(result.drift)}", drift_style(result.drift)
     if result.next_command:
         yield f"next         {result.next_command.replace('inv db.', door())}", "bold"
     else:
         yield "up to date", "green"
+
+
+@_lines.register
+def _(result: History) -> Iterator[Line]:
+    yield from history_lines(result)
+
+
+@_lines.register
+def _(result: QuicklyVerified) -> Iterator[Line]:
+    yield from quick_lines(result)
 
 
 @_lines.register

@@ -51,7 +51,12 @@ class Command(Task[Any]):
             Argument(names=names, kind=bool, default=False, help=text)
             for names, text in _FOR_ALL.items()
         ]
-        return [*super().get_arguments(ignore_unknown_help), *added]
+        taken = super().get_arguments(ignore_unknown_help)
+        letters = {short for _, short in _FOR_ALL}
+        for argument in taken:
+            # Invoke gives out letters as they come: `--quick` would have that of `--quiet`.
+            argument.names = tuple(name for name in argument.names if name not in letters)
+        return [*taken, *added]
 
     def __call__(self, *args: Any, quiet: bool = False, verbose: bool = False, **given: Any) -> Any:
         gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)

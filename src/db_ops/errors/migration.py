@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from db_ops.errors.base import DbOpsError, ExitCode, enumerate_names
@@ -85,6 +86,15 @@ class AlembicFailed(ServerError):
     reason: str
 
 
+class NotMeasurable(DbOpsError):
+    """A revision ran on a connection that the caller does not know, so nothing of it was seen."""
+
+    what = "{path}: revision {revision} ran on a connection of its own, nothing could be measured"
+    then = "let {path} call db_ops.migrations.environment.run_migrations"
+    path: str
+    revision: str
+
+
 class MigrationFailed(ServerError):
     """A revision failed and was rolled back; those before it stay as they were made."""
 
@@ -139,3 +149,43 @@ class GeneratedFileBroken(DbOpsError):
     then = "add what is missing to script.py.mako or to the models, then run this again"
     path: str
     reason: str
+
+
+class RenameUndecided(DbOpsError):
+    """Something was dropped and something like it added: only the author knows if it is the same.
+
+    `flags` are what `--rename` takes, one for each of the `questions`.
+    """
+
+    exit_code = ExitCode.REFUSED
+    what = "create-migration: {asked}"
+    then = "if so: inv db.create-migration -m {quoted}{answers}; if not, add --no-rename"
+    questions: tuple[str, ...]
+    flags: tuple[str, ...]
+    message_given: str
+
+    def described(self) -> Mapping[str, object]:
+        return {
+            "asked": "; ".join(self.questions),
+            "quoted": shlex.quote(self.message_given),
+            "answers": "".join(f" --rename {shlex.quote(flag)}" for flag in self.flags),
+        }
+
+
+class UnfinishedMigration(DbOpsError):
+    """The newest revision still holds a TODO of ours: models and migrations cannot agree yet."""
+
+    what = "{path}: still holds {count} TODO of create-migration, the first: {first}"
+    then = "write it and delete the comment, or delete {path}; then run this again"
+    path: str
+    count: int
+    first: str
+
+
+class AppliedRevision(ServerError):
+    """The revision to be put on top is in the database, which would then skip the others."""
+
+    what = "{location}: {revision} is applied there, so it cannot be put on top of {head}"
+    then = "revert it first: inv db.downgrade, or merge the heads: alembic merge -m 'merge' heads"
+    revision: str
+    head: str

@@ -110,7 +110,10 @@ class MultipleHeads(MisuseError):
     """The revision files end in several heads, so "newest" has no meaning."""
 
     what = "{path}: several heads: {heads}"
-    then = "merge them: alembic merge -m 'merge heads' heads"
+    then = (
+        "put yours on top: inv db.create-migration --rebase REVISION, "
+        "or merge them: alembic merge -m 'merge heads' heads"
+    )
     path: str
     heads: tuple[str, ...]
 

@@ -209,3 +209,12 @@ class Refused(ServerError):
 
     def described(self) -> Mapping[str, object]:
         return {**super().described(), "quoted": shlex.quote(self.database)}
+
+
+class RecordsUnavailable(ServerError):
+    """Nothing can be recorded in the database; `remedy` would change that."""
+
+    what = "{location}: not recorded: {reason}"
+    then = "{remedy}"
+    reason: str
+    remedy: str

@@ -6,6 +6,8 @@ import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from db_ops.settings import RECORDS_SCHEMA
+
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Column, MetaData
@@ -38,6 +40,20 @@ def comparison_options(metadata: MetaData) -> dict[str, Any]:
             kind != "schema" or name in (schemas | {None})
         )
     return options
+
+
+def without_records(options: dict[str, Any]) -> dict[str, Any]:
+    """Return *options* of `context.configure` that never look at the schema of our records."""
+    if not options.get("include_schemas"):
+        return options
+    theirs = options.get("include_name")
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "schema" and name == RECORDS_SCHEMA:
+            return False
+        return theirs is None or bool(theirs(name, kind, parents))
+
+    return {**options, "include_name": include_name}
 
 
 def not_compared(metadata: MetaData) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
+from db_ops.migrations.history import Recorder, Recording
 
 if TYPE_CHECKING:
     from alembic.operations import MigrationScript
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
 
 MAX_REVISION_ID = 32
 
-Connect = Callable[[bool], AbstractContextManager["DriverConnection"]]
+
+@dataclass(frozen=True)
+class Opened:
+    """A connection for the plain `alembic` command, and who records what it does there."""
+
+    connection: DriverConnection
+    recorder: Recorder | None = None
+
+
+Connect = Callable[[bool], AbstractContextManager[Opened]]
 
 
 @dataclass
@@ -35,7 +45,7 @@ class Session:
     `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
     `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
     comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
-    are sent along when a revision is recorded.
+    are sent along when a revision is recorded. `recording` is told of each step that is taken.
     """
 
     connection: Connection | None = None
@@ -45,6 +55,7 @@ class Session:
     metadata: Any = None
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()
+    recording: Recording | None = None
 
 
 def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
@@ -57,7 +68,7 @@ def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: An
     """
     from alembic import context
 
-    from db_ops.migrations.comparison import comparison_options, not_compared
+    from db_ops.migrations.comparison import comparison_options, not_compared, without_records
 
     session: Session = context.config.attributes.get("db_ops") or Session()
     session.metadata = target_metadata
@@ -71,6 +82,7 @@ def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: An
         **comparison_options(target_metadata),
         **options,
     }
+    configuration = without_records(configuration)
     if context.is_offline_mode():
         context.configure(
             dialect_name="postgresql",
@@ -99,8 +111,9 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
     try:
         if compares:
             _refuse_empty(configuration["target_metadata"])
-        with connect(not looks) as driver_connection, connection_over(driver_connection) as opened:
-            context.configure(**{"connection": opened, "dont_mutate": looks, **configuration})
+        with connect(not looks) as opened, connection_over(opened.connection) as connection:
+            session.recording = Recording(opened.recorder) if opened.recorder else None
+            context.configure(**{"connection": connection, "dont_mutate": looks, **configuration})
             _begin(session)
     except DbOpsError as error:
         raise CommandError(f"{error.message}\nhint: {error.hint}") from error
@@ -138,10 +151,17 @@ def _begin(session: Session) -> None:
 
     from db_ops.migrations.comparison import make_default_comparison_safe
 
-    make_default_comparison_safe(context.get_context())
+    migration = context.get_context()
+    make_default_comparison_safe(migration)
+    if session.recording is not None:
+        callbacks = migration.on_version_apply_callbacks
+        migration.on_version_apply_callbacks = (*callbacks, session.recording)
+        session.recording.begin()
     session.reached = True
     with context.begin_transaction():
         context.run_migrations()
+    if session.recording is not None:
+        session.recording.begin()
 
 
 def _examine(

@@ -92,7 +92,7 @@ class Graph:
         if set(goals) <= set(recorded):
             return ()
         wanted = self.applied(goals) - self.applied(recorded)
-        return tuple(self.nodes[name].revision for name in self._order if name in wanted)
+        return tuple(self.nodes[name].revision for name in self.order if name in wanted)
 
     def resolve(self, text: str) -> str:
         """Return the revision that *text* names: `head`, an identifier, or a unique beginning.
@@ -109,7 +109,8 @@ class Graph:
         return found[0]
 
     @cached_property
-    def _order(self) -> tuple[str, ...]:
+    def order(self) -> tuple[str, ...]:
+        """All revisions, each after those that it needs."""
         sorter = TopologicalSorter(
             {name: sorted(node.parents) for name, node in sorted(self.nodes.items())}
         )
@@ -122,7 +123,7 @@ class Graph:
                     reason = f"revision {node.revision.id} follows {parent}, which is not there"
                     raise RevisionGraphBroken(node.revision.path, reason)
         try:
-            self._order  # noqa: B018  # sorting is what finds a cycle
+            self.order  # noqa: B018  # sorting is what finds a cycle
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
             raise RevisionGraphBroken(self.folder, f"the revisions form a cycle: {cycle}") from None

@@ -23,7 +23,7 @@ from pathlib import Path
 
 _FORMAT = 1
 _IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
-_UNSETTLED_NS = 2_000_000_000
+UNSETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class RevisionIndex:
         """
         if self.path is None:
             return
-        old = time.time_ns() - _UNSETTLED_NS
+        old = time.time_ns() - UNSETTLED_NS
         kept = {
             path: (
                 *listing[path],

@@ -26,6 +26,7 @@ from db_ops.migrations.explain import (
     lost_connection,
 )
 from db_ops.migrations.graph import Graph
+from db_ops.migrations.history import Recorder, Recording
 from db_ops.migrations.project import Project
 from db_ops.migrations.recording import composing_once
 from db_ops.migrations.scripts import describe_failure, keeping_bytecode, load_scripts
@@ -82,6 +83,7 @@ class Run:
     total: int
     before_attempt: Callable[[], None]
     on_event: OnEvent = ignore
+    recorder: Recorder | None = None
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
     blocked_by: str | None = None
@@ -163,9 +165,12 @@ def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
     with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
+                recording = Recording(run.recorder) if run.recorder else None
                 settings = _SessionSettings(run)
-                session = Session(connection, settings_after=settings.after_this)
-                work = _reporting(run, plan, settings, connection, driver)
+                session = Session(
+                    connection, settings_after=settings.after_this, recording=recording
+                )
+                work = _reporting(run, plan, settings, connection, driver, recording)
                 with composing_once():
                     _run_env(run.project, run.scripts, session, work)
         finally:
@@ -200,6 +205,7 @@ def _reporting(
     settings: _SessionSettings,
     connection: Connection,
     driver: DriverConnection,
+    recording: Recording | None,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
     """Wrap *plan*: Alembic takes a step when it starts it, and the next one after its commit."""
 
@@ -215,6 +221,8 @@ def _reporting(
                 _set_between_transactions(settings.of(position), driver)
             settings.current = None
             run.on_event(RevisionStarted(revision, run.direction, position, run.total))
+            if recording is not None:
+                recording.begin()
             started = time.monotonic()
             yield step
             done = Step(revision, time.monotonic() - started)

@@ -4,8 +4,9 @@ from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.diagrams import diagram
 from db_ops.operations.fresh import check_models
+from db_ops.operations.history import history
 from db_ops.operations.looking import status
-from db_ops.operations.migrating import create_migration, downgrade, upgrade
+from db_ops.operations.migrating import downgrade, upgrade
 from db_ops.operations.raw_alembic import connect_for_alembic
 from db_ops.operations.serving import start, stop, url
 from db_ops.operations.snapshots import restore, snapshot, snapshots
@@ -15,10 +16,10 @@ __all__ = [
     "cache",
     "check_models",
     "connect_for_alembic",
-    "create_migration",
     "delete_db",
     "diagram",
     "downgrade",
+    "history",
     "init",
     "recreate",
     "restore",

@@ -81,7 +81,9 @@ class Builder:
         inputs = BuildInputs(target.project)
         if not inputs.can_be_copied:
             return None
-        key = own_name("key", inputs.digest, character(connection), target.settings.environment)
+        records = "" if target.settings.records else "without records"
+        environment = target.settings.environment
+        key = own_name("key", inputs.digest, character(connection), environment, records)
         return cls(target, connection, inputs, key, replaces)
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from db_ops.errors import StatementFailed, TableLocked
 from db_ops.operations.target import Target
 from db_ops.postgres.catalog import owner_of
+from db_ops.postgres.recorded import Recorded
 from db_ops.postgres.schema import Schema, read_schema
 from db_ops.postgres.session import refuse_transaction_pooler
 from db_ops.postgres.templates import character
@@ -23,7 +24,7 @@ class Looked:
     """What the target holds: the revisions recorded, its schema, and what its server is like.
 
     `schema` is None if there is no such database, `recorded` also if the role may not read it:
-    then `why_not` says that. `owner` is whose the version table is.
+    then `why_not` says that. `owner` is whose the version table is, `records` what ours say.
     """
 
     recorded: tuple[str, ...] | None = None
@@ -31,6 +32,7 @@ class Looked:
     character: str = ""
     why_not: str | None = None
     owner: str | None = None
+    records: Recorded = field(default_factory=Recorded)
 
 
 def look(target: Target, *, grants: bool) -> Looked:
@@ -53,7 +55,8 @@ def look(target: Target, *, grants: bool) -> Looked:
             )
             table = target.project.version_table, target.project.version_table_schema
             owner = owner_of(connection, *table) if grants else None
-            return Looked(recorded, schema, character(connection), why_not, owner)
+            records = target.read_records(connection)
+            return Looked(recorded, schema, character(connection), why_not, owner, records)
     except StatementFailed as failed:
         if failed.sqlstate != _LOCK_NOT_AVAILABLE:
             raise

@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
+from db_ops.migrations.authorship import authors, created
 from db_ops.operations.target import Target, open_target
-from db_ops.results import OnEvent, Status, ignore
+from db_ops.postgres.mark import mark_in
+from db_ops.postgres.recorded import Look
+from db_ops.postgres.schema import major_version
+from db_ops.results import Drift, OnEvent, Pending, Status, ignore
 from db_ops.settings import Settings
+from db_ops.verification.recorded import judge_drift
+
+# The server needs about 50 microseconds for each relation.
+_AT_A_GLANCE = 5000
 
 
 def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignore) -> Status:
     """Tell where the database stands and what to run next. Takes no lock, writes nothing.
 
-    With *check*, the result's exit code is 3 unless the database is at head.
+    One question to the server also tells whether the catalogs are as the last record left them,
+    unless the database is so large that this would take long. With *check*, the result's exit code
+    is 3 unless the database is at head; drift has no say in it.
     """
     target = open_target(settings, "status", on_event)
+    found, drift = Look((), ""), Drift("unknown", "the database does not exist")
+    version = None
     with target.server.target_if_exists() as connection:
-        exists = connection is not None
-        recorded, mark = target.look(connection) if connection else ((), None)
-        version = connection.info.parameter_status("server_version") if connection else None
-    pending = target.graph.pending(recorded)
-    unknown = target.graph.unknown(recorded)
+        if connection is not None:
+            found = target.look(connection, largest=_AT_A_GLANCE)
+            drift = judge_drift(found, major_version(connection))
+            version = connection.info.parameter_status("server_version")
+    exists = connection is not None
+    after_drift = "inv db.verify" if drift.state == "changed" else None
     return Status(
         location=target.location,
         environment=settings.environment,
-        mark=mark,
+        mark=mark_in(found.comment),
         exists=exists,
         server_version=version or "",
-        current=recorded,
+        current=found.revisions,
         heads=target.graph.heads,
-        pending=pending,
-        unknown=unknown,
+        pending=_pending(target, found.revisions),
+        unknown=target.graph.unknown(found.revisions),
+        drift=drift,
         check=check,
-        next_command=_next_command(target, exists=exists, pending=bool(pending), unknown=unknown),
+        next_command=target.next_command(found.revisions, exists=exists) or after_drift,
     )
 
 
-def _next_command(
-    target: Target, *, exists: bool, pending: bool, unknown: tuple[str, ...]
-) -> str | None:
-    if len(target.graph.heads) > 1:
-        return "alembic merge -m 'merge heads' heads"
-    if not exists:
-        return "inv db.init"
-    if unknown:
-        return "git switch BRANCH"
-    if not target.graph.heads:
-        return "inv db.create-migration -m MESSAGE"
-    return "inv db.upgrade" if pending else None
+def _pending(target: Target, recorded: tuple[str, ...]) -> tuple[Pending, ...]:
+    root = target.settings.root
+    revisions = target.graph.pending(recorded)
+    if not revisions:
+        return ()
+    written = {revision.id: created(root / revision.path) for revision in revisions}
+    oldest = min(filter(None, written.values()), default=None)
+    by = authors(root, [revision.path for revision in revisions], oldest)
+    return tuple(
+        Pending(**vars(revision), created=written[revision.id], author=by.get(revision.path))
+        for revision in revisions
+    )

@@ -1,4 +1,4 @@
-"""Apply, revert and write migrations."""
+"""Apply and revert migrations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import (
     AmbiguousDowngrade,
-    NotAtHead,
     StatementFailed,
     TooManySteps,
     UsageError,
 )
-from db_ops.migrations.autogenerate import write_revision
 from db_ops.migrations.runner import run_downgrade, run_upgrade
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
@@ -22,7 +20,6 @@ from db_ops.results import (
     InvalidIndexDropped,
     InvalidIndexLeft,
     Migrated,
-    MigrationCreated,
     OnEvent,
     Revision,
     Step,
@@ -73,41 +70,14 @@ def downgrade(
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
-        doomed = _newest(target, recorded, steps)
+        doomed = newest(target, recorded, steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
         goal = below[0] if below else "base"
-        run = target.run("downgrade", goal, len(doomed), before_attempt=lambda: None)
-        done = run_downgrade(run, lock_retries=settings.lock_retries)
+        with target.recording(connection) as records:
+            run = target.run("downgrade", goal, len(doomed), lambda: None, records)
+            done = run_downgrade(run, lock_retries=settings.lock_retries)
         return Downgraded(target.location, target.recorded_on(connection), done)
-
-
-def create_migration(
-    settings: Settings, message: str, *, on_event: OnEvent = ignore
-) -> MigrationCreated:
-    """Write one revision file from what the models have and the database has not.
-
-    The database must be at head and is only read. Without a change, no file is written; a file
-    that does not import is removed again. Raises `UsageError` for an empty message, `NotAtHead`,
-    `EmptyMetadata`, `EnvironmentBroken`, `GeneratedFileBroken`.
-    """
-    text = " ".join(message.split())
-    if not text or not text.isprintable():
-        raise UsageError(
-            "create-migration: the message is empty" if not text else "message: not printable",
-            "say what changes: inv db.create-migration -m 'add agents'",
-        )
-    target = open_target(settings, "create-migration", on_event)
-    target.graph.head()
-    with target.server.target() as connection:
-        recorded = target.recorded_on(connection)
-        target.check_known(recorded)
-        target.check_tracked(connection, recorded)
-        pending = target.graph.pending(recorded)
-    if pending:
-        raise NotAtHead(target.location, tuple(revision.id for revision in pending))
-    revision, operations = write_revision(target.project, target, text)
-    return MigrationCreated(target.location, revision, operations)
 
 
 def apply_pending(
@@ -131,13 +101,15 @@ def apply_pending(
         if not pending:
             return ()
         target.check_tracked(locked, recorded)
-        run = target.run(
-            "upgrade",
-            goal or target.graph.heads[0],
-            len(pending),
-            before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
-        )
-        steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
+        with target.recording(locked) as records:
+            run = target.run(
+                "upgrade",
+                goal or target.graph.heads[0],
+                len(pending),
+                before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
+                recorder=records,
+            )
+            steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
         # Alembic's exit without an error is not a proof: what is recorded is.
         now = target.recorded_on(locked)
         if target.graph.pending(now, run.target):
@@ -168,7 +140,7 @@ def _drop_invalid_indexes(
             target.server.on_event(InvalidIndexDropped(target.location, full_name))
 
 
-def _newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
+def newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
     """Name the newest *steps* revisions below *recorded*, newest first."""
     applied = len(target.graph.applied(recorded))
     if steps > applied:

@@ -5,32 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
 
+from db_ops.migrations.environment import Opened
 from db_ops.operations.target import open_target
-from db_ops.results import Event, WaitingForLock, WaitingForServer
+from db_ops.results import Event, NotRecorded, WaitingForLock, WaitingForServer
 from db_ops.settings import load
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
 
 
 @contextmanager
-def connect_for_alembic(writes: bool) -> Iterator[Connection]:
+def connect_for_alembic(writes: bool) -> Iterator[Opened]:
     """Open the database of the project around the current directory, for a `with` block.
 
     The connection is read-only unless *writes*; then the migration lock is held as well, on
-    another connection. Raises `DatabaseMissing` and what every other command raises.
+    another connection, and what is done is recorded. Raises `DatabaseMissing` and what every other
+    command raises.
     """
     target = open_target(load(), "alembic", _log)
     if not writes:
         with target.server.target():
             connection = target.open(read_only=True)
         with closing(connection):
-            yield connection
+            yield Opened(connection)
         return
-    with target.migration_lock(), closing(target.open()) as connection:
-        yield connection
+    with (
+        target.migration_lock() as locked,
+        target.recording(locked) as records,
+        closing(target.open()) as connection,
+    ):
+        yield Opened(connection, records)
 
 
 def _log(event: Event) -> None:
@@ -38,5 +40,8 @@ def _log(event: Event) -> None:
     if isinstance(event, WaitingForLock):
         text = "%s: waiting for %s; to end it: %s"
         logging.getLogger("db_ops").warning(text, event.location, event.holder, event.remedy)
+    elif isinstance(event, NotRecorded):
+        text = "%s: not recorded, %s; %s"
+        logging.getLogger("db_ops").warning(text, event.location, event.reason, event.remedy)
     elif isinstance(event, WaitingForServer):
         logging.getLogger("db_ops").warning("%s: waiting, %s", event.location, event.reason)

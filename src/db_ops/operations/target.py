@@ -9,23 +9,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UnknownRevisions, UntrackedTables
+from db_ops.migrations.checksum import Checksums
 from db_ops.migrations.graph import Graph
+from db_ops.migrations.history import Recorder
 from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.runner import Run
 from db_ops.migrations.scripts import load_scripts
 from db_ops.postgres.activity import BlockerWatch, watch_blockers
-from db_ops.postgres.catalog import recorded_revisions, revisions_and_comment, user_tables
+from db_ops.postgres.catalog import recorded_revisions, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
-from db_ops.postgres.mark import mark_in
+from db_ops.postgres.recorded import Look, Recorded, look, read_records
+from db_ops.postgres.records import OnTrouble, Records
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import (
     prepare_to_write,
     refuse_transaction_pooler,
     set_up_session,
 )
-from db_ops.results import OnEvent
+from db_ops.results import NotRecorded, OnEvent
 from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
@@ -57,7 +60,12 @@ class Target:
         return self.server.location
 
     def run(
-        self, direction: str, target: str, total: int, before_attempt: Callable[[], None]
+        self,
+        direction: str,
+        target: str,
+        total: int,
+        before_attempt: Callable[[], None],
+        recorder: Recorder | None = None,
     ) -> Run:
         """Return a walk over the graph, not yet begun."""
         return Run(
@@ -70,7 +78,42 @@ class Target:
             total=total,
             before_attempt=before_attempt,
             on_event=self.server.on_event,
+            recorder=recorder,
         )
+
+    def records(self, locked: Connection, on_trouble: OnTrouble | None = None) -> Records | None:
+        """Return what records a run that holds the migration lock on *locked*; None if opted out.
+
+        What keeps it from recording is an event, unless *on_trouble* takes it.
+        """
+        if not self.settings.records:
+            return None
+        tell = on_trouble or self._tell_not_recorded
+        command, checksum = self.server.command, self.checksums.of
+        return Records(locked, *self._version_table, command, tell, checksum)
+
+    @contextmanager
+    def recording(self, locked: Connection) -> Iterator[Records | None]:
+        """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
+        records = self.records(locked)
+        if records is None:
+            yield None
+            return
+        with records.keeping():
+            yield records
+        self.checksums.save()
+
+    @cached_property
+    def checksums(self) -> Checksums:
+        """The checksums of the revision files."""
+        return Checksums(self.settings.cache_folder)
+
+    def _tell_not_recorded(self, reason: str, remedy: str) -> None:
+        self.server.on_event(NotRecorded(self.location, reason, remedy))
+
+    @property
+    def _version_table(self) -> tuple[str, str | None]:
+        return self.project.version_table, self.project.version_table_schema
 
     @property
     def timeouts(self) -> str:
@@ -118,16 +161,27 @@ class Target:
 
     def recorded_on(self, connection: Connection) -> tuple[str, ...]:
         """Return the revisions recorded now, asked on *connection*."""
-        return recorded_revisions(
-            connection, self.project.version_table, self.project.version_table_schema
-        )
+        return recorded_revisions(connection, *self._version_table)
 
-    def look(self, connection: Connection) -> tuple[tuple[str, ...], str | None]:
-        """Return the revisions recorded now, and the database's mark."""
-        recorded, comment = revisions_and_comment(
-            connection, self.project.version_table, self.project.version_table_schema
-        )
-        return recorded, mark_in(comment)
+    def look(self, connection: Connection, *, largest: int | None = None) -> Look:
+        """Return the revisions recorded now, the database's comment, and what tells of drift."""
+        return look(connection, *self._version_table, largest=largest)
+
+    def read_records(self, connection: Connection) -> Recorded:
+        """Return what is recorded of this service in the database."""
+        return read_records(connection, *self._version_table)
+
+    def next_command(self, recorded: tuple[str, ...], *, exists: bool) -> str | None:
+        """Return what to run to get the database to the head, None if it is there."""
+        if len(self.graph.heads) > 1:
+            return "alembic merge -m 'merge heads' heads"
+        if not exists:
+            return "inv db.init"
+        if self.graph.unknown(recorded):
+            return "git switch BRANCH"
+        if not self.graph.heads:
+            return "inv db.create-migration -m MESSAGE"
+        return "inv db.upgrade" if self.graph.pending(recorded) else None
 
     def check_known(self, recorded: tuple[str, ...]) -> None:
         """Refuse a database whose history is not this checkout's. Raises `UnknownRevisions`."""

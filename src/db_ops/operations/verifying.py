@@ -22,13 +22,14 @@ from db_ops.migrations.describe import describe
 from db_ops.migrations.models import has_tables
 from db_ops.migrations.runner import compare, rehearse
 from db_ops.migrations.scripts import import_alembic
+from db_ops.operations.history import verify_quickly
 from db_ops.operations.looked import Looked, look
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.side_cache import Kept, content_key
 from db_ops.operations.sides import Side, migrations_side, models_side
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.schema import as_owned_by
-from db_ops.results import OnEvent, Revision, Verified, ignore
+from db_ops.results import Difference, OnEvent, QuicklyVerified, Revision, Verified, ignore
 from db_ops.settings import Settings
 from db_ops.verification import (
     Report,
@@ -40,6 +41,7 @@ from db_ops.verification import (
     read_rules,
     write_baseline,
 )
+from db_ops.verification.recorded import check_files
 
 _NOT_AT_HEAD = "alembic check did not run: the database is not known to be at the head"
 
@@ -49,20 +51,24 @@ def verify(
     *,
     grants: bool = False,
     accept: bool = False,
+    quick: bool = False,
     on_event: OnEvent = ignore,
-) -> Verified:
+) -> Verified | QuicklyVerified:
     """Compare models, migrations and database, and name every difference.
 
     Models and migrations are built in scratch databases, or taken from the cache; `alembic check`
     runs as well. The session on the target is read-only and waits at most `lock_timeout` for a
     table, so that it provably writes nothing and stops nobody. With *grants*, owners and rights are
     compared too. With *accept*, the differences of schemas found are written to the project's
-    baseline, and count no more. The result's exit code is 3 if anything differs.
+    baseline, and count no more. With *quick*, only look whether the catalogs are as they were when
+    the head was applied: see `verify_quickly`. The result's exit code is 3 if anything differs.
 
     Without the right to make scratch databases, only Alembic's reflection compares, and the result
     says so. Raises `InvalidVerifyRules`, `EnvironmentBroken`, `EmptyMetadata`,
     `RevisionFileBroken`, `ScratchServerDiffers`, `TableLocked`.
     """
+    if quick:
+        return verify_quickly(settings, on_event)
     target = open_target(settings, "verify", on_event)
     rules = read_rules(settings.root, target.project.script_location)
     with Scratch(target) as scratch:
@@ -110,7 +116,7 @@ class Comparison:
         if migrations:
             models = self._models(kept["models"], looked, migrations, metadata, files)
         report = self._judge(looked, migrations, models)
-        differences = (*history, *report.differences)
+        differences = (*history, *self._files(looked), *report.differences)
         if operations is not None and not (models and migrations and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += blind
@@ -130,6 +136,12 @@ class Comparison:
         )
         whole = models is not None and not history and not models.unchecked
         return self._settle(verified, report, whole=whole, accept=accept)
+
+    def _files(self, looked: Looked) -> tuple[Difference, ...]:
+        """Return the applied revisions whose files were edited or removed since."""
+        project, checksums = self.target.project, self.target.checksums
+        recorded = looked.recorded or ()
+        return check_files(project, checksums, self.target.graph, recorded, looked.records)
 
     def _pending(self, looked: Looked) -> tuple[Revision, ...]:
         """Return the revisions that are not applied, as far as that is known."""

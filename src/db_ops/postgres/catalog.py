@@ -6,11 +6,19 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
+from db_ops.settings import RECORDS_SCHEMA
+
+# Whatever a search path is at the moment; `c` is the table, `n` its schema.
+QUALIFIED_NAME = """
+    CASE n.nspname WHEN 'public' THEN quote_ident(c.relname)
+    ELSE concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) END
+"""
+
 
 def not_of_an_extension(catalog: str) -> str:
     """Return the condition that an object `o` of *catalog*, in the namespace `n`, is a user's."""
     return f"""
-    n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    n.nspname NOT IN ('information_schema', '{RECORDS_SCHEMA}') AND n.nspname !~ '^pg_'
     AND NOT EXISTS (
         SELECT FROM pg_depend d
         WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e'
@@ -86,6 +94,10 @@ def _revisions_and_comment(
     return tuple(sorted(found)), comment or ""
 
 
+def _version_table(table: str, schema: str | None) -> sql.Identifier:
+    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
+
+
 def owner_of(connection: Connection, table: str, schema: str | None = None) -> str | None:
     """Return the role that owns a table, as SQL writes it; None if there is no such table."""
     name = _version_table(table, schema)
@@ -107,10 +119,6 @@ def current_role(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def _version_table(table: str, schema: str | None) -> sql.Identifier:
-    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
-
-
 def user_tables(connection: Connection) -> tuple[str, ...]:
     """Return `schema.table` of every table that belongs to no extension."""
     return _names(connection, _RELATIONS.format(kinds="'r', 'p', 'f'"))
@@ -126,3 +134,14 @@ def _names(connection: Connection, query: str) -> tuple[str, ...]:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return tuple(str(row[0]) for row in cursor.fetchall())
+
+
+def estimated_rows(connection: Connection) -> dict[str, int]:
+    """Return the server's last estimate of each table's rows, where it has one. Takes no lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {QUALIFIED_NAME}, c.reltuples::bigint FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'p', 'm') AND c.reltuples >= 0 AND n.nspname !~ '^pg_'"
+        )
+        return {str(name): int(rows) for name, rows in cursor.fetchall()}

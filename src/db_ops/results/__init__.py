@@ -4,6 +4,7 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
+from db_ops.results.created import MigrationCreated, MigrationRebased
 from db_ops.results.diagrams import Diagram
 from db_ops.results.events import (
     BuildAbandoned,
@@ -14,6 +15,7 @@ from db_ops.results.events import (
     InvalidIndexDropped,
     InvalidIndexLeft,
     NotMarked,
+    NotRecorded,
     OnEvent,
     RevisionFinished,
     RevisionRetried,
@@ -24,6 +26,15 @@ from db_ops.results.events import (
     WaitingForServer,
     ignore,
 )
+from db_ops.results.measured import (
+    Effect,
+    MeasuredRevision,
+    MeasuredStatement,
+    Measurement,
+    Planned,
+    Script,
+    UnsafePattern,
+)
 from db_ops.results.outcomes import (
     Cache,
     CachedDatabase,
@@ -31,10 +42,11 @@ from db_ops.results.outcomes import (
     Deleted,
     Difference,
     Downgraded,
+    Drift,
     Initialised,
     Migrated,
-    MigrationCreated,
     Origin,
+    Pending,
     Recreated,
     Result,
     Revision,
@@ -45,6 +57,7 @@ from db_ops.results.outcomes import (
     Step,
     Verified,
 )
+from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
 from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
 
 __all__ = [
@@ -59,15 +72,28 @@ __all__ = [
     "Diagram",
     "Difference",
     "Downgraded",
+    "Drift",
+    "Effect",
     "Event",
+    "History",
+    "HistoryEntry",
     "Initialised",
     "InvalidIndexDropped",
     "InvalidIndexLeft",
+    "MeasuredRevision",
+    "MeasuredStatement",
+    "Measurement",
     "Migrated",
     "MigrationCreated",
+    "MigrationRebased",
     "NotMarked",
+    "NotRecorded",
     "OnEvent",
     "Origin",
+    "Pending",
+    "Planned",
+    "QuicklyVerified",
+    "Record",
     "Recreated",
     "Restored",
     "Result",
@@ -75,6 +101,7 @@ __all__ = [
     "RevisionFinished",
     "RevisionRetried",
     "RevisionStarted",
+    "Script",
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",
@@ -85,6 +112,7 @@ __all__ = [
     "StatementBlocked",
     "Status",
     "Step",
+    "UnsafePattern",
     "Verified",
     "WaitingForLock",
     "WaitingForServer",

@@ -87,6 +87,15 @@ class NotMarked:
 
 
 @dataclass(frozen=True)
+class NotRecorded:
+    """What this run applies or reverts is not recorded any more; `remedy` would change that."""
+
+    location: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class RevisionStarted:
     """A revision is about to run: number `position` of `total`."""
 
@@ -135,6 +144,7 @@ Event = (
     | DatabaseDropped
     | BuildAbandoned
     | NotMarked
+    | NotRecorded
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

@@ -29,6 +29,27 @@ class Revision:
 
 
 @dataclass(frozen=True)
+class Pending(Revision):
+    """A revision that is not applied; when it was written (ISO 8601), and by whom, if known."""
+
+    created: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Whether the catalogs are as the last record left them.
+
+    `state` is `equal`, `changed`, or `unknown` for the `reason`. `since` and `by` are the record's.
+    """
+
+    state: str
+    reason: str | None = None
+    since: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True)
 class Step:
     """One revision that was applied or reverted, and how long that took."""
 
@@ -89,14 +110,6 @@ class Downgraded(Result):
 
     heads: tuple[str, ...]
     steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True)
-class MigrationCreated(Result):
-    """The revision file written, or None when models and database already agree."""
-
-    revision: Revision | None
-    operations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -164,8 +177,9 @@ class Status(Result):
     server_version: str
     current: tuple[str, ...]
     heads: tuple[str, ...]
-    pending: tuple[Revision, ...]
+    pending: tuple[Pending, ...]
     unknown: tuple[str, ...]
+    drift: Drift
     check: bool
     next_command: str | None
 

@@ -13,6 +13,8 @@ TEST = "test"
 PRODUCTION = "production"
 EMBEDDED_DATABASE = "app"
 TEST_DATABASE = "test"
+# Our own records live in this schema of the target; it is never part of a service's own.
+RECORDS_SCHEMA = "db_ops"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Settings:
     lock_retries: how often a revision that met `lock_timeout` is run again.
     statement_timeout: one statement of a migration; 0 is no limit.
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
+    records: record in the target, in a schema of our own, which revision was applied when, by whom.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
     scratch_url: a server of the same major version on which databases to look at are built and
         dropped again; None is the target's own server.
@@ -52,6 +55,7 @@ class Settings:
     lock_retries: int = 10
     statement_timeout: float = 0.0
     spare: bool = False
+    records: bool = True
     user_cache: Path | None = None
     scratch_url: DatabaseUrl | None = None
 

@@ -57,6 +57,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
             "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
             # A machine that builds and goes away would make one for nobody.
             "spare": env.bool("DB_OPS_SPARE", True) and env.str("CI", "") in _NOT_CI,
+            "records": env.bool("DB_OPS_RECORDS", None),
             "user_cache": _user_cache(),
         }
         env.seal()

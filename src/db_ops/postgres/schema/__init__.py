@@ -9,20 +9,32 @@ from __future__ import annotations
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT, fingerprint, read_schema
+from db_ops.postgres.schema.reading import (
+    FINGERPRINT_FORMAT,
+    PINNED,
+    fingerprint,
+    fingerprint_parameters,
+    fingerprint_query,
+    major_version,
+    read_schema,
+)
 from db_ops.postgres.schema.stored import from_json, to_json
 from db_ops.postgres.schema.supplies import foundations, suppliers, with_borrowed
 
 __all__ = [
     "FINGERPRINT_FORMAT",
+    "PINNED",
     "Change",
     "Schema",
     "SchemaObject",
     "as_owned_by",
     "compare_schemas",
     "fingerprint",
+    "fingerprint_parameters",
+    "fingerprint_query",
     "foundations",
     "from_json",
+    "major_version",
     "read_schema",
     "suppliers",
     "to_json",

@@ -34,6 +34,15 @@ _PINNED = {
     "enable_nestloop": "off",
     "max_parallel_workers_per_gather": "0",
 }
+
+
+def _value(text: str) -> str:
+    # A search path is a list of names; in quotes it would be one name.
+    return ", ".join(f"'{part.strip()}'" for part in text.split(","))
+
+
+# The statements that pin them until the transaction ends.
+PINNED = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
 _SAVEPOINT = "db_ops_schema"
 # The rows are of one moment, but what spells them out looks at the catalogs as they are by then.
 _DROPPED_MEANWHILE = (InternalError_, UndefinedTable, UndefinedObject, UndefinedFunction)
@@ -55,7 +64,7 @@ def read_schema(
     Comparable with a schema of the same major version only. What a transaction of the caller's has
     changed is seen; its settings stay as they were.
     """
-    major = _major(connection)
+    major = major_version(connection)
     query = catalog_query(major, grants=grants, silenced=True)
     rows = _fetch(connection, query, version_table, version_schema, partitions=True)
     known = {kind.name: (kind, tuple(kind.attributes_in(major))) for kind in kinds(grants=grants)}
@@ -82,10 +91,19 @@ def fingerprint(
     something about their schemas only if format and major version are the same. Equal for databases
     built by the same statements, in any order, and for a copy.
     """
-    major = _major(connection)
+    query = fingerprint_query(major_version(connection))
+    ((digest,),) = _fetch(connection, query, version_table, version_schema, partitions=False)
+    return str(digest)
+
+
+def fingerprint_query(major: int) -> str:
+    """Return the query that `fingerprint` sends, for one that reads more besides.
+
+    It runs after `PINNED`, in the same transaction, with `fingerprint_parameters`.
+    """
     rows = catalog_query(major, grants=False, silenced=False)
-    query = f"""
-        SELECT encode(sha256(convert_to(
+    return f"""
+        SELECT '{FINGERPRINT_FORMAT}:{major}:' || encode(sha256(convert_to(
             coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''),
             getdatabaseencoding())), 'hex')
         FROM (
@@ -93,8 +111,11 @@ def fingerprint(
             FROM (SELECT everything::text AS line FROM ({rows}) AS everything OFFSET 0) AS raw
         ) AS lines
     """
-    ((digest,),) = _fetch(connection, query, version_table, version_schema, partitions=False)
-    return f"{FINGERPRINT_FORMAT}:{major}:{digest}"
+
+
+def fingerprint_parameters(version_table: str, version_schema: str | None) -> dict[str, object]:
+    """Return the parameters of `fingerprint_query`."""
+    return _parameters(version_table, version_schema, partitions=False)
 
 
 def _fetch(
@@ -111,18 +132,13 @@ def _fetch(
     transaction of the caller's, another one takes the settings back. Run again if somebody dropped
     a table in the middle of it.
     """
-    settings = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
-    parameters = {
-        "version_table": version_table,
-        "version_schema": version_schema,
-        "partitions": partitions,
-    }
+    parameters = _parameters(version_table, version_schema, partitions=partitions)
     alone = connection.autocommit and connection.info.transaction_status == _IDLE
     savepoint = "" if alone else f"SAVEPOINT {_SAVEPOINT}; "
     for attempt in range(1, _ATTEMPTS + 1):
         with connection.cursor() as cursor:
             try:
-                cursor.execute(f"{savepoint}{settings}; {query}", parameters)
+                cursor.execute(f"{savepoint}{PINNED}; {query}", parameters)
                 return cursor.fetchall()
             except _DROPPED_MEANWHILE:
                 if attempt == _ATTEMPTS:
@@ -133,9 +149,14 @@ def _fetch(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _value(text: str) -> str:
-    # A search path is a list of names; in quotes it would be one name.
-    return ", ".join(f"'{part.strip()}'" for part in text.split(","))
+def _parameters(
+    version_table: str, version_schema: str | None, *, partitions: bool
+) -> dict[str, object]:
+    return {
+        "version_table": version_table,
+        "version_schema": version_schema,
+        "partitions": partitions,
+    }
 
 
 def _object(
@@ -158,5 +179,6 @@ def _object(
     )
 
 
-def _major(connection: Connection) -> int:
+def major_version(connection: Connection) -> int:
+    """Return the server's major version."""
     return int(connection.info.server_version) // 10000

@@ -6,8 +6,7 @@ schema of our own records. `relation` holds partitions too, unless they are not 
 
 from __future__ import annotations
 
-# Our own records live here; what is in it is never part of a service's schema.
-RECORDS_SCHEMA = "db_ops"
+from db_ops.settings import RECORDS_SCHEMA
 
 # Everything a user has made has a number from this on (FirstNormalObjectId).
 _FIRST_NUMBER = 16384

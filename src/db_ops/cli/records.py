@@ -1,0 +1,113 @@
+"""What comes from our records, as text: the history, the quick look, drift, a revision's age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from db_ops.cli.terminal import door, seconds
+from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified
+
+_DONE = {
+    "upgrade": "applied",
+    "downgrade": "reverted",
+    "stamp": "stamped",
+    "unstamp": "stamp removed",
+    "accept": "recorded as it was",
+    "forget": "let go of",
+}
+
+
+def history_lines(result: History) -> Iterator[tuple[str, str]]:
+    if result.accepted:
+        yield f"{result.location}: the present state is recorded", "green"
+    yield f"{result.location}: at {', '.join(result.current) or 'base'}", "bold"
+    if result.problem:
+        yield f"note: {result.problem}", "yellow"
+    following = [entry.id for entry in result.entries[1:]] + [""]
+    for entry, next_id in zip(result.entries, following, strict=True):
+        mark = "*" if entry.id in result.current else "|" if entry.applied else " "
+        yield f"{mark} {entry.id}  {entry.summary}{_follows(entry, next_id)}", ""
+        told = _recorded(entry)
+        if told:
+            yield f"{'|' if entry.applied else ' '}     {told}", _style(entry)
+
+
+def quick_lines(result: QuicklyVerified) -> Iterator[tuple[str, str]]:
+    at = ", ".join(result.current) or "base"
+    if result.agreed:
+        yield f"{result.location}: at {at}, catalogs as recorded {_since(result.drift)}", "green"
+        return
+    if len(result.heads) > 1:
+        yield f"{result.location}: several heads: {', '.join(result.heads)}", "yellow"
+    for revision in result.unknown:
+        yield f"{result.location}: at {revision}, which this checkout does not have", "yellow"
+    for revision in result.pending:
+        yield f"{result.location}: {revision} is not applied", "yellow"
+    if result.drift.state != "equal":
+        yield f"{result.location}: catalogs {drift_text(result.drift)}", "yellow"
+    if result.next_command:
+        yield f"next: {result.next_command.replace('inv db.', door())}", ""
+
+
+def drift_text(drift: Drift) -> str:
+    """Say whether the catalogs are as recorded."""
+    if drift.state == "equal":
+        return f"none since {_since(drift)}"
+    if drift.state == "changed":
+        return f"changed since {_since(drift)}"
+    return f"unknown: {drift.reason}"
+
+
+def drift_style(drift: Drift) -> str:
+    return {"equal": "", "changed": "yellow"}.get(drift.state, "")
+
+
+def written(pending: Pending) -> str:
+    """Say how old a revision is, and whose."""
+    said = [_age(pending.created)] if pending.created else []
+    said += [f"by {pending.author}"] if pending.author else []
+    return f"  ({', '.join(said)})" if said else ""
+
+
+def _since(drift: Drift) -> str:
+    return f"{_moment(drift.since)} by {drift.by}" if drift.since else ""
+
+
+def _recorded(entry: HistoryEntry) -> str:
+    said = []
+    if entry.action and entry.finished:
+        user = f" ({entry.os_user})" if entry.os_user else ""
+        where = ", copied" if entry.copied else ""
+        took = f" in {seconds(entry.seconds)}" if entry.seconds is not None else ""
+        done = f"{_DONE.get(entry.action, entry.action)} {_moment(entry.finished)}{took}"
+        said.append(f"{done} by {entry.role}{user}{where}")
+    elif entry.applied:
+        said.append("applied, without a record")
+    if entry.file in ("edited", "missing"):
+        said.append(f"file {entry.file} since")
+    return "; ".join(said)
+
+
+def _style(entry: HistoryEntry) -> str:
+    return "yellow" if entry.file in ("edited", "missing") else ""
+
+
+def _follows(entry: HistoryEntry, next_id: str) -> str:
+    """Say what an entry follows, where it is not the one on the next line."""
+    if not entry.down or entry.down == (next_id,):
+        return ""
+    return f"  (follows {', '.join(entry.down)})"
+
+
+def _moment(text: str | None) -> str:
+    # UTC, as everything on servers; the JSON document has the whole of it.
+    return datetime.fromisoformat(text or "").strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _age(text: str) -> str:
+    created = datetime.fromisoformat(text)
+    days = (datetime.now(created.tzinfo) - created).days
+    if days < 1:
+        return "today"
+    return f"{days} day{'s' * (days > 1)} old"

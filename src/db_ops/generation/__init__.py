@@ -1,0 +1,22 @@
+"""A revision put together from what the models have and the migrations have not."""
+
+from __future__ import annotations
+
+from db_ops.generation.changes import describe, is_kept
+from db_ops.generation.pieces import TODO, Bench, Piece
+from db_ops.generation.planning import Plan, Planner, relevant_changes
+from db_ops.generation.renames import Rename, answered, refuse_undecided
+
+__all__ = [
+    "TODO",
+    "Bench",
+    "Piece",
+    "Plan",
+    "Planner",
+    "Rename",
+    "answered",
+    "describe",
+    "is_kept",
+    "refuse_undecided",
+    "relevant_changes",
+]

@@ -1,0 +1,171 @@
+"""What Alembic would write into a revision, as Python text, before anything is written."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import EnvironmentBroken
+from db_ops.migrations.environment import MAX_REVISION_ID, Session, connection_over
+from db_ops.migrations.project import Project
+from db_ops.migrations.rendering import Changed, Operation, Renderer
+from db_ops.migrations.revision_text import format_with_ruff
+from db_ops.migrations.runner import Database, blame
+from db_ops.migrations.scripts import describe_failure, load_scripts
+
+if TYPE_CHECKING:
+    from alembic.autogenerate import RevisionContext
+    from alembic.operations import MigrationScript
+    from psycopg2.extensions import connection as DriverConnection
+
+# Sorted by date; the seconds that are left out are in nobody's way, since the id follows.
+DATED = "%%(year)d_%%(month).2d_%%(day).2d_%%(hour).2d%%(minute).2d-%%(rev)s_%%(slug)s"
+_ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Alembic's answer to the question what the models have and a database has not."""
+
+    context: RevisionContext
+    script: MigrationScript
+    renderer: Renderer
+
+    def upgrade(self, changed: Changed) -> tuple[Operation, ...]:
+        """Return the operations that bring about what is *changed*, and no other."""
+        return self._operations(self.script.upgrade_ops_list, changed)
+
+    def downgrade(self, changed: Changed) -> tuple[Operation, ...]:
+        """Return the operations that revert what is *changed*, and no other."""
+        return self._operations(self.script.downgrade_ops_list, changed)
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The import statements that what was rendered so far needs."""
+        return (*_ALWAYS_KNOWN, *sorted(self.renderer.context.imports))
+
+    def run(self, driver: DriverConnection, code: str) -> str | None:
+        """Run *code*, operations as they stand in a revision file, on *driver* and commit it.
+
+        Return in one line why that cannot be done, after a rollback; None if it was.
+        """
+        from alembic.migration import MigrationContext
+        from alembic.operations import Operations
+
+        namespace: dict[str, Any] = {}
+        try:
+            exec("\n".join(self.imports), namespace)
+            with connection_over(driver) as connection:
+                with Operations.context(MigrationContext.configure(connection)):
+                    exec(compile(code, "<operations>", "exec"), namespace)
+                connection.commit()
+        except Exception as error:
+            return describe_failure(getattr(error, "orig", None) or error)
+        finally:
+            driver.rollback()
+            driver.autocommit = True
+        return None
+
+    def write(self, message: str) -> Path:
+        """Write the project's template with empty functions, under the name that it wants.
+
+        Raises what Alembic raises for a file that does not import, which is there then.
+        """
+        self.script.message = message.replace("\\", "\\\\").replace('"', '\\"')
+        for part in (*self.script.upgrade_ops_list, *self.script.downgrade_ops_list):
+            part.ops = []
+        # A hook of the project may have emptied the list: Alembic saw nothing to write.
+        self.context.generated_revisions[:] = [self.script]
+        scripts = self.context.script_directory
+        hooks, scripts.hooks = scripts.hooks, []
+        try:
+            (written,) = self.context.generate_scripts()
+        finally:
+            scripts.hooks = hooks
+        assert written is not None
+        return Path(written.path)
+
+    def finish(self, path: Path) -> None:
+        """Run the project's own post-write hooks on the file; without any, format it as ruff does.
+
+        Raises what Alembic raises for a hook that fails.
+        """
+        from alembic.script import write_hooks
+
+        hooks = self.context.script_directory.hooks
+        if hooks:
+            write_hooks._run_hooks(path, hooks)
+        else:
+            format_with_ruff(path)
+
+    def _operations(self, parts: Iterable[Any], changed: Changed) -> tuple[Operation, ...]:
+        return tuple(
+            operation for part in parts for operation in self.renderer.operations(part, changed)
+        )
+
+
+def draft_revision(project: Project, database: Database) -> Draft:
+    """Let Alembic compare the models with *database*, which is at head and only read.
+
+    It runs through the project's own env.py, whose hooks count. Raises `EmptyMetadata`,
+    `EnvironmentBroken`, `RevisionFileBroken`.
+    """
+    from alembic.autogenerate import RevisionContext
+    from alembic.runtime.environment import EnvironmentContext
+
+    with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
+        session = Session(connection, looks=True)
+        config = project.alembic_config(db_ops=session)
+        if not config.get_main_option("file_template"):
+            config.set_main_option("file_template", DATED)
+        scripts = load_scripts(project, config)
+        context = RevisionContext(config, scripts, _arguments())
+        script = context.generated_revisions[0]
+
+        def work(heads: Any, migration_context: Any) -> list[Any]:
+            context.run_autogenerate(heads, migration_context)
+            return []
+
+        try:
+            with (
+                EnvironmentContext(
+                    config,
+                    scripts,
+                    fn=work,
+                    template_args=context.template_args,
+                    revision_context=context,
+                ),
+                warnings.catch_warnings(),
+            ):
+                # What Alembic cannot write is written by others.
+                warnings.simplefilter("ignore", UserWarning)
+                scripts.run_env()
+        except Exception as error:
+            raise blame(project, database, session, error) from error
+    compared = context._last_autogen_context
+    if context.generated_revisions:
+        script = context.generated_revisions[0]
+    if len(str(script.rev_id)) > MAX_REVISION_ID:
+        reason = f"it names a revision {script.rev_id!r}, longer than {MAX_REVISION_ID} characters"
+        raise EnvironmentBroken(project.display(project.env_py), reason)
+    default = compared.dialect.default_schema_name or "public"
+    return Draft(context, script, Renderer(compared, default))
+
+
+def _arguments() -> dict[str, Any]:
+    """Return what `alembic revision --autogenerate` gives to its `RevisionContext`."""
+    return {
+        "message": "",
+        "autogenerate": True,
+        "sql": False,
+        "head": "head",
+        "splice": False,
+        "branch_label": None,
+        "version_path": None,
+        "rev_id": None,
+        "depends_on": None,
+    }

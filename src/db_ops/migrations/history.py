@@ -1,0 +1,85 @@
+"""Tell whoever keeps records which step Alembic has just taken, inside the step's transaction."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from db_ops.results import Record
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext, MigrationInfo
+    from psycopg2.extensions import connection as DriverConnection
+
+
+class Recorder(Protocol):
+    """Keeps records of the steps that it is told of."""
+
+    def checksum(self, path: Path) -> str | None:
+        """Return the checksum of a revision file, None if there is none."""
+
+    def joins(self, migrating: object) -> bool:
+        """Tell whether to record the next step in the transaction of the connection *migrating*."""
+
+    def write(self, migrating: DriverConnection, record: Record) -> None:
+        """Record a step in the open transaction of *migrating*, or leave that as it was."""
+
+    def add(self, record: Record) -> None:
+        """Record a step that is committed."""
+
+
+@dataclass
+class Recording:
+    """What Alembic calls, as `on_version_apply`, for each step that it takes in one attempt.
+
+    A step that is not recorded in its own transaction waits until it is known to be committed.
+    """
+
+    recorder: Recorder
+    _since: float = field(default_factory=time.monotonic)
+    _waiting: list[Record] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Take what was taken before as committed, and the time from now on."""
+        for step in self._waiting:
+            self.recorder.add(step)
+        self._waiting.clear()
+        self._since = time.monotonic()
+
+    def __call__(
+        self, *, ctx: MigrationContext, step: MigrationInfo, heads: set[str], run_args: object
+    ) -> None:
+        seconds = None if step.is_stamp else time.monotonic() - self._since
+        if ctx.connection is None or ctx.as_sql:
+            return
+        # Alembic takes a step when the one before is committed.
+        self.begin()
+        driver: Any = ctx.connection.connection.driver_connection
+        for revision in step.up_revision_ids:
+            path = _path(step, revision)
+            checksum = self.recorder.checksum(path) if path else None
+            record = Record(revision, _action(step), tuple(sorted(heads)), checksum, seconds)
+            if self.recorder.joins(driver):
+                self.recorder.write(driver, record)
+            else:
+                self._waiting.append(record)
+        self._since = time.monotonic()
+
+
+def _action(step: MigrationInfo) -> str:
+    if step.is_stamp:
+        return "stamp" if step.is_upgrade else "unstamp"
+    return "upgrade" if step.is_upgrade else "downgrade"
+
+
+def _path(step: MigrationInfo, revision: str) -> Path | None:
+    from alembic.util import CommandError
+
+    try:
+        script = step.revision_map.get_revision(revision)
+    except CommandError:
+        return None
+    path = getattr(script, "path", None)
+    return Path(path) if path else None

@@ -1,0 +1,147 @@
+"""Python as a formatter would lay it out, for what goes into a revision file."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator
+
+_INDENT = "    "
+
+
+def lay_out(source: str, *, width: int, indent: int = 1) -> str:
+    """Return the statements of *source*, *indent* levels deep, in lines of at most *width*.
+
+    Calls and lists that do not fit get an argument a line and a trailing comma; long strings are
+    broken at spaces. Comments before the first statement stay. Raises `SyntaxError`.
+    """
+    prefix = _INDENT * indent
+    lines = [
+        part
+        for line in source.splitlines()
+        if line.lstrip().startswith("#")
+        for part in textwrap.wrap(
+            line.strip(),
+            width,
+            initial_indent=prefix,
+            subsequent_indent=f"{prefix}# ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
+    for statement in ast.parse(source).body:
+        lines += _Layout(width).statement(statement, prefix)
+    return "\n".join(lines)
+
+
+class _Layout:
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def statement(self, node: ast.stmt, prefix: str) -> Iterator[str]:
+        match node:
+            case ast.Expr(value=value):
+                yield from self._fitted(value, prefix, "", "")
+            case ast.With(items=items, body=body):
+                yield f"{prefix}with {', '.join(_flat_item(item) for item in items)}:"
+                for inner in body:
+                    yield from self.statement(inner, prefix + _INDENT)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield from self._fitted(value, prefix, f"{name} = ", "")
+            case _:
+                yield from (prefix + line for line in ast.unparse(node).splitlines())
+
+    def _fitted(self, node: ast.expr, prefix: str, before: str, after: str) -> Iterator[str]:
+        """Yield the lines of *node* between *before* and *after*."""
+        line = f"{prefix}{before}{flat(node)}{after}"
+        if len(line) <= self.width:
+            yield line
+            return
+        inner = prefix + _INDENT
+        match node:
+            case ast.Call(func=func, args=[ast.Constant(str(text))], keywords=[]):
+                yield f"{prefix}{before}{flat(func)}("
+                yield from self._text(text, inner)
+                yield f"{prefix}){after}"
+            case ast.Call(func=func, args=args, keywords=keywords):
+                yield f"{prefix}{before}{flat(func)}("
+                yield from self._items(args, keywords, inner)
+                yield f"{prefix}){after}"
+            case ast.List(elts=elements):
+                yield f"{prefix}{before}["
+                yield from self._items(elements, [], inner)
+                yield f"{prefix}]{after}"
+            case ast.Tuple(elts=elements):
+                yield f"{prefix}{before}("
+                yield from self._items(elements, [], inner)
+                yield f"{prefix}){after}"
+            case ast.Constant(str(text)) if " " in text:
+                yield f"{prefix}{before}("
+                yield from self._text(text, inner)
+                yield f"{prefix}){after}"
+            case _:
+                yield line
+
+    def _items(
+        self, args: list[ast.expr], keywords: list[ast.keyword], prefix: str
+    ) -> Iterator[str]:
+        flat_line = prefix + ", ".join([*map(flat, args), *map(_flat_keyword, keywords)])
+        if len(flat_line) <= self.width:
+            yield flat_line
+            return
+        for argument in args:
+            yield from self._fitted(argument, prefix, "", ",")
+        for keyword in keywords:
+            name = f"{keyword.arg}=" if keyword.arg else "**"
+            yield from self._fitted(keyword.value, prefix, name, ",")
+
+    def _text(self, text: str, prefix: str) -> Iterator[str]:
+        """Yield *text* as strings that Python joins, broken after spaces."""
+        room = max(self.width - len(prefix) - 2, 20)
+        part = ""
+        for word in text.split(" "):
+            if part and len(quoted(f"{part}{word} ")) - 2 > room:
+                yield prefix + quoted(part)
+                part = ""
+            part += f"{word} "
+        yield prefix + quoted(part[:-1])
+
+
+def flat(node: ast.expr) -> str:
+    """Return *node* in one line, with double quotes."""
+    match node:
+        case ast.Constant(str(text)):
+            return quoted(text)
+        case ast.Call(func=func, args=args, keywords=keywords):
+            return f"{flat(func)}({', '.join([*map(flat, args), *map(_flat_keyword, keywords)])})"
+        case ast.Attribute(value=value, attr=name):
+            return f"{flat(value)}.{name}"
+        case ast.List(elts=elements):
+            return f"[{', '.join(map(flat, elements))}]"
+        case ast.Tuple(elts=[only]):
+            return f"({flat(only)},)"
+        case ast.Tuple(elts=elements):
+            return f"({', '.join(map(flat, elements))})"
+        case ast.Dict(keys=keys, values=values) if None not in keys:
+            pairs = zip(keys, values, strict=True)
+            return f"{{{', '.join(f'{flat(key)}: {flat(value)}' for key, value in pairs if key)}}}"
+        case ast.Starred(value=value):
+            return f"*{flat(value)}"
+    return ast.unparse(node)
+
+
+def quoted(text: str) -> str:
+    """Return *text* as a string in the quotes that need the fewest backslashes, double first."""
+    plain = repr(text)
+    if plain.startswith('"') or text.count('"') > text.count("'"):
+        return plain
+    return '"' + plain[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
+
+
+def _flat_keyword(keyword: ast.keyword) -> str:
+    return f"{keyword.arg}={flat(keyword.value)}" if keyword.arg else f"**{flat(keyword.value)}"
+
+
+def _flat_item(item: ast.withitem) -> str:
+    name = f" as {flat(item.optional_vars)}" if item.optional_vars else ""
+    return flat(item.context_expr) + name

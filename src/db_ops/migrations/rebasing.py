@@ -1,0 +1,40 @@
+"""One revision file put on top of another: what it follows is its only text that changes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from db_ops.errors import RevisionFileBroken
+
+
+def follow(path: Path, before: str | None, onto: str, shown: str) -> None:
+    """Rewrite `down_revision` of the file at *path* from *before* to *onto*; nothing else moves.
+
+    The docstring's `Revises:` line follows. Raises `RevisionFileBroken` if the file does not name
+    what it follows by a plain text.
+    """
+    source = path.read_text(encoding="utf-8")
+    value = _value(source)
+    if value is None or ast.literal_eval(value) != before:
+        raise RevisionFileBroken(shown, f"down_revision is not plainly {before!r}")
+    lines = source.splitlines(keepends=True)
+    line = lines[value.lineno - 1]
+    encoded = line.encode()
+    begin, end = value.col_offset, value.end_col_offset or len(encoded)
+    quoted = f'"{onto}"'.encode()
+    lines[value.lineno - 1] = (encoded[:begin] + quoted + encoded[end:]).decode()
+    text = "".join(lines)
+    revises = re.compile(rf"^(Revises: ){re.escape(before or 'nothing')}[ \t]*$", re.M)
+    path.write_text(revises.sub(rf"\g<1>{onto}", text, count=1), encoding="utf-8")
+
+
+def _value(source: str) -> ast.expr | None:
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="down_revision")], value=ast.Constant() as value):
+                return value
+            case ast.AnnAssign(target=ast.Name(id="down_revision"), value=ast.Constant() as value):
+                return value
+    return None

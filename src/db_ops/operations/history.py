@@ -1,0 +1,165 @@
+"""What was applied here, when and by whom; and the quick look that rests on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from db_ops.errors import InsufficientPrivilege, RecordsUnavailable, UsageError
+from db_ops.operations.target import Target, open_target
+from db_ops.postgres.recorded import Look, Recorded, to_read
+from db_ops.postgres.records_table import TABLE
+from db_ops.postgres.schema import major_version
+from db_ops.results import (
+    Drift,
+    History,
+    HistoryEntry,
+    OnEvent,
+    QuicklyVerified,
+    Record,
+    ignore,
+)
+from db_ops.settings import Settings
+from db_ops.verification.recorded import (
+    APPLIED,
+    RECORD,
+    file_state,
+    judge_drift,
+    missing_files,
+)
+
+
+def history(settings: Settings, *, record: bool = False, on_event: OnEvent = ignore) -> History:
+    """Tell of every revision whether it is applied, when, by whom, and in what time.
+
+    Takes no lock, writes nothing, and works without records. With *record*, the present state is
+    recorded first, under the migration lock, as what counts from now on: the fingerprint of the
+    catalogs, and the revision files as they are. Raises `RecordsUnavailable` where that cannot be
+    done, `UnknownRevisions`.
+    """
+    target = open_target(settings, "history", on_event)
+    accepted = _accept(target) if record else False
+    current: tuple[str, ...] = ()
+    recorded = Recorded(problem="the database does not exist")
+    with target.server.target_if_exists() as connection:
+        if connection is not None:
+            current = target.recorded_on(connection)
+            recorded = target.read_records(connection)
+    return History(
+        location=target.location,
+        exists=connection is not None,
+        current=current,
+        heads=target.graph.heads,
+        entries=_history_entries(target, current, recorded),
+        problem=recorded.problem,
+        accepted=accepted,
+    )
+
+
+def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
+    """Compare the catalogs with what they were when the head was applied, by their fingerprints.
+
+    One question to the server: no model, no scratch database, no Alembic, nothing written. The
+    result's exit code is 3 unless they are equal and the database is at head; also if that cannot
+    be told. Raises `InsufficientPrivilege` for a role that may not read the records.
+    """
+    target = open_target(settings, "verify", on_event)
+    found, drift = Look((), ""), Drift("unknown", "the database does not exist")
+    with target.server.target_if_exists() as connection:
+        if connection is not None:
+            found = target.look(connection)
+            drift = judge_drift(found, major_version(connection))
+            if found.denied:
+                raise InsufficientPrivilege(
+                    target.location, connection.info.user, f"read {TABLE}", to_read(connection)
+                )
+    exists = connection is not None
+    pending = tuple(revision.id for revision in target.graph.pending(found.revisions))
+    unknown = target.graph.unknown(found.revisions)
+    after_drift = {"equal": None, "changed": "inv db.verify", "unknown": RECORD}[drift.state]
+    return QuicklyVerified(
+        location=target.location,
+        exists=exists,
+        current=found.revisions,
+        heads=target.graph.heads,
+        pending=pending,
+        unknown=unknown,
+        drift=drift,
+        next_command=target.next_command(found.revisions, exists=exists) or after_drift,
+    )
+
+
+def _accept(target: Target) -> bool:
+    """Record the database and the revision files as they are; False if nothing is applied."""
+    with target.migration_lock() as locked:
+        current = target.recorded_on(locked)
+        target.check_known(current)
+        if not current:
+            return False
+        trouble: list[tuple[str, str]] = []
+        records = target.records(locked, lambda *said: trouble.append(said))
+        if records is None:
+            raise UsageError("records are switched off", "unset DB_OPS_RECORDS, then run it again")
+        recorded = target.read_records(locked)
+        if records.accept(_records_to_accept(target, current, recorded)) is None:
+            raise RecordsUnavailable(target.location, *trouble[0])
+    return True
+
+
+def _records_to_accept(
+    target: Target, current: tuple[str, ...], recorded: Recorded
+) -> Iterator[Record]:
+    """Yield what has to be recorded: files that are gone, files that were edited, and the heads."""
+    graph, newest = target.graph, recorded.newest
+    for row in newest.values():
+        if row.action in APPLIED and row.revision not in graph.nodes:
+            yield Record(row.revision, "forget", current)
+    for name in sorted(graph.applied(current)):
+        revision = graph.nodes[name].revision
+        known = (
+            file_state(target.project, target.checksums, revision, newest.get(name)) == "unchanged"
+        )
+        if name not in current and not known:
+            checksum = target.checksums.of(target.settings.root / revision.path)
+            yield Record(name, "accept", current, checksum)
+    for name in current:
+        path = target.settings.root / graph.nodes[name].revision.path
+        yield Record(name, "accept", current, target.checksums.of(path))
+
+
+def _history_entries(
+    target: Target, current: tuple[str, ...], recorded: Recorded
+) -> tuple[HistoryEntry, ...]:
+    graph = target.graph
+    applied = graph.applied(current)
+    strangers = dict.fromkeys(
+        (
+            *graph.unknown(current),
+            *(row.revision for row in missing_files(graph, current, recorded)),
+        )
+    )
+    return (
+        *(_entry(target, name, recorded, applied=True) for name in strangers),
+        *(
+            _entry(target, name, recorded, applied=name in applied)
+            for name in reversed(graph.order)
+        ),
+    )
+
+
+def _entry(target: Target, name: str, recorded: Recorded, *, applied: bool) -> HistoryEntry:
+    node = target.graph.nodes.get(name)
+    revision = node.revision if node else None
+    row, done = recorded.newest.get(name), recorded.done.get(name)
+    entry = HistoryEntry(
+        id=name,
+        summary=revision.summary if revision else "",
+        path=revision.path if revision else None,
+        down=node.parents if node else (),
+        applied=applied,
+        file=file_state(target.project, target.checksums, revision, row if applied else None),
+    )
+    if done is None:
+        return entry
+    told = ("action", "finished", "seconds", "role", "os_user", "command", "copied")
+    return replace(entry, **{name: getattr(done, name) for name in told})

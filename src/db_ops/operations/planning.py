@@ -1,0 +1,113 @@
+"""What an upgrade or a downgrade would do, seen in a scratch database instead of the target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from db_ops.errors import UsageError
+from db_ops.operations.measuring import measure_downgrade, measure_upgrade
+from db_ops.operations.migrating import newest
+from db_ops.operations.rehearsing import standing_like
+from db_ops.operations.target import Target, open_target
+from db_ops.postgres.catalog import estimated_rows
+from db_ops.postgres.effects import notes, records, write_script
+from db_ops.results import Measurement, OnEvent, Planned, Script, ignore
+from db_ops.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def plan_upgrade(
+    settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
+) -> Planned:
+    """Tell what `upgrade` would run, statement by statement, with what was measured of each.
+
+    The revisions run in a scratch database that stands where the target does. The target is only
+    read, without any lock but a reader's on the version table. Raises `NoScratchDatabase`,
+    `RebuildFailed`, `DatabaseMissing`, `UnknownRevisions`.
+    """
+    target = open_target(settings, "upgrade", on_event)
+    current, rows = _look(target)
+    goal, measurement = _upgrade(target, current, revision)
+    return _planned(target, "upgrade", current, goal, measurement, rows)
+
+
+def upgrade_sql(
+    settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
+) -> Script:
+    """Return what `upgrade` would send, as SQL for psql, taken from a run in a scratch database.
+
+    It holds the transactions and the version table's changes, and stops if the database that it is
+    given to does not stand where the target does now. Otherwise like `plan_upgrade`.
+    """
+    target = open_target(settings, "upgrade", on_event)
+    current, _ = _look(target)
+    goal, measurement = _upgrade(target, current, revision)
+    sql = write_script(
+        measurement,
+        current,
+        table=target.project.version_table,
+        schema=target.project.version_table_schema,
+        timeouts=target.timeouts,
+    )
+    return Script(target.location, current, goal, sql, notes(measurement))
+
+
+def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ignore) -> Planned:
+    """Tell what `downgrade` would run; like `plan_upgrade` otherwise, and without its guard."""
+    if steps < 1:
+        raise UsageError(f"steps: {steps} is not 1 or more", "see one: inv db.downgrade --plan")
+    target = open_target(settings, "downgrade", on_event)
+    current, rows = _look(target)
+    doomed = newest(target, current, steps)
+    goal = target.graph.nodes[doomed[-1].id].down
+    with standing_like(target, current) as scratch:
+        measurement = measure_downgrade(scratch, goal[0] if goal else "base", steps)
+    return _planned(target, "downgrade", current, goal, measurement, rows)
+
+
+def _look(target: Target) -> tuple[tuple[str, ...], Mapping[str, int]]:
+    """Return the revisions that the target is at, and how many rows its tables have."""
+    with target.server.target() as connection:
+        recorded = target.recorded_on(connection)
+        target.check_known(recorded)
+        target.check_tracked(connection, recorded)
+        return recorded, estimated_rows(connection)
+
+
+def _upgrade(
+    target: Target, current: tuple[str, ...], revision: str | None
+) -> tuple[tuple[str, ...], Measurement]:
+    graph = target.graph
+    goal = graph.head() if revision is None else graph.resolve(revision)
+    if not graph.pending(current, goal):
+        return current, Measurement((), ())
+    with standing_like(target, current) as scratch:
+        measurement = measure_upgrade(scratch, current, goal)
+        return scratch.recorded(), measurement
+
+
+def _planned(
+    target: Target,
+    direction: str,
+    current: tuple[str, ...],
+    goal: tuple[str, ...],
+    measurement: Measurement,
+    rows: Mapping[str, int],
+) -> Planned:
+    table = target.project.version_table
+    revisions = tuple(
+        replace(one, statements=tuple(s for s in one.statements if not records(s.sql, table)))
+        for one in measurement.revisions
+    )
+    named = {
+        effect.table
+        for one in revisions
+        for statement in one.statements
+        for effect in statement.effects
+    }
+    known = {name: rows[name] for name in sorted(named & rows.keys())}
+    said = notes(measurement)
+    return Planned(target.location, direction, current, goal, revisions, known, said)

@@ -1,0 +1,67 @@
+"""Put an unmerged branch of revisions on top of the other head, instead of merging them."""
+
+from __future__ import annotations
+
+from db_ops.errors import AppliedRevision, UsageError
+from db_ops.migrations.graph import Graph
+from db_ops.migrations.rebasing import follow
+from db_ops.operations.target import Target, open_target
+from db_ops.results import MigrationRebased, OnEvent, ignore
+from db_ops.settings import Settings
+
+
+def rebase_migration(
+    settings: Settings, revision: str, *, on_event: OnEvent = ignore
+) -> MigrationRebased:
+    """Let the branch that ends in *revision*, one of two heads, follow the other head.
+
+    Only the first revision of the branch is rewritten: what it follows. That is safe only where
+    none of the branch is applied, or a database would take the other head for applied as well:
+    the target is asked if it can be reached at all. Raises `UsageError`, `NoSuchRevision`,
+    `AppliedRevision`, `RevisionFileBroken`.
+    """
+    target = open_target(settings, "create-migration", on_event)
+    graph = target.graph
+    mine = graph.resolve(revision)
+    others = [head for head in graph.heads if head != mine]
+    if mine not in graph.heads or len(others) != 1:
+        heads = ", ".join(graph.heads)
+        raise UsageError(
+            f"--rebase: {mine} is not one of two heads, the heads are: {heads}",
+            "see the heads: inv db.status; merge several: alembic merge -m 'merge heads' heads",
+        )
+    (onto,) = others
+    branch = _branch(graph, mine, onto)
+    _refuse_applied(target, branch, onto)
+    first = graph.nodes[branch[-1]]
+    path = target.settings.root / first.revision.path
+    before = first.down[0] if first.down else None
+    follow(path, before, onto, first.revision.path)
+    return MigrationRebased(target.location, first.revision, onto)
+
+
+def _branch(graph: Graph, mine: str, onto: str) -> tuple[str, ...]:
+    """Return the revisions of *mine* that *onto* does not have, newest first."""
+    shared = graph.applied((onto,))
+    branch: list[str] = []
+    here = mine
+    while True:
+        branch.append(here)
+        down = graph.nodes[here].down
+        if len(down) > 1:
+            raise UsageError(
+                f"--rebase: {here} merges others itself",
+                "merge the heads: alembic merge -m 'merge heads' heads",
+            )
+        if not down or down[0] in shared:
+            return tuple(branch)
+        here = down[0]
+
+
+def _refuse_applied(target: Target, branch: tuple[str, ...], onto: str) -> None:
+    with target.server.target_if_exists() as connection:
+        recorded = target.recorded_on(connection) if connection else ()
+    applied = target.graph.applied(recorded)
+    for revision in branch:
+        if revision in applied:
+            raise AppliedRevision(target.location, revision, onto)

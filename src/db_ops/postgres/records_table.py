@@ -1,0 +1,113 @@
+"""The table of our records: made where there is none, and left alone where it is not ours."""
+
+from __future__ import annotations
+
+from psycopg2.errors import DuplicateSchema, DuplicateTable, InsufficientPrivilege, UniqueViolation
+from psycopg2.extensions import connection as Connection
+
+from db_ops.settings import RECORDS_SCHEMA
+
+TABLE = f"{RECORDS_SCHEMA}.history"
+_MARK = "db_ops: what was applied and reverted here, format 1"
+_CREATE_SCHEMA = (
+    f"CREATE SCHEMA {RECORDS_SCHEMA}; GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO PUBLIC;"
+)
+_CREATE_TABLE = f"""
+    CREATE TABLE {TABLE} (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        version_table text NOT NULL,
+        revision text NOT NULL,
+        action text NOT NULL,
+        heads text[] NOT NULL,
+        checksum text,
+        fingerprint text,
+        finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        seconds double precision,
+        role text NOT NULL DEFAULT session_user,
+        os_user text,
+        command text,
+        database text NOT NULL DEFAULT current_database()
+    );
+    COMMENT ON TABLE {TABLE} IS '{_MARK}';
+    GRANT SELECT ON {TABLE} TO PUBLIC;
+"""
+_IS_IN_SEARCH_PATH = f"SELECT '{RECORDS_SCHEMA}' = ANY (current_schemas(false))"
+_STATE = f"""
+    SELECT pg_get_userbyid(n.nspowner), pg_has_role(n.nspowner, 'USAGE'),
+           EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid),
+           obj_description(c.oid, 'pg_class'),
+           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT'),
+           session_user
+    FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'history'
+    WHERE n.nspname = '{RECORDS_SCHEMA}'
+"""
+OPT_OUT = "DB_OPS_RECORDS=0 keeps none"
+
+
+class Unavailable(Exception):
+    """Nothing can be recorded: a reason, and what would change it."""
+
+
+def create_if_missing(connection: Connection) -> None:
+    """Create schema and table unless they are there. Raises `Unavailable` where they may not be.
+
+    Another service that shares the database, with a migration lock of its own, may be quicker.
+    """
+    try:
+        if not _is_ready(connection):
+            _create(connection)
+    except (UniqueViolation, DuplicateSchema, DuplicateTable):
+        if not _is_ready(connection):
+            raise
+    except InsufficientPrivilege:
+        role = connection.info.user
+        raise Unavailable(
+            f"role {role} may not create schema {RECORDS_SCHEMA}",
+            "as the database's owner: "
+            f"CREATE SCHEMA {RECORDS_SCHEMA} AUTHORIZATION {_quoted(role)}",
+        ) from None
+
+
+def _is_ready(connection: Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        state = cursor.fetchone()
+    if state is None:
+        return False
+    owner, ours, occupied, mark, may_insert, role = state
+    if mark == _MARK:
+        if not may_insert:
+            grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {_quoted(role)}"
+            raise Unavailable(f"role {role} may not write to {TABLE}", f"as {owner}: {grant}")
+        return True
+    if mark is None and not occupied and ours:
+        with connection.cursor() as cursor:
+            cursor.execute(_CREATE_TABLE)
+        return True
+    raise Unavailable(
+        f"schema {RECORDS_SCHEMA} is there already, made by {owner} for something else",
+        OPT_OUT,
+    )
+
+
+def _create(connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            cursor.execute(_CREATE_SCHEMA + _CREATE_TABLE + _IS_IN_SEARCH_PATH)
+            row = cursor.fetchone()
+            if row and row[0]:
+                # Tables without a schema in their name would be created among our records.
+                raise Unavailable(
+                    f"schema {RECORDS_SCHEMA} would be in the search path of this role",
+                    OPT_OUT,
+                )
+        except BaseException:
+            if not connection.closed:
+                cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")
+
+
+def _quoted(role: str) -> str:
+    return '"' + role.replace('"', '""') + '"'

@@ -1,0 +1,41 @@
+"""What writing a migration returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db_ops.errors import ExitCode
+from db_ops.results.measured import UnsafePattern
+from db_ops.results.outcomes import Result, Revision
+
+
+@dataclass(frozen=True)
+class MigrationCreated(Result):
+    """The revision file written, or None when models and migrations already agree.
+
+    `operations` is what it does, `losses` what that loses, `unsafe` what of it would hurt on tables
+    with rows and users, as measured. `todos` is what could not be written, `unproven` what went
+    wrong when it was tried: with either, the file is no revision yet. `kept` is what its downgrade
+    leaves as it is. `unchecked` says what of the models could not be compared.
+    """
+
+    revision: Revision | None
+    operations: tuple[str, ...]
+    losses: tuple[str, ...] = ()
+    unsafe: tuple[UnsafePattern, ...] = ()
+    todos: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.DIFFERENT if self.todos or self.unproven else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class MigrationRebased(Result):
+    """The revision that now follows `onto` instead of what it followed before."""
+
+    revision: Revision
+    onto: str

@@ -1,0 +1,84 @@
+"""What operations return that comes from our records in the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db_ops.errors import ExitCode
+from db_ops.results.outcomes import Drift, Result
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is recorded of one step: `heads` are what the version table holds after it.
+
+    `action` is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it was found) or
+    `forget` (its file is gone, on purpose).
+    """
+
+    revision: str
+    action: str
+    heads: tuple[str, ...]
+    checksum: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One revision, and what is recorded of it; times are UTC in ISO 8601, None without a record.
+
+    `file` is `unchanged`, `edited` or `missing` since it was applied, or `unknown`. `action` is
+    what was done last: `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept`. `copied` tells that it
+    was done in a database that this one is a copy of.
+    """
+
+    id: str
+    summary: str
+    path: str | None
+    down: tuple[str, ...]
+    applied: bool
+    file: str
+    action: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    role: str | None = None
+    os_user: str | None = None
+    command: str | None = None
+    copied: bool = False
+
+
+@dataclass(frozen=True)
+class History(Result):
+    """Every revision, newest first. `accepted` tells that the present state was recorded just now.
+
+    `problem` says why nothing is known of when and by whom, None if something is.
+    """
+
+    exists: bool
+    current: tuple[str, ...]
+    heads: tuple[str, ...]
+    entries: tuple[HistoryEntry, ...]
+    problem: str | None
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class QuicklyVerified(Result):
+    """What `verify --quick` found; nothing was written, and no model was looked at."""
+
+    exists: bool
+    current: tuple[str, ...]
+    heads: tuple[str, ...]
+    pending: tuple[str, ...]
+    unknown: tuple[str, ...]
+    drift: Drift
+    next_command: str | None
+
+    @property
+    def agreed(self) -> bool:
+        at_head = self.exists and len(self.heads) < 2 and not self.pending and not self.unknown
+        return at_head and self.drift.state == "equal"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.DONE if self.agreed else ExitCode.DIFFERENT
