@@ -22,6 +22,7 @@ class One(Base):
 # What follows a command, and what it exits with on a database at 0003 of four revisions.
 CALLS = {
     "cache": [("", 0), ("--clear", 0)],
+    "check-models": [("", 3)],
     "create-migration": [("-m more", 0), ("", 2), ("--rebase 0001", 2)],
     "delete-db": [("", 0), ("--confirm other", 4)],
     "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.svg", 3)],
