@@ -46,3 +46,9 @@ def lint(context: Context) -> None:
 def schemas(context: Context) -> None:
     """Write src/db_ops/schemas from the dataclasses of results, errors and events."""
     context.run(f"{PYTHON} -m scripts.schemas")
+
+
+@task
+def screenshots(context: Context) -> None:
+    """Take the pictures of the terminal in docs/images again."""
+    context.run(f"{PYTHON} -m scripts.screenshots")

@@ -12,7 +12,8 @@ from tests.support.project import Project
 ONE = """
 class One(Base):
     __tablename__ = "one"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    __table_args__ = (sa.PrimaryKeyConstraint("id", name="one_pkey"),)
+    id: Mapped[int] = mapped_column(autoincrement=False)
 """
 
 

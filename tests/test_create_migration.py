@@ -190,6 +190,16 @@ def test_a_sequence_is_changed_and_dropped(agents: Project) -> None:
     assert result.losses == ("drops sequence ticket and how far it has counted",)
 
 
+def test_a_serial_default_comes_with_its_sequence_and_goes_with_it(project: Project) -> None:
+    project.table("0001", "one")
+    project.models(
+        "class One(Base):\n    __tablename__ = 'one'\n"
+        "    __table_args__ = (sa.PrimaryKeyConstraint('id', name='one_pkey'),)\n"
+        "    id: Mapped[int] = mapped_column()\n"
+    )
+    proven(create(project))
+
+
 def test_an_enum_value_is_added_without_rewriting_a_table(agents: Project) -> None:
     agents.run("init").succeeded()
     where = "SELECT pg_relation_filenode('agents')"

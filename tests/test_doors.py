@@ -13,6 +13,7 @@ from tests.support.project import Project
 
 COMMANDS = {
     "cache",
+    "check-models",
     "create-migration",
     "delete-db",
     "doctor",

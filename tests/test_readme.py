@@ -32,10 +32,11 @@ def test_every_flag_of_the_command_table_exists_and_none_is_missing() -> None:
     for row in table("Commands"):
         said = set(re.findall(r"--?[a-z][a-z-]*", row[1]))
         for name in re.findall(r"`([a-z-]+)`", row[0]):
-            arguments = [a for a in collection[name].get_arguments() if not a.positional]
+            arguments = collection[name].get_arguments()
             flags = [{f"-{n}" if len(n) == 1 else f"--{n}" for n in a.names} for a in arguments]
+            named = [names for names, a in zip(flags, arguments, strict=True) if not a.positional]
             assert all(any(flag in names for names in flags) for flag in said), name
-            assert all(names & (said | FOR_ALL) for names in flags), name
+            assert all(names & (said | FOR_ALL) for names in named), name
 
 
 def test_the_settings_table_names_every_variable() -> None:

@@ -39,7 +39,7 @@ def plain(migrated: Project) -> Project:
     migrated.models(
         "".join(
             f"class {name.title()}(Base):\n    __tablename__ = '{name}'\n"
-            "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+            "    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)\n"
             for name in ("one", "two", "three")
         )
     )
@@ -276,7 +276,7 @@ def test_a_template_with_records_is_not_copied_by_who_switched_them_off(project:
 
 def test_alembic_never_proposes_to_drop_the_records(plain: Project) -> None:
     plain.alembic("check").succeeded()
-    plain.run("verify").succeeded()
+    assert "db_ops.history" not in plain.run("verify").out
 
 
 @pytest.mark.parametrize("options", ["", ", include_schemas=True"])
@@ -287,16 +287,16 @@ def test_alembic_never_proposes_to_drop_the_records_beside_other_schemas(
         models.write(
             "class Four(Base):\n    __tablename__ = 'four'\n"
             "    __table_args__ = {'schema': 'far'}\n"
-            "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+            "    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)\n"
         )
     env_py = plain.root / "alembic" / "env.py"
     replace_in(env_py, "connect_for_alembic)", f"connect_for_alembic{options})")
     plain.revision(
-        "0004", "op.execute('CREATE SCHEMA far; CREATE TABLE far.four (id serial PRIMARY KEY)')"
+        "0004", "op.execute('CREATE SCHEMA far; CREATE TABLE far.four (id int PRIMARY KEY)')"
     )
     plain.run("upgrade").succeeded()
     plain.alembic("check").succeeded()
-    plain.run("verify").succeeded()
+    assert "db_ops.history" not in plain.run("verify").out
 
 
 def test_a_database_with_nothing_but_records_counts_as_empty(migrated: Project) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from db_ops.errors import DbOpsError
     from db_ops.operations import (
         cache,
+        check_models,
         delete_db,
         diagram,
         doctor,
@@ -43,6 +44,7 @@ _HOMES = {
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
     "db_ops.operations": (
         "cache",
+        "check_models",
         "delete_db",
         "doctor",
         "diagram",
@@ -72,6 +74,7 @@ __all__ = [
     "DbOpsError",
     "Settings",
     "cache",
+    "check_models",
     "create_migration",
     "delete_db",
     "diagram",

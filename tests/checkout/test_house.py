@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,6 +85,13 @@ def test_imports_point_down_only(path: Path) -> None:
 
 def test_every_room_has_its_floor() -> None:
     assert {room(path) for path in modules()} == FLOORS.keys()
+
+
+def test_the_design_page_has_the_floors() -> None:
+    text = (REPOSITORY / "docs" / "design.md").read_text()
+    rows = re.findall(r"^\| (\d) \| ([^|]*) \|", text, re.MULTILINE)
+    told = {name: int(floor) for floor, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told == FLOORS
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -69,7 +69,7 @@ _COMMANDS = frozenset(
         "status", "start", "stop", "url", "cache", "doctor", "new",
         "status", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
         "status", "history", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
-        "diagram",
+        "diagram", "check-models",
     )
 )  # fmt: skip
 

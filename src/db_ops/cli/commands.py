@@ -259,6 +259,13 @@ def diagram(
         return show(done, json)
 
 
+@task(klass=Command, help=_JSON)
+def check_models(context: Context, json: bool = False) -> Result:
+    """Check models against migrations alone, in a database made for it."""
+    with Progress() as progress:
+        return show(db_ops.check_models(db_ops.load(for_tests=True), on_event=progress), json)
+
+
 def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:
     """Return the operation whose flag was given, *usual* without one."""
     given = [name for name, is_given in by_flag.items() if is_given]
@@ -299,4 +306,5 @@ collection = Collection(
     restore,
     snapshots,
     diagram,
+    check_models,
 )

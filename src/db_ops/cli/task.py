@@ -15,7 +15,6 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from db_ops.cli.annotations import annotate
 from db_ops.cli.documents import print_document, result_document
 from db_ops.cli.speaking import log_end, log_form, show_error
 from db_ops.cli.terminal import Options, options
@@ -68,7 +67,10 @@ class Command(Task[Any]):
                 done = self._outcome(*args, **given)
                 code = done.exit_code
                 name = self.name.replace("_", "-")
-                annotate(name, done)
+                if "true" in (os.environ.get("GITHUB_ACTIONS"), os.environ.get("GITLAB_CI")):
+                    from db_ops.cli.annotations import annotate
+
+                    annotate(name, done)
                 if options.get().log == "json":
                     log_end(name, code, time.monotonic() - started)
         finally:

@@ -36,6 +36,11 @@ def _column(change: Change, column: SchemaObject, actual: Schema) -> Iterator[st
             yield f"{alter} {computed}{changed}::{of['type']}"
     elif change.attribute == "sequence" and change.expected and change.actual:
         yield from _sequence(change, column, alter, this)
+    elif change.attribute == "sequence" and change.expected is None and "identity" not in of:
+        sequence = _own_sequence(column)
+        if "default" not in of:
+            yield f"{alter} {this} DROP DEFAULT; DROP SEQUENCE {sequence}"
+        yield f"DROP SEQUENCE {sequence}"
     elif change.attribute == "default" and change.expected == "nextval(its own sequence)":
         sequence = _own_sequence(column)
         yield (

@@ -4,6 +4,7 @@ from db_ops.operations.caching import cache
 from db_ops.operations.databases import delete_db, init, recreate
 from db_ops.operations.diagnosing import doctor
 from db_ops.operations.diagrams import diagram
+from db_ops.operations.fresh import check_models
 from db_ops.operations.history import history
 from db_ops.operations.looking import status
 from db_ops.operations.migrating import downgrade, upgrade
@@ -15,6 +16,7 @@ from db_ops.operations.verifying import verify
 
 __all__ = [
     "cache",
+    "check_models",
     "connect_for_alembic",
     "delete_db",
     "diagram",

@@ -94,8 +94,8 @@ def check_files(
             Difference(
                 "edited",
                 f"{revision.path} was edited after {_applied(newest[revision.id])}",
-                f"git restore {revision.path}, and put the change into a new revision; "
-                f"or let it count as it is: {RECORD}",
+                f"restore it, and put the change into a new revision; or let it count: {RECORD}",
+                remedies=(f"git restore {revision.path}", RECORD),
             )
             for revision in edited
         ),
@@ -104,6 +104,7 @@ def check_files(
                 "missing",
                 f"revision {row.revision} has no file any more, after {_applied(row)}",
                 f"restore its file from git; or let it be gone: {RECORD}",
+                remedies=("restore its file from git", RECORD),
             )
             for row in missing_files(graph, current, recorded)
         ),

@@ -1,6 +1,7 @@
 """Feed each change of the corpus that models can say to `create-migration`: what comes out?
 
-Run as `python -m tests.support.changes.written` with DB_OPS_TEST_BINARIES for another PostgreSQL.
+Run as `python -m tests.support.changes.written [CHANGE ...]` with DB_OPS_TEST_BINARIES for another
+PostgreSQL.
 The models are as good as models can be: their schema is that of the changed database, and Alembic
 gets what it reflects from there. A change is complete if what was written leads from the unchanged
 database to the changed one and back; a TODO if all that is left over is named; else missed.
@@ -8,6 +9,7 @@ database to the changed one and back; a TODO if all that is left over is named; 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -211,6 +213,8 @@ def main() -> None:
             print("| change | what comes out | |")
             print("|--|--|--|")
             for case in cases(written.base.major):
+                if sys.argv[1:] and case.name not in sys.argv[1:]:
+                    continue
                 answer = written.judge(case)
                 sums[answer.outcome] += 1
                 sums["asked about a rename"] += answer.asked
