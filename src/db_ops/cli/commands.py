@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -14,28 +13,33 @@ import db_ops
 from db_ops.cli.progress import Progress
 from db_ops.cli.questions import asking
 from db_ops.cli.rendering import show
-from db_ops.cli.task import Command
+from db_ops.cli.surroundings import (
+    cache,
+    check_models,
+    diagram,
+    doctor,
+    new,
+    restore,
+    snapshot,
+    snapshots,
+    start,
+    stop,
+    url,
+)
+from db_ops.cli.task import CONFIRM, JSON, Command
 from db_ops.errors import UsageError
 from db_ops.results import Result
 
-_JSON = {"json": "Print the result as one JSON document."}
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
 _BRANCH = {"branch": "The branch that is meant, where there are several: a label, or its head."}
 _STEPS = {"steps": "How many to revert (default: 1)."}
-_DIAGRAM = {
-    "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
-    "revisions": "Draw the revision graph instead.",
-    "check": "Exit 3 if the file is not up to date; write nothing.",
-}
-_CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 _PLAN = {"plan": "Only show what would run, measured in a scratch database."}
 _SQL = {"sql": "Only print the SQL, for psql."}
-
 _QUICK = {"quick": "Only look whether the catalogs are as they were when the head was applied."}
 _RECORD = {"record": "First record the database and the revision files as they are now."}
 
 
-@task(klass=Command, help=_REPLAY | _JSON)
+@task(klass=Command, help=_REPLAY | JSON)
 def init(context: Context, from_migrations: bool = False, json: bool = False) -> Result:
     """Create the database if it is missing and apply every migration."""
     with Progress() as progress:
@@ -44,7 +48,7 @@ def init(context: Context, from_migrations: bool = False, json: bool = False) ->
         return show(done, json)
 
 
-@task(klass=Command, help=_CONFIRM | _REPLAY | _JSON)
+@task(klass=Command, help=CONFIRM | _REPLAY | JSON)
 def recreate(
     context: Context,
     confirm: str | None = None,
@@ -60,7 +64,7 @@ def recreate(
         return show(done, json)
 
 
-@task(klass=Command, help=_CONFIRM | _JSON)
+@task(klass=Command, help=CONFIRM | JSON)
 def delete_db(context: Context, confirm: str | None = None, json: bool = False) -> Result:
     """Drop the database, whoever is connected to it."""
     with Progress() as progress:
@@ -76,7 +80,7 @@ _CREATION = {
 }
 
 
-@task(klass=Command, iterable=["rename"], help=_CREATION | _BRANCH | _JSON)
+@task(klass=Command, iterable=["rename"], help=_CREATION | _BRANCH | JSON)
 def create_migration(
     context: Context,
     rename: list[str],
@@ -104,7 +108,7 @@ def create_migration(
         return show(done, json)
 
 
-@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | _JSON)
+@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | JSON)
 def upgrade(
     context: Context,
     revision: str | None = None,
@@ -120,7 +124,7 @@ def upgrade(
 
 @task(
     klass=Command,
-    help={"steps": "How many to revert (default: 1)."} | _BRANCH | _CONFIRM | _PLAN | _JSON,
+    help={"steps": "How many to revert (default: 1)."} | _BRANCH | CONFIRM | _PLAN | JSON,
 )
 def downgrade(
     context: Context,
@@ -142,7 +146,7 @@ def downgrade(
         return show(done, json)
 
 
-@task(klass=Command, help=_RECORD | _JSON)
+@task(klass=Command, help=_RECORD | JSON)
 def history(context: Context, record: bool = False, json: bool = False) -> Result:
     """Show every revision: whether it is applied, when, by whom, in what time."""
     with Progress() as progress:
@@ -156,7 +160,7 @@ def history(context: Context, record: bool = False, json: bool = False) -> Resul
         "accept": "Write the differences to the baseline, and accept them from now on.",
     }
     | _QUICK
-    | _JSON,
+    | JSON,
 )
 def verify(
     context: Context,
@@ -172,98 +176,11 @@ def verify(
         return show(done, json)
 
 
-@task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | _JSON)
+@task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | JSON)
 def status(context: Context, check: bool = False, json: bool = False) -> Result:
     """Show where the database stands and what to run next."""
     with Progress() as progress:
         return show(db_ops.status(db_ops.load(), check=check, on_event=progress), json)
-
-
-@task(klass=Command, help=_JSON)
-def start(context: Context, json: bool = False) -> Result:
-    """Start the project's embedded server."""
-    with Progress() as progress:
-        return show(db_ops.start(db_ops.load(), on_event=progress), json)
-
-
-@task(klass=Command, help=_JSON)
-def stop(context: Context, json: bool = False) -> Result:
-    """Stop the project's embedded server; its data stays."""
-    with Progress() as progress:
-        return show(db_ops.stop(db_ops.load(), on_event=progress), json)
-
-
-@task(klass=Command, help={"clear": "Drop them; they are made again when needed."} | _JSON)
-def cache(context: Context, clear: bool = False, json: bool = False) -> Result:
-    """List the template databases and the spare that make commands quick."""
-    with Progress() as progress:
-        return show(db_ops.cache(db_ops.load(), clear=clear, on_event=progress), json)
-
-
-@task(klass=Command, help={"with-password": "Show the password too."} | _JSON)
-def url(context: Context, with_password: bool = False, json: bool = False) -> Result:
-    """Print the database's URL for psql and the application."""
-    with Progress() as progress:
-        return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
-
-
-@task(klass=Command, help=_JSON)
-def doctor(context: Context, json: bool = False) -> Result:
-    """Show what is set and by whom, what server and project allow, and what to do."""
-    with Progress() as progress:
-        return show(db_ops.doctor(db_ops.load(), on_event=progress), json)
-
-
-@task(klass=Command, help={"models": "The models, as package.module:Base."} | _JSON)
-def new(context: Context, models: str = "", json: bool = False) -> Result:
-    """Write the files of a migration environment for models that exist; overwrite nothing."""
-    with Progress() as progress:
-        return show(db_ops.new(Path.cwd(), models=models, on_event=progress), json)
-
-
-@task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
-def snapshot(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
-    """Keep the database with its data under a name."""
-    with Progress() as progress:
-        return show(db_ops.snapshot(db_ops.load(), name, confirm=confirm, on_event=progress), json)
-
-
-@task(klass=Command, help={"name": "Which one."} | _CONFIRM | _JSON)
-def restore(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
-    """Bring the database back to what it was at a snapshot."""
-    with Progress() as progress:
-        return show(db_ops.restore(db_ops.load(), name, confirm=confirm, on_event=progress), json)
-
-
-@task(klass=Command, help={"drop": "The name of one to drop."} | _JSON)
-def snapshots(context: Context, drop: str | None = None, json: bool = False) -> Result:
-    """List the snapshots of the database."""
-    with Progress() as progress:
-        return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
-
-
-@task(klass=Command, help=_DIAGRAM | _JSON)
-def diagram(
-    context: Context,
-    output: str | None = None,
-    revisions: bool = False,
-    check: bool = False,
-    json: bool = False,
-) -> Result:
-    """Draw the schema, or the revision graph, as Mermaid or SVG."""
-    with Progress() as progress:
-        settings = db_ops.load()
-        done = db_ops.diagram(
-            settings, output=output, revisions=revisions, check=check, on_event=progress
-        )
-        return show(done, json)
-
-
-@task(klass=Command, help=_JSON)
-def check_models(context: Context, json: bool = False) -> Result:
-    """Check models against migrations alone, in a database made for it."""
-    with Progress() as progress:
-        return show(db_ops.check_models(db_ops.load(for_tests=True), on_event=progress), json)
 
 
 def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:

@@ -8,6 +8,7 @@ from functools import singledispatch
 from typing import TypeVar
 
 from db_ops.cli.plans import plan_lines
+from db_ops.cli.project_lines import diagnosis, diagram, migration_created, scaffolded
 from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
@@ -18,20 +19,16 @@ from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
-    Diagnosis,
-    Diagram,
     Downgraded,
     History,
     Initialised,
     Migrated,
-    MigrationCreated,
     MigrationRebased,
     Planned,
     QuicklyVerified,
     Recreated,
     Restored,
     Result,
-    Scaffolded,
     Script,
     ServerStarted,
     ServerStopped,
@@ -138,32 +135,6 @@ def _(result: Downgraded) -> Iterator[Line]:
 
 
 @_lines.register
-def _(result: MigrationCreated) -> Iterator[Line]:
-    for unchecked in result.unchecked:
-        yield f"note: {unchecked}", "yellow"
-    if result.revision is None:
-        yield "models and migrations agree: no file written", "green"
-        return
-    yield result.revision.path, "yellow" if result.exit_code else "green"
-    for operation in result.operations:
-        yield f"  {one_line(operation)}", ""
-    for loss in result.losses:
-        yield f"loses data: {one_line(loss)}", "bold red"
-    for unsafe in result.unsafe:
-        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
-    for todo in result.todos:
-        yield f"TODO: {one_line(todo)}", "bold red"
-    for unproven in result.unproven:
-        yield f"not proven: {one_line(unproven)}", "bold red"
-    for kept in result.kept:
-        yield f"downgrade: {one_line(kept)}", ""
-    if result.exit_code:
-        yield f"complete {result.revision.path}, then run {door()}verify", ""
-    else:
-        yield f"review it, then apply it: {door()}upgrade", ""
-
-
-@_lines.register
 def _(result: MigrationRebased) -> Iterator[Line]:
     yield f"{result.revision.path}: follows {result.onto} now", "green"
 
@@ -239,44 +210,10 @@ def _(result: Cache) -> Iterator[Line]:
         )
 
 
-@_lines.register
-def _(result: Diagnosis) -> Iterator[Line]:
-    topic = None
-    for finding in result.findings:
-        if finding.topic != topic:
-            topic = finding.topic
-            yield topic, "bold"
-        source = f"  ({finding.source})" if finding.source else ""
-        style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
-        yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
-        if finding.advice:
-            yield f"  {'':14}  -> {finding.advice.replace('inv db.', door())}", style
-    problems = sum(finding.is_problem for finding in result.findings)
-    plural = "" if problems == 1 else "s"
-    yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
-
-
-@_lines.register
-def _(result: Scaffolded) -> Iterator[Line]:
-    for name in result.written:
-        yield f"wrote {name}", "green"
-    for step in result.remaining:
-        yield f"next: {step}", ""
-
-
-@_lines.register
-def _(result: Diagram) -> Iterator[Line]:
-    if result.path is None:
-        yield from ((line, "") for line in result.text.splitlines())
-    elif result.check and result.changed:
-        option = " --revisions" if result.revisions else ""
-        yield f"{result.path}: not up to date", "yellow"
-        yield f"next: {door()}diagram{option} --output {result.path}", ""
-    else:
-        done = "written" if result.changed else "up to date"
-        yield f"{result.path}: {done}", "green"
-
-
+_lines.register(diagnosis)
+_lines.register(diagram)
+_lines.register(migration_created)
+_lines.register(scaffolded)
 _lines.register(snapshot_taken)
 _lines.register(restored)
 _lines.register(snapshots)

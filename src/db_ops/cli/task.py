@@ -24,6 +24,9 @@ from db_ops.results import Result
 # Nearly all that a command allocates lives as long as the process: a thousand imported revision
 # files, SQLAlchemy's schema objects. Python would look through it 400 times for garbage.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 70_000
+# The words of --help for what many commands take.
+JSON = {"json": "Print the result as one JSON document."}
+CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
 _FOR_ALL = {
     ("quiet", "q"): "Print what was asked for, and errors; nothing else.",
     ("verbose", "v"): "Print all there is to say, and when.",

@@ -1,0 +1,69 @@
+"""Text for people about the project itself: what was written into it, drawn of it, found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_ops.cli.terminal import door, one_line
+from db_ops.cli.words import Line
+from db_ops.results import Diagnosis, Diagram, MigrationCreated, Scaffolded
+
+
+def migration_created(result: MigrationCreated) -> Iterator[Line]:
+    for unchecked in result.unchecked:
+        yield f"note: {unchecked}", "yellow"
+    if result.revision is None:
+        yield "models and migrations agree: no file written", "green"
+        return
+    yield result.revision.path, "yellow" if result.exit_code else "green"
+    for operation in result.operations:
+        yield f"  {one_line(operation)}", ""
+    for loss in result.losses:
+        yield f"loses data: {one_line(loss)}", "bold red"
+    for unsafe in result.unsafe:
+        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
+    for todo in result.todos:
+        yield f"TODO: {one_line(todo)}", "bold red"
+    for unproven in result.unproven:
+        yield f"not proven: {one_line(unproven)}", "bold red"
+    for kept in result.kept:
+        yield f"downgrade: {one_line(kept)}", ""
+    if result.exit_code:
+        yield f"complete {result.revision.path}, then run {door()}verify", ""
+    else:
+        yield f"review it, then apply it: {door()}upgrade", ""
+
+
+def diagnosis(result: Diagnosis) -> Iterator[Line]:
+    topic = None
+    for finding in result.findings:
+        if finding.topic != topic:
+            topic = finding.topic
+            yield topic, "bold"
+        source = f"  ({finding.source})" if finding.source else ""
+        style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
+        yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
+        if finding.advice:
+            yield f"  {'':14}  -> {finding.advice.replace('inv db.', door())}", style
+    problems = sum(finding.is_problem for finding in result.findings)
+    plural = "" if problems == 1 else "s"
+    yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
+
+
+def scaffolded(result: Scaffolded) -> Iterator[Line]:
+    for name in result.written:
+        yield f"wrote {name}", "green"
+    for step in result.remaining:
+        yield f"next: {step}", ""
+
+
+def diagram(result: Diagram) -> Iterator[Line]:
+    if result.path is None:
+        yield from ((line, "") for line in result.text.splitlines())
+    elif result.check and result.changed:
+        option = " --revisions" if result.revisions else ""
+        yield f"{result.path}: not up to date", "yellow"
+        yield f"next: {door()}diagram{option} --output {result.path}", ""
+    else:
+        done = "written" if result.changed else "up to date"
+        yield f"{result.path}: {done}", "green"
