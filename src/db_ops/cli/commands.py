@@ -14,6 +14,7 @@ import db_ops
 from db_ops.cli.progress import Progress
 from db_ops.cli.questions import asking
 from db_ops.cli.rendering import show
+from db_ops.cli.snapshot_commands import restore, snapshot, snapshots
 from db_ops.cli.task import Command
 from db_ops.errors import UsageError
 from db_ops.results import Result
@@ -219,27 +220,6 @@ def new(context: Context, models: str = "", json: bool = False) -> Result:
     """Write the files of a migration environment for models that exist; overwrite nothing."""
     with Progress() as progress:
         return show(db_ops.new(Path.cwd(), models=models, on_event=progress), json)
-
-
-@task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
-def snapshot(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
-    """Keep the database with its data under a name."""
-    with Progress() as progress:
-        return show(db_ops.snapshot(db_ops.load(), name, confirm=confirm, on_event=progress), json)
-
-
-@task(klass=Command, help={"name": "Which one."} | _CONFIRM | _JSON)
-def restore(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
-    """Bring the database back to what it was at a snapshot."""
-    with Progress() as progress:
-        return show(db_ops.restore(db_ops.load(), name, confirm=confirm, on_event=progress), json)
-
-
-@task(klass=Command, help={"drop": "The name of one to drop."} | _JSON)
-def snapshots(context: Context, drop: str | None = None, json: bool = False) -> Result:
-    """List the snapshots of the database."""
-    with Progress() as progress:
-        return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
 
 
 @task(klass=Command, help=_DIAGRAM | _JSON)

@@ -1,0 +1,36 @@
+"""The commands about snapshots."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+import db_ops
+from db_ops.cli.progress import Progress
+from db_ops.cli.rendering import show
+from db_ops.cli.task import Command
+from db_ops.results import Result
+
+_JSON = {"json": "Print the result as one JSON document."}
+_CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
+
+
+@task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)
+def snapshot(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Keep the database with its data under a name."""
+    with Progress() as progress:
+        return show(db_ops.snapshot(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"name": "Which one."} | _CONFIRM | _JSON)
+def restore(context: Context, name: str, confirm: str | None = None, json: bool = False) -> Result:
+    """Bring the database back to what it was at a snapshot."""
+    with Progress() as progress:
+        return show(db_ops.restore(db_ops.load(), name, confirm=confirm, on_event=progress), json)
+
+
+@task(klass=Command, help={"drop": "The name of one to drop."} | _JSON)
+def snapshots(context: Context, drop: str | None = None, json: bool = False) -> Result:
+    """List the snapshots of the database."""
+    with Progress() as progress:
+        return show(db_ops.snapshots(db_ops.load(), drop_name=drop, on_event=progress), json)
