@@ -88,7 +88,7 @@ class Author:
                 plan.changes,
             )
             source = path.read_text(encoding="utf-8")
-            width = line_length(project.alembic_ini.parent)
+            width = line_length(project.root)
             path.write_text(fill(source, contents, width=width), encoding="utf-8")
             draft.finish(path)
         except Exception as error:

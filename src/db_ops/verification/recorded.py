@@ -51,7 +51,7 @@ def file_state(
         return "missing"
     if row is None or row.checksum is None:
         return "unknown"
-    now = checksums.of(project.alembic_ini.parent / revision.path)
+    now = checksums.of(project.root / revision.path)
     if now is not None and not comparable(now, row.checksum):
         return "unknown"
     return "unchanged" if now == row.checksum else "edited"
