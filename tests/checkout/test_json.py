@@ -45,8 +45,9 @@ CALLS = {
 
 
 @pytest.fixture
-def behind(migrated: Project) -> Project:
+def behind(migrated: Project, server_url: str) -> Project:
     """A project whose newest revision is not applied."""
+    migrated.env["DB_OPS_TEST_URL"] = server_url
     migrated.models(ONE)
     migrated.table("0004", "four")
     return migrated

@@ -13,15 +13,13 @@ import db_ops
 from db_ops.cli.progress import Progress
 from db_ops.cli.questions import asking
 from db_ops.cli.rendering import show
+from db_ops.cli.snapshot_commands import restore, snapshot, snapshots
 from db_ops.cli.surroundings import (
     cache,
     check_models,
     diagram,
     doctor,
     new,
-    restore,
-    snapshot,
-    snapshots,
     start,
     stop,
     url,
@@ -80,7 +78,7 @@ _CREATION = {
 }
 
 
-@task(klass=Command, iterable=["rename"], help=_CREATION | _BRANCH | JSON)
+@task(klass=Command, positional=[], iterable=["rename"], help=_CREATION | _BRANCH | JSON)
 def create_migration(
     context: Context,
     rename: list[str],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from functools import singledispatch
 from typing import TypeVar
@@ -10,8 +9,9 @@ from typing import TypeVar
 from db_ops.cli.plans import plan_lines
 from db_ops.cli.project_lines import diagnosis, diagram, migration_created, scaffolded
 from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
+from db_ops.cli.screen import on_one_screen
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
-from db_ops.cli.terminal import door, is_interactive, one_line, options, say, seconds, short, size
+from db_ops.cli.terminal import door, one_line, options, say, seconds, short
 from db_ops.cli.verified import verified_details, verified_lines
 from db_ops.cli.words import Line, megabytes
 from db_ops.cli.words import at as _at
@@ -42,7 +42,6 @@ R = TypeVar("R", bound=Result)
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
 _DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped, SnapshotTaken, Restored)
-_AT_THE_END = 4
 
 
 def show(result: R, as_json: bool) -> R:
@@ -50,7 +49,7 @@ def show(result: R, as_json: bool) -> R:
     if isinstance(result, Script) and not as_json:
         _show_script(result)
     elif not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
-        for text, style in _on_one_screen(list(_all_lines(result))):
+        for text, style in on_one_screen(list(_all_lines(result))):
             say(one_line(text), style)
     return result
 
@@ -74,15 +73,6 @@ def _all_lines(result: Result) -> Iterator[Line]:
             yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
         if isinstance(result, Verified):
             yield from verified_details(result)
-
-
-def _on_one_screen(lines: list[Line]) -> list[Line]:
-    """Leave out of the middle what would push the beginning off the terminal."""
-    room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
-    if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
-        return lines
-    left_out = f"... {len(lines) - room + 1} more lines; all of them: --verbose"
-    return [*lines[: room - _AT_THE_END - 1], (left_out, ""), *lines[-_AT_THE_END:]]
 
 
 @singledispatch
