@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
 import db_ops
+from db_ops.cli.adopting import doctor, new
 from db_ops.cli.progress import Progress
 from db_ops.cli.questions import asking
 from db_ops.cli.rendering import show
@@ -205,20 +205,6 @@ def url(context: Context, with_password: bool = False, json: bool = False) -> Re
     """Print the database's URL for psql and the application."""
     with Progress() as progress:
         return show(db_ops.url(db_ops.load(), with_password=with_password, on_event=progress), json)
-
-
-@task(klass=Command, help=_JSON)
-def doctor(context: Context, json: bool = False) -> Result:
-    """Show what is set and by whom, what server and project allow, and what to do."""
-    with Progress() as progress:
-        return show(db_ops.doctor(db_ops.load(), on_event=progress), json)
-
-
-@task(klass=Command, help={"models": "The models, as package.module:Base."} | _JSON)
-def new(context: Context, models: str = "", json: bool = False) -> Result:
-    """Write the files of a migration environment for models that exist; overwrite nothing."""
-    with Progress() as progress:
-        return show(db_ops.new(Path.cwd(), models=models, on_event=progress), json)
 
 
 @task(klass=Command, help={"name": "What to call it."} | _CONFIRM | _JSON)

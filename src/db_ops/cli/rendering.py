@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import singledispatch
 from typing import TypeVar
 
+from db_ops.cli.adoption_lines import diagnosis, scaffolded
 from db_ops.cli.plans import plan_lines
 from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
 from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
@@ -18,7 +19,6 @@ from db_ops.results import (
     Cache,
     ConnectionUrl,
     Deleted,
-    Diagnosis,
     Diagram,
     Downgraded,
     History,
@@ -31,7 +31,6 @@ from db_ops.results import (
     Recreated,
     Restored,
     Result,
-    Scaffolded,
     Script,
     ServerStarted,
     ServerStopped,
@@ -240,31 +239,6 @@ def _(result: Cache) -> Iterator[Line]:
 
 
 @_lines.register
-def _(result: Diagnosis) -> Iterator[Line]:
-    topic = None
-    for finding in result.findings:
-        if finding.topic != topic:
-            topic = finding.topic
-            yield topic, "bold"
-        source = f"  ({finding.source})" if finding.source else ""
-        style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
-        yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
-        if finding.advice:
-            yield f"  {'':14}  -> {finding.advice.replace('inv db.', door())}", style
-    problems = sum(finding.is_problem for finding in result.findings)
-    plural = "" if problems == 1 else "s"
-    yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
-
-
-@_lines.register
-def _(result: Scaffolded) -> Iterator[Line]:
-    for name in result.written:
-        yield f"wrote {name}", "green"
-    for step in result.remaining:
-        yield f"next: {step}", ""
-
-
-@_lines.register
 def _(result: Diagram) -> Iterator[Line]:
     if result.path is None:
         yield from ((line, "") for line in result.text.splitlines())
@@ -277,6 +251,8 @@ def _(result: Diagram) -> Iterator[Line]:
         yield f"{result.path}: {done}", "green"
 
 
+_lines.register(diagnosis)
+_lines.register(scaffolded)
 _lines.register(snapshot_taken)
 _lines.register(restored)
 _lines.register(snapshots)
