@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor",
     "diagram",
     "downgrade",
+    "history",
     "init",
     "new",
     "recreate",
