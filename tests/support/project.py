@@ -113,13 +113,14 @@ class Project:
         environment = self.env.get("DB_OPS_ENVIRONMENT")
         url = DatabaseUrl.parse(self.url)
         settings = Settings(self.root / "alembic.ini", url, declared_environment=environment)
-        path, modules = list(sys.path), set(sys.modules)
+        path = list(sys.path)
+        # Another project's, which a test may have imported in this process.
+        sys.modules.pop("models", None)
         try:
             return getattr(db_ops, command)(settings, *arguments, **options)
         finally:
             sys.path[:] = path
-            if "models" not in modules:
-                sys.modules.pop("models", None)
+            sys.modules.pop("models", None)
 
     def alembic(self, *arguments: str) -> Outcome:
         """Run the plain `alembic` command."""

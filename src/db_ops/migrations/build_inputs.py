@@ -14,7 +14,7 @@ import sysconfig
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -35,9 +35,13 @@ Files = Mapping[str, str]
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """What is known before a build; `digest` is equal where it is, on every machine."""
+    """What is known before a build; `digest` is equal where it is, on every machine.
+
+    `our_cache` is the folder whose files are ours and not part of any build.
+    """
 
     project: Project
+    our_cache: Path | None = None
 
     @property
     def root(self) -> Path:
@@ -99,7 +103,7 @@ class Used:
         modules = self._modules()
         if any(name in self.before for name in modules):
             return None
-        if BuildInputs(self.inputs.project).digest != self.inputs.digest:
+        if replace(self.inputs).digest != self.inputs.digest:
             return None
         paths = {*modules.values(), *filter(self._counts, self._new())}
         if any(path.is_file() and path.stat().st_mtime >= self.began for path in paths):
@@ -136,6 +140,9 @@ class Used:
     def _counts(self, path: Path) -> bool:
         """Tell whether a path that was opened is the project's own, and not Python's business."""
         if not path.exists():
+            return False
+        ours = self.inputs.our_cache
+        if ours is not None and path.is_relative_to(ours):
             return False
         if path.is_dir():
             return str(path) not in sys.path_importer_cache and (

@@ -78,7 +78,7 @@ class Builder:
         """
         if not target.settings.is_disposable or not target.graph.heads:
             return None
-        inputs = BuildInputs(target.project)
+        inputs = BuildInputs(target.project, target.settings.cache_folder)
         if not inputs.can_be_copied:
             return None
         records = "" if target.settings.records else "without records"

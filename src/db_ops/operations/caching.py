@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from db_ops.operations.target import open_server
-from db_ops.postgres.own_databases import KINDS, OwnDatabase, own_databases, sweep
+from db_ops.postgres.own_databases import KINDS, OwnDatabase, drop_unused, own_databases
 from db_ops.results import Cache, CachedDatabase, OnEvent, ignore
 from db_ops.settings import Settings
 
@@ -13,14 +13,16 @@ from db_ops.settings import Settings
 def cache(settings: Settings, *, clear: bool = False, on_event: OnEvent = ignore) -> Cache:
     """List the templates and spares that belong to this role on the server.
 
-    With *clear*, drop them all but what another process uses at this moment; they are made again
-    when they are needed. Databases of services, and snapshots, are never among them.
+    With *clear*, drop those of this database, and what nobody has a use for any more; they are made
+    again when they are needed. What another process uses at this moment stays. Databases of
+    services, and snapshots, are never among them.
     """
     server = open_server(settings, "cache", on_event)
     with server.maintenance() as connection:
         found = [one for one in own_databases(connection, sizes=True) if one.kind in KINDS]
-        cleared = sweep(connection, KINDS) if clear else ()
-    return Cache(server.url.server, tuple(map(_cached, found)), cleared)
+        ours = [one for one in found if one.facts.get("service") in (None, server.url.database)]
+        cleared = [one.name for one in ours if clear and drop_unused(connection, one.name)]
+    return Cache(server.url.server, tuple(map(_cached, found)), tuple(cleared))
 
 
 def _cached(database: OwnDatabase) -> CachedDatabase:

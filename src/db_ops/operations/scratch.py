@@ -151,7 +151,7 @@ class Scratch:
                     yield copy, ScratchOrigin("template", files)
                     return
         with self._database() as target:
-            with BuildInputs(target.project).recording() as used:
+            with BuildInputs(target.project, target.settings.cache_folder).recording() as used:
                 for revision in target.graph.heads if revisions is None else revisions:
                     apply_pending(target, target.recorded(), revision)
             yield target, ScratchOrigin("migrations", used.files())

@@ -94,7 +94,7 @@ class Comparison:
 
     @cached_property
     def inputs(self) -> BuildInputs:
-        return BuildInputs(self.target.project)
+        return BuildInputs(self.target.project, self.target.settings.cache_folder)
 
     def run(self, *, accept: bool) -> Verified:
         target, graph = self.target, self.target.graph
