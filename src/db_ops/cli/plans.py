@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from db_ops.cli.terminal import options
-from db_ops.results import Effect, MeasuredRevision, MeasuredStatement, Planned
+from db_ops.results import Effect, MeasuredRevision, MeasuredStatement, Planned, Script
 
 Line = tuple[str, str]
 
@@ -17,6 +17,12 @@ _MEANING = {
     "SHARE ROW EXCLUSIVE": "writes wait",
     "SHARE": "writes wait",
 }
+
+
+def script_lines(result: Script) -> Iterator[Line]:
+    """Yield the SQL."""
+    for line in result.sql.splitlines():
+        yield line, ""
 
 
 def plan_lines(result: Planned) -> Iterator[Line]:

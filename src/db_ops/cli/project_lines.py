@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from db_ops.cli.terminal import door, one_line
 from db_ops.cli.words import Line
-from db_ops.results import Diagnosis, Diagram, MigrationCreated, Scaffolded
+from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebased, Scaffolded
 
 
 def migration_created(result: MigrationCreated) -> Iterator[Line]:
@@ -67,3 +67,7 @@ def diagram(result: Diagram) -> Iterator[Line]:
     else:
         done = "written" if result.changed else "up to date"
         yield f"{result.path}: {done}", "green"
+
+
+def migration_rebased(result: MigrationRebased) -> Iterator[Line]:
+    yield f"{result.revision.path}: follows {result.onto} now", "green"

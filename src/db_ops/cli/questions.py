@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from db_ops.cli.terminal import one_line
 from db_ops.errors import RenameUndecided
-from db_ops.results import MigrationCreated
+
+if TYPE_CHECKING:
+    from db_ops.results import MigrationCreated
 
 
 def asking(

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
-from typing import TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
 
-from db_ops.cli.plans import plan_lines
-from db_ops.cli.project_lines import diagnosis, diagram, migration_created, scaffolded
-from db_ops.cli.records import drift_style, drift_text, history_lines, quick_lines, written
 from db_ops.cli.screen import on_one_screen
-from db_ops.cli.snapshot_lines import restored, snapshot_taken, snapshots
 from db_ops.cli.terminal import door, one_line, options, say, seconds, short
-from db_ops.cli.verified import verified_details, verified_lines
 from db_ops.cli.words import Line, megabytes
 from db_ops.cli.words import at as _at
 from db_ops.results import (
@@ -20,38 +16,56 @@ from db_ops.results import (
     ConnectionUrl,
     Deleted,
     Downgraded,
-    History,
     Initialised,
     Migrated,
-    MigrationRebased,
-    Planned,
-    QuicklyVerified,
     Recreated,
-    Restored,
     Result,
-    Script,
     ServerStarted,
     ServerStopped,
-    SnapshotTaken,
     Status,
     Step,
-    Verified,
 )
+
+if TYPE_CHECKING:
+    from db_ops.results import Script
 
 R = TypeVar("R", bound=Result)
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
-_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped, SnapshotTaken, Restored)
+_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped)
+_RARE_DEEDS = ("Restored", "SnapshotTaken")
+# What few commands show, and where its lines are made: imported only for them.
+_ELSEWHERE = {
+    "Diagnosis": ("project_lines", "diagnosis"),
+    "Diagram": ("project_lines", "diagram"),
+    "History": ("records", "history_lines"),
+    "MigrationCreated": ("project_lines", "migration_created"),
+    "MigrationRebased": ("project_lines", "migration_rebased"),
+    "Planned": ("plans", "plan_lines"),
+    "QuicklyVerified": ("records", "quick_lines"),
+    "Restored": ("snapshot_lines", "restored"),
+    "Scaffolded": ("project_lines", "scaffolded"),
+    "Script": ("plans", "script_lines"),
+    "SnapshotTaken": ("snapshot_lines", "snapshot_taken"),
+    "Snapshots": ("snapshot_lines", "snapshots"),
+    "Verified": ("verified", "verified_lines"),
+}
 
 
 def show(result: R, as_json: bool) -> R:
     """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
-    if isinstance(result, Script) and not as_json:
-        _show_script(result)
-    elif not as_json and not (options.get().quiet and isinstance(result, _DEEDS)):
+    if as_json:
+        return result
+    if type(result).__name__ == "Script":
+        _show_script(result)  # type: ignore[arg-type]  # the name says it; the type is not imported
+    elif not (options.get().quiet and _is_deed(result)):
         for text, style in on_one_screen(list(_all_lines(result))):
             say(one_line(text), style)
     return result
+
+
+def _is_deed(result: Result) -> bool:
+    return isinstance(result, _DEEDS) or type(result).__name__ in _RARE_DEEDS
 
 
 def _show_script(script: Script) -> None:
@@ -71,13 +85,15 @@ def _all_lines(result: Result) -> Iterator[Line]:
     if options.get().verbose:
         for step in getattr(result, "steps", ()):
             yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
-        if isinstance(result, Verified):
-            yield from verified_details(result)
+        if type(result).__name__ == "Verified":
+            yield from import_module("db_ops.cli.verified").verified_details(result)
 
 
 @singledispatch
 def _lines(result: Result) -> Iterator[Line]:
-    raise NotImplementedError(type(result))
+    module, function = _ELSEWHERE[type(result).__name__]
+    lines: Iterator[Line] = getattr(import_module(f"db_ops.cli.{module}"), function)(result)
+    return lines
 
 
 @_lines.register
@@ -100,17 +116,6 @@ def _(result: Migrated) -> Iterator[Line]:
 
 
 @_lines.register
-def _(result: Planned) -> Iterator[Line]:
-    yield from plan_lines(result)
-
-
-@_lines.register
-def _(result: Script) -> Iterator[Line]:
-    for line in result.sql.splitlines():
-        yield line, ""
-
-
-@_lines.register
 def _(result: Deleted) -> Iterator[Line]:
     done = "dropped" if result.existed else "does not exist, nothing to drop"
     yield f"{result.location}: {done}", "green"
@@ -125,17 +130,9 @@ def _(result: Downgraded) -> Iterator[Line]:
 
 
 @_lines.register
-def _(result: MigrationRebased) -> Iterator[Line]:
-    yield f"{result.revision.path}: follows {result.onto} now", "green"
-
-
-@_lines.register
-def _(result: Verified) -> Iterator[Line]:
-    yield from verified_lines(result)
-
-
-@_lines.register
 def _(result: Status) -> Iterator[Line]:
+    from db_ops.cli.records import drift_style, drift_text, written
+
     yield f"database     {result.location}", "bold"
     if result.exists:
         yield f"server       PostgreSQL {result.server_version}", ""
@@ -155,16 +152,6 @@ def _(result: Status) -> Iterator[Line]:
         yield f"next         {result.next_command.replace('inv db.', door())}", "bold"
     else:
         yield "up to date", "green"
-
-
-@_lines.register
-def _(result: History) -> Iterator[Line]:
-    yield from history_lines(result)
-
-
-@_lines.register
-def _(result: QuicklyVerified) -> Iterator[Line]:
-    yield from quick_lines(result)
 
 
 @_lines.register
@@ -198,15 +185,6 @@ def _(result: Cache) -> Iterator[Line]:
             f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
             "",
         )
-
-
-_lines.register(diagnosis)
-_lines.register(diagram)
-_lines.register(migration_created)
-_lines.register(scaffolded)
-_lines.register(snapshot_taken)
-_lines.register(restored)
-_lines.register(snapshots)
 
 
 def _origin(result: Initialised) -> str:

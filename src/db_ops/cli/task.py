@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -21,9 +20,6 @@ from db_ops.cli.terminal import Options, options
 from db_ops.errors import DbOpsError, ExitCode, UsageError
 from db_ops.results import Result
 
-# Nearly all that a command allocates lives as long as the process: a thousand imported revision
-# files, SQLAlchemy's schema objects. Python would look through it 400 times for garbage.
-_ALLOCATIONS_BETWEEN_COLLECTIONS = 70_000
 # The words of --help for what many commands take.
 JSON = {"json": "Print the result as one JSON document."}
 CONFIRM = {"confirm": "The exact name of the database, to override the guard."}
@@ -62,7 +58,6 @@ class Command(Task[Any]):
         return [*taken, *added]
 
     def __call__(self, *args: Any, quiet: bool = False, verbose: bool = False, **given: Any) -> Any:
-        gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
         started = time.monotonic()
         token = options.set(Options(bool(given.get("json")), quiet, verbose))
         try:

@@ -20,7 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from db_ops.migrations.project import Project
-from db_ops.migrations.revision_index import list_files
+from db_ops.migrations.revision_index import Listing
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^#\n;]+))", re.M
@@ -62,7 +62,7 @@ class BuildInputs:
     @cached_property
     def sources(self) -> dict[str, bytes]:
         project = self.project
-        revisions = map(Path, list_files(project.version_locations))
+        revisions = map(Path, Listing(project.version_locations))
         paths = (project.alembic_ini, project.env_py, *revisions)
         return {project.display(path): path.read_bytes() for path in paths}
 

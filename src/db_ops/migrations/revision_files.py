@@ -10,7 +10,7 @@ from pathlib import Path
 from db_ops.errors import RevisionFileBroken
 from db_ops.migrations.graph import Graph, Node
 from db_ops.migrations.project import Project
-from db_ops.migrations.revision_index import Entry, RevisionIndex, list_files
+from db_ops.migrations.revision_index import Entry, Listing, RevisionIndex
 from db_ops.migrations.scripts import describe_failure, load_scripts
 from db_ops.results import Revision
 
@@ -32,7 +32,7 @@ def read_graph(project: Project, cache: Path | None = None) -> Graph:
     of them. Raises `RevisionFileBroken` or `RevisionGraphBroken`.
     """
     folder = project.display(project.version_locations[0])
-    listing = list_files(project.version_locations)
+    listing = Listing(project.version_locations)
     index = RevisionIndex.read(cache, project.version_locations)
     if index.is_current(listing):
         return Graph.of_checked(lambda: _nodes(project, index.entries), folder, index.heads)

@@ -9,16 +9,16 @@ write it at once; the last one wins.
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from operator import attrgetter
 from pathlib import Path
 
 _FORMAT = 1
@@ -39,7 +39,39 @@ class Entry:
 
 # What tells whether a file has changed: its size in bytes, its modification in ns.
 Stat = tuple[int, int]
-Listing = Mapping[str, Stat]
+
+
+class Listing(Mapping[str, Stat]):
+    """The revision files in some folders, in the order of their names, as Alembic knows them.
+
+    The mapping of their paths is made when a question first needs it: that nothing has changed is
+    seen by the `fingerprint` alone.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = [(str(folder), _list(str(folder))) for folder in folders]
+
+    def __getitem__(self, path: str) -> Stat:
+        return self._stats[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stats)
+
+    def __len__(self) -> int:
+        return sum(len(files) for _, files in self._folders)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        # The second version of the format says the same of equal values, whoever holds them.
+        return blake2b(marshal.dumps(self._folders, 2), digest_size=16).hexdigest()
+
+    @cached_property
+    def _stats(self) -> dict[str, Stat]:
+        return {
+            f"{folder}{os.sep}{name}": (size, modified)
+            for folder, files in self._folders
+            for name, size, modified in files
+        }
 
 
 @dataclass(frozen=True)
@@ -69,7 +101,7 @@ class RevisionIndex:
 
     def is_current(self, listing: Listing) -> bool:
         """Tell whether the files are those of the index, so that none has to be read."""
-        return self.settled and self.digest == _fingerprint(listing)
+        return self.settled and self.digest == listing.fingerprint
 
     def entry(self, path: str, stat: Stat) -> Entry | None:
         """Return what the index knows of a file, None if the file has changed since."""
@@ -117,40 +149,24 @@ class RevisionIndex:
         }
         settled = len(kept) == len(listing)
         body = json.dumps(kept)
-        head = json.dumps((_FORMAT, len(body), _fingerprint(listing), settled, heads))
+        head = json.dumps((_FORMAT, len(body), listing.fingerprint, settled, heads))
         with suppress(OSError):
             write_whole(self.path, f"{head}\n{body}".encode())
 
 
-def list_files(folders: Iterable[Path]) -> Listing:
-    """Return the revision files in *folders*, in the order of their names, as Alembic knows them.
-
-    A folder that is not there has none.
-    """
-    found: dict[str, Stat] = {}
-    for folder in folders:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            found.update(_list(str(folder)))
-    return found
-
-
-def _list(folder: str) -> dict[str, Stat]:
-    # Through a descriptor, the system need not walk the path to the folder for each file.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _list(folder: str) -> list[tuple[str, int, int]]:
+    """Return name, size and modification of the revision files in *folder*; none if it is gone."""
     try:
-        with os.scandir(descriptor) as scan:
-            files = [file for file in scan if _IS_REVISION_FILE(file.name)]
-        files.sort(key=attrgetter("name"))
-        return {
-            f"{folder}{os.sep}{file.name}": ((stat := file.stat()).st_size, stat.st_mtime_ns)
-            for file in files
-        }
+        # Through a descriptor, the system need not walk the path to the folder for each file.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    try:
+        names = sorted(filter(_IS_REVISION_FILE, os.listdir(descriptor)))  # noqa: PTH208  # a descriptor
+        found = [(name, os.stat(name, dir_fd=descriptor)) for name in names]
     finally:
         os.close(descriptor)
-
-
-def _fingerprint(listing: Listing) -> str:
-    return blake2b(repr(listing).encode(errors="backslashreplace"), digest_size=16).hexdigest()
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
 
 
 def _digest(parts: Iterable[str]) -> str:

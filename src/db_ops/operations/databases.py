@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
-from db_ops.migrations.running_env import rehearse
-from db_ops.operations.background import prepare_in_background
-from db_ops.operations.building import Builder, Built
 from db_ops.operations.guard import check_intent, guarded, mark_lock
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target, open_server, open_target
@@ -23,7 +20,6 @@ from db_ops.postgres.databases import (
 )
 from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.mark import read_mark, write_mark
-from db_ops.postgres.own_databases import sweep
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import prepare_to_write
 from db_ops.results import (
@@ -41,6 +37,8 @@ from db_ops.settings import Settings
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+    from db_ops.operations.building import Built
 
 
 def init(
@@ -105,6 +103,8 @@ def recreate(
         built = _build(target, connection, from_migrations, replaces=True)
         if built is not None:
             return Recreated(**vars(_built(target, built)), dropped=built.replaced is not None)
+        from db_ops.migrations.running_env import rehearse
+
         rehearse(target.project, target.scripts)
         dropped = drop_database(target.server, connection)
         if dropped:
@@ -136,6 +136,10 @@ def _build(
     """Put a copy of a template, or what will be one, in the target's place, if that can be done."""
     if from_migrations:
         return None
+    # Most calls of `init` find nothing to do.
+    from db_ops.operations.building import Builder
+    from db_ops.postgres.own_databases import sweep
+
     builder = Builder.of(target, connection, replaces=replaces)
     built = builder.build() if builder else None
     if built and built.replaced and not target.settings.spare:
@@ -145,6 +149,8 @@ def _build(
 
 def _built(target: Target, built: Built) -> Initialised:
     if target.settings.spare:
+        from db_ops.operations.background import prepare_in_background
+
         prepare_in_background(target)
     return Initialised(
         location=target.location,

@@ -11,10 +11,8 @@ from db_ops.errors import (
     TooManySteps,
     UsageError,
 )
-from db_ops.migrations.runner import run_downgrade, run_upgrade
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
-from db_ops.postgres.indexes import drop_left_index, invalid_indexes
 from db_ops.results import (
     Downgraded,
     InvalidIndexDropped,
@@ -65,6 +63,8 @@ def downgrade(
     disposable. Raises `UsageError` for fewer than one step, `TooManySteps`, `AmbiguousDowngrade`
     where branches make "newest" ambiguous, `Refused`, `MigrationFailed`.
     """
+    from db_ops.migrations.runner import run_downgrade
+
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "revert one: inv db.downgrade -s 1")
     target = open_target(settings, "downgrade", on_event)
@@ -101,6 +101,9 @@ def apply_pending(
     target.check_known(recorded)
     if not target.graph.pending(recorded, goal):
         return ()
+    from db_ops.migrations.runner import run_upgrade
+    from db_ops.postgres.indexes import invalid_indexes
+
     with target.migration_lock(connection) as locked:
         recorded = target.recorded_on(locked)
         target.check_known(recorded)
@@ -140,6 +143,8 @@ def _drop_invalid_indexes(
     target: Target, connection: Connection, pending: tuple[Revision, ...]
 ) -> None:
     """Drop what a failed concurrent build has left, if a pending revision names and rebuilds it."""
+    from db_ops.postgres.indexes import drop_left_index, invalid_indexes
+
     left = invalid_indexes(connection)
     if not left:
         return

@@ -9,20 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from db_ops.errors import MissingDatabaseUrl, UnknownRevisions, UntrackedTables
-from db_ops.migrations.checksum import Checksums
 from db_ops.migrations.graph import Graph
-from db_ops.migrations.history import Recorder
 from db_ops.migrations.project import Project
 from db_ops.migrations.revision_files import read_graph
-from db_ops.migrations.runner import Run
 from db_ops.migrations.scripts import load_scripts
 from db_ops.operations.project import open_project
-from db_ops.postgres.activity import BlockerWatch, watch_blockers
 from db_ops.postgres.catalog import recorded_revisions, user_tables
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
-from db_ops.postgres.recorded import Look, Recorded, look, read_records
-from db_ops.postgres.records import OnTrouble, Records
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import (
     prepare_to_write,
@@ -35,6 +29,13 @@ from db_ops.settings import DatabaseUrl, Settings
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from psycopg2.extensions import connection as Connection
+
+    from db_ops.migrations.checksum import Checksums
+    from db_ops.migrations.history import Recorder
+    from db_ops.migrations.runner import Run
+    from db_ops.postgres.activity import BlockerWatch
+    from db_ops.postgres.recorded import Look, Recorded
+    from db_ops.postgres.records import OnTrouble, Records
 
 EMBEDDED_LABEL = "embedded"
 
@@ -69,6 +70,8 @@ class Target:
         recorder: Recorder | None = None,
     ) -> Run:
         """Return a walk over the graph, not yet begun."""
+        from db_ops.migrations.runner import Run
+
         return Run(
             project=self.project,
             graph=self.graph,
@@ -89,6 +92,8 @@ class Target:
         """
         if not self.settings.records:
             return None
+        from db_ops.postgres.records import Records
+
         tell = on_trouble or self._tell_not_recorded
         command, checksum = self.server.command, self.checksums.of
         return Records(locked, *self._version_table, command, tell, checksum)
@@ -107,6 +112,8 @@ class Target:
     @cached_property
     def checksums(self) -> Checksums:
         """The checksums of the revision files."""
+        from db_ops.migrations.checksum import Checksums
+
         return Checksums(self.settings.cache_folder)
 
     def _tell_not_recorded(self, reason: str, remedy: str) -> None:
@@ -153,6 +160,8 @@ class Target:
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
         """Look who blocks *connection*, for a `with` block."""
+        from db_ops.postgres.activity import watch_blockers
+
         return watch_blockers(self.server, connection)
 
     def recorded(self) -> tuple[str, ...]:
@@ -191,11 +200,15 @@ class Target:
 
     def look(self, connection: Connection, *, largest: int | None = None) -> Look:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
+        from db_ops.postgres.recorded import look
+
         found = look(connection, *self._version_table, largest=largest)
         return replace(found, revisions=self._furthest_behind(found.revisions, connection))
 
     def read_records(self, connection: Connection) -> Recorded:
         """Return what is recorded of this service in the database."""
+        from db_ops.postgres.recorded import read_records
+
         return read_records(connection, *self._version_table)
 
     def next_command(self, recorded: tuple[str, ...], *, exists: bool) -> str | None:

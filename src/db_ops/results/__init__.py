@@ -4,64 +4,73 @@ All of it is frozen data that knows nothing of terminals. `location` is `host:po
 with a password; durations are seconds.
 """
 
-from db_ops.results.created import MigrationCreated, MigrationRebased
-from db_ops.results.diagrams import Diagram
-from db_ops.results.events import (
-    BuildAbandoned,
-    Connected,
-    DatabaseCreated,
-    DatabaseDropped,
-    Event,
-    InvalidIndexDropped,
-    InvalidIndexLeft,
-    NotMarked,
-    NotRecorded,
-    OnEvent,
-    RevisionFinished,
-    RevisionRetried,
-    RevisionStarted,
-    ServerStarting,
-    StatementBlocked,
-    WaitingForLock,
-    WaitingForServer,
-    ignore,
-)
-from db_ops.results.measured import (
-    Effect,
-    MeasuredRevision,
-    MeasuredStatement,
-    Measurement,
-    Planned,
-    Script,
-    UnsafePattern,
-)
-from db_ops.results.outcomes import (
-    Cache,
-    CachedDatabase,
-    ConnectionUrl,
-    Deleted,
-    Diagnosis,
-    Difference,
-    Downgraded,
-    Drift,
-    Finding,
-    Initialised,
-    Migrated,
-    Origin,
-    Pending,
-    Recreated,
-    Result,
-    Revision,
-    Scaffolded,
-    ServerStarted,
-    ServerStopped,
-    Silenced,
-    Status,
-    Step,
-    Verified,
-)
-from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
-from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from db_ops.results.created import MigrationCreated, MigrationRebased
+    from db_ops.results.diagrams import Diagram
+    from db_ops.results.events import (
+        BuildAbandoned,
+        Connected,
+        DatabaseCreated,
+        DatabaseDropped,
+        Event,
+        InvalidIndexDropped,
+        InvalidIndexLeft,
+        NotMarked,
+        NotRecorded,
+        OnEvent,
+        RevisionFinished,
+        RevisionRetried,
+        RevisionStarted,
+        ServerStarting,
+        StatementBlocked,
+        WaitingForLock,
+        WaitingForServer,
+        ignore,
+    )
+    from db_ops.results.measured import (
+        Effect,
+        MeasuredRevision,
+        MeasuredStatement,
+        Measurement,
+        Planned,
+        Script,
+        UnsafePattern,
+    )
+    from db_ops.results.outcomes import (
+        Cache,
+        CachedDatabase,
+        ConnectionUrl,
+        Deleted,
+        Diagnosis,
+        Difference,
+        Downgraded,
+        Drift,
+        Finding,
+        Initialised,
+        Migrated,
+        Origin,
+        Pending,
+        Recreated,
+        Result,
+        Revision,
+        Scaffolded,
+        ServerStarted,
+        ServerStopped,
+        Silenced,
+        Status,
+        Step,
+        Verified,
+    )
+    from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
+    from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
+
+# In this order: nearly every command needs the first two, and each class costs at import.
+_ROOMS = ("outcomes", "events", "created", "diagrams", "measured", "records", "snapshots")
 
 __all__ = [
     "BuildAbandoned",
@@ -124,3 +133,12 @@ __all__ = [
     "WaitingForServer",
     "ignore",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for room in _ROOMS:
+            module = import_module(f"{__name__}.{room}")
+            if hasattr(module, name):
+                return globals().setdefault(name, getattr(module, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
