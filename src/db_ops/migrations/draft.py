@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from db_ops.migrations.scripts import describe_failure, load_scripts
 if TYPE_CHECKING:
     from alembic.autogenerate import RevisionContext
     from alembic.operations import MigrationScript
+    from alembic.script import ScriptDirectory
     from psycopg2.extensions import connection as DriverConnection
 
 # Sorted by date; the seconds that are left out are in nobody's way, since the id follows.
@@ -34,6 +36,11 @@ class Draft:
     context: RevisionContext
     script: MigrationScript
     renderer: Renderer
+
+    @cached_property
+    def _hooks(self) -> Any:
+        scripts = self.context.script_directory
+        return getattr(scripts, _hooks_of(scripts))
 
     def upgrade(self, changed: Changed) -> tuple[Operation, ...]:
         """Return the operations that bring about what is *changed*, and no other."""
@@ -81,11 +88,12 @@ class Draft:
         # A hook of the project may have emptied the list: Alembic saw nothing to write.
         self.context.generated_revisions[:] = [self.script]
         scripts = self.context.script_directory
-        hooks, scripts.hooks = scripts.hooks, []
+        hooks, kept = _hooks_of(scripts), self._hooks
+        setattr(scripts, hooks, type(kept)())
         try:
             (written,) = self.context.generate_scripts()
         finally:
-            scripts.hooks = hooks
+            setattr(scripts, hooks, kept)
         assert written is not None
         return Path(written.path)
 
@@ -96,9 +104,8 @@ class Draft:
         """
         from alembic.script import write_hooks
 
-        hooks = self.context.script_directory.hooks
-        if hooks:
-            write_hooks._run_hooks(path, hooks)
+        if self._hooks:
+            write_hooks._run_hooks(path, self._hooks)
         else:
             format_with_ruff(path)
 
@@ -106,6 +113,11 @@ class Draft:
         return tuple(
             operation for part in parts for operation in self.renderer.operations(part, changed)
         )
+
+
+def _hooks_of(scripts: ScriptDirectory) -> str:
+    # Alembic 1.16 has renamed it.
+    return "hooks" if hasattr(scripts, "hooks") else "hook_config"
 
 
 def draft_revision(project: Project, database: Database, head: str = "head") -> Draft:
