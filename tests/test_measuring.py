@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,7 @@ import pytest
 
 from db_ops.results import Effect, MeasuredStatement, Planned, UnsafePattern
 from tests.conftest import drop, with_database
-from tests.support.project import REPOSITORY, Project, make_project
+from tests.support.project import Project, make_project
 
 TABLES = """
     CREATE DOMAIN positive AS integer;
@@ -283,14 +282,6 @@ def test_an_unsafe_statement_is_named_and_its_safe_form_is_not(
     assert named[0].what
     assert named[0].instead
     assert found(service, case.safe) == []
-
-
-def test_every_pattern_of_the_documentation_is_tried_here_and_no_other() -> None:
-    page = (REPOSITORY / "docs" / "plan.md").read_text()
-    table = page.partition("## Unsafe patterns")[2].partition("\n## ")[0]
-    first_cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
-    named = {name for cell in first_cells for name in re.findall(r"`([a-z-]+)`", cell)}
-    assert named == {case.pattern for case in CASES}
 
 
 def test_the_safe_form_of_an_index_waits_for_others_and_locks_no_writer_out(

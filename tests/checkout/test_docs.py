@@ -17,6 +17,7 @@ from db_ops.cli import collection
 from tests.support.doors import BIN, run
 from tests.support.pages import EXCUSES, Step, excuses, pages, steps
 from tests.support.project import REPOSITORY
+from tests.test_measuring import CASES
 
 PAGES = [path for path in pages() if any(steps(path.read_text()))]
 SHELL = """
@@ -117,3 +118,11 @@ def test_every_flag_is_told_in_the_section_of_its_command() -> None:
 
 def test_contributing_is_short() -> None:
     assert len((REPOSITORY / "CONTRIBUTING.md").read_text().splitlines()) < 40
+
+
+def test_every_pattern_of_the_documentation_is_tried_and_no_other() -> None:
+    page = (REPOSITORY / "docs" / "plan.md").read_text()
+    table = page.partition("## Unsafe patterns")[2].partition("\n## ")[0]
+    first_cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    named = {name for cell in first_cells for name in re.findall(r"`([a-z-]+)`", cell)}
+    assert named == {case.pattern for case in CASES}
