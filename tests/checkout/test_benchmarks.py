@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import entrants
-from benchmarks.__main__ import workshop
+from benchmarks.__main__ import CHART, PAGE, RESULTS, workshop
 from benchmarks.chart import chart
 from benchmarks.contenders import INIT_PROGRAM, PSQL, VERIFY, Command
-from benchmarks.jobs import Target
+from benchmarks.jobs import JOBS, Target
 from benchmarks.measure import Entrant, Measured, side_by_side
 from benchmarks.page import page
 from benchmarks.report import Outcome, Report, report
@@ -68,3 +68,15 @@ def test_what_was_not_measured_is_named_and_met_no_target() -> None:
     assert "not measured: npm is not on this machine" in shown
     assert "met |" not in shown.replace("not measured |", "")
     assert "<rect" not in chart(done)
+
+
+def test_the_committed_figures_are_of_the_jobs_and_targets_there_are() -> None:
+    done = Report.from_json(RESULTS.read_text())
+    told = [(one.name, one.title, one.baseline, one.targets) for one in done.outcomes]
+    assert told == [(job.name, job.title, job.baseline, job.targets) for job in JOBS]
+
+
+def test_page_and_chart_are_those_of_the_committed_figures() -> None:
+    done = Report.from_json(RESULTS.read_text())
+    assert PAGE.read_text() == page(done, CHART.name)
+    assert CHART.read_text() == chart(done)

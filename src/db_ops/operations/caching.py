@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from db_ops.operations.target import open_server
+from db_ops.operations.servers import open_server
 from db_ops.postgres.own_databases import KINDS, OwnDatabase, drop_unused, own_databases
 from db_ops.results import Cache, CachedDatabase, OnEvent, ignore
 from db_ops.settings import Settings

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from db_ops.errors import InsufficientPrivilege
 from db_ops.operations.guard import check_intent, guarded, mark_lock
 from db_ops.operations.migrating import apply_pending
-from db_ops.operations.target import Target, open_server, open_target
+from db_ops.operations.servers import open_server
+from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.databases import (
     create_database,

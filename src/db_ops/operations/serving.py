@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import UsageError
-from db_ops.operations.target import embedded_url, open_server
+from db_ops.operations.servers import embedded_url, open_server
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.results import ConnectionUrl, OnEvent, ServerStarted, ServerStopped, ignore
 from db_ops.settings import Settings

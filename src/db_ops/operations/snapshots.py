@@ -22,7 +22,8 @@ from db_ops.errors import (
 )
 from db_ops.operations.databases import maintained
 from db_ops.operations.guard import check_intent, check_mark, guarded
-from db_ops.operations.target import Target, open_server, open_target
+from db_ops.operations.servers import open_server
+from db_ops.operations.target import Target, open_target
 from db_ops.postgres.databases import copyable_by_us, may_create_databases
 from db_ops.postgres.own_databases import (
     SNAPSHOT,

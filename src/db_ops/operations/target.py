@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from db_ops.errors import MissingDatabaseUrl, UnknownRevisions, UntrackedTables
+from db_ops.errors import UnknownRevisions, UntrackedTables
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.project import Project
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.scripts import load_scripts
 from db_ops.operations.project import open_project
+from db_ops.operations.servers import server_of
 from db_ops.postgres.catalog import recorded_revisions, user_tables
-from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import (
@@ -24,7 +24,7 @@ from db_ops.postgres.session import (
     set_up_session,
 )
 from db_ops.results import NotRecorded, OnEvent
-from db_ops.settings import DatabaseUrl, Settings
+from db_ops.settings import Settings
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from db_ops.postgres.activity import BlockerWatch
     from db_ops.postgres.recorded import Look, Recorded
     from db_ops.postgres.records import OnTrouble, Records
-
-EMBEDDED_LABEL = "embedded"
 
 
 @dataclass(frozen=True)
@@ -270,33 +268,6 @@ class Target:
             "timeout": self.settings.migration_lock_timeout,
             "on_event": self.server.on_event,
         }
-
-
-def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:
-    """Return the way to the server that *settings* name, starting the embedded one if it is that.
-
-    A server of somebody else's is not contacted yet.
-    """
-    return server_of(open_project(settings)[0], command, on_event)
-
-
-def server_of(settings: Settings, command: str, on_event: OnEvent) -> Server:
-    """Do what `open_server` does, for settings that name their database."""
-    url = settings.url
-    if url is None:
-        if not settings.is_disposable:
-            raise MissingDatabaseUrl(settings.environment)
-        embedded = EmbeddedServer(settings.embedded_home)
-        embedded.ensure(on_event)
-        url = embedded_url(settings, embedded)
-    return Server(url, settings, command, on_event)
-
-
-def embedded_url(settings: Settings, embedded: EmbeddedServer) -> DatabaseUrl:
-    """Return the URL of the project's database on its running embedded server."""
-    # Empty, or libpq would let PGHOSTADDR win over the socket.
-    parameters = {**embedded.connection_parameters(), "hostaddr": "", "dbname": settings.database}
-    return DatabaseUrl(parameters, EMBEDDED_LABEL)
 
 
 def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
