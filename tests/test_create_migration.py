@@ -237,7 +237,7 @@ def test_a_removed_enum_value_is_a_todo_in_the_file_and_on_the_terminal(agents: 
     assert outcome.code == ExitCode.DIFFERENT
     assert "TODO: change values of enum state" in outcome.out
     assert "not proven: models and migrations still differ" in outcome.out
-    assert "TODO(db_ops): change values" in agents.revision_files[-1].read_text()
+    assert "TODO(db_ops): change values" in agents.newest_file.read_text()
     with pytest.raises(UnfinishedMigration, match="still holds 1 TODO"):
         create(agents, "again")
     assert len(agents.revision_files) == 2
@@ -520,7 +520,7 @@ def test_on_a_terminal_the_question_is_asked(agents: Project) -> None:
     code, said = on_a_terminal(agents, "y\n")
     assert "renamed? [y/n]" in said
     assert code == 0, said
-    assert 'new_column_name="labels"' in agents.revision_files[-1].read_text()
+    assert 'new_column_name="labels"' in agents.newest_file.read_text()
 
 
 def test_an_answer_of_no_drops_and_adds(agents: Project) -> None:

@@ -147,7 +147,7 @@ def test_a_changed_model_or_revision_is_seen_although_sides_are_kept(clean: Proj
     assert "column public.agents.name: type" in clean.run("verify").out
     clean.models(AGENT)
     clean.run("verify").succeeded()
-    path = clean.revision_files[-1]
+    path = clean.newest_file
     path.write_text(path.read_text().replace("length=50", "length=70"))
     assert "column public.agents.name: type" in clean.run("verify").out
 

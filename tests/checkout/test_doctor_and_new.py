@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
 from tests.support.doors import run
 from tests.support.project import Project
-from tests.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
 
 MODELS = """
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column

@@ -177,6 +177,11 @@ class Project:
     def revision_files(self) -> list[Path]:
         return sorted((self.root / "alembic" / "versions").glob("*.py"))
 
+    @property
+    def newest_file(self) -> Path:
+        """The revision file written last: names say the minute, then an id."""
+        return max(self.revision_files, key=lambda path: path.stat().st_mtime_ns)
+
     def query(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
         """Run one statement on the project's database and return its rows, if it has any."""
         return query(self.url, statement, *arguments)
