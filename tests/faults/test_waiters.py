@@ -156,6 +156,7 @@ def test_at_head_one_connection_is_enough_and_nobody_is_waited_for(
     logged.query(f"GRANT SELECT ON alembic_version TO {role}")
     logged.env["DB_OPS_WAIT_TIMEOUT"] = "0"
     logged.url = with_user(logged.url, role, "role_secret")
-    (logged.root / "alembic" / "env.py").write_text("1 / 0")
+    env_py = logged.root / "alembic" / "env.py"
+    env_py.write_text(f"1 / 0\n{env_py.read_text()}")
     assert "nothing to do" in logged.run("init").succeeded().out
     assert "nothing to do" in logged.run("upgrade").succeeded().out
