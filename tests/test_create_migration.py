@@ -15,7 +15,6 @@ import pytest
 
 from db_ops.errors import ExitCode, RenameUndecided, UnfinishedMigration, UsageError
 from db_ops.results import MigrationCreated
-from tests.support.doors import BIN
 from tests.support.project import Project
 
 PREAMBLE = """
@@ -353,28 +352,6 @@ def test_an_irreversible_migration_refuses_to_go_back(agents: Project) -> None:
     assert "raise NotImplementedError" in text_of(agents, result)
     agents.run("init").succeeded()
     assert "drops column agents.tags" in agents.run("downgrade").failed(1).error
-
-
-def test_the_file_is_as_a_formatter_and_a_linter_want_it(agents: Project) -> None:
-    change(agents, '"draft", "live", name="state"', '"draft", "paused", "live", name="state"')
-    paths = [
-        agents.root / create(agents, "add a state").revision.path,
-        *agents.revision_files,
-    ]
-    select = ["--isolated", "--line-length", "88", "--no-cache"]
-    isort = ["--config", 'lint.isort.known-third-party = ["alembic"]']
-    for command in (["check", "--select", "E,F,I,UP", *isort], ["format", "--check"]):
-        done = subprocess.run(
-            [BIN / "ruff", *command, *select, *paths], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout
-    for path in paths:
-        assert re.match(r"\d{4}_\d\d_\d\d_\d{4}-[0-9a-f]{12}_\w+\.py$", path.name)
-        tree = ast.parse(path.read_text())
-        docstring = ast.get_docstring(tree) or ""
-        assert re.match(r"(create agents|add a state)\n\n- ", docstring)
-        for function in [node for node in tree.body if isinstance(node, ast.FunctionDef)]:
-            assert function.returns is not None
 
 
 def test_a_file_needs_no_formatter_to_be_clean(agents: Project) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import with_database, with_user
 from tests.support.changes.project import corpus_project
 from tests.support.cluster import Cluster
 from tests.support.doors import command_line
-from tests.support.project import REPOSITORY, Project, make_project, query
+from tests.support.project import Project, make_project, query
 
 AGENT = """
 class Agent(Base):
@@ -449,21 +449,6 @@ def test_scratch_databases_of_a_killed_verify_are_gone_after_the_next(
     slow.unlink()
     clean.run("verify").succeeded()
     assert query(server_url, ours, role) == []
-
-
-def test_the_service_here_is_verified_without_a_false_alarm(
-    tmp_path: Path, new_database_url: str
-) -> None:
-    for name in ("alembic", "src", "scripts"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
-    project = Project(
-        tmp_path,
-        {"DATABASE_URL": new_database_url, "XDG_CACHE_HOME": str(tmp_path), "DB_OPS_SPARE": "0"},
-    )
-    project.run("init").succeeded()
-    result = json.loads(project.run("verify", "--grants", "--json").succeeded().out)
-    assert (result["differences"], result["unchecked"], result["alembic"]) == ([], [], [])
 
 
 def test_something_of_every_kind_is_verified_without_a_false_alarm(
