@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from hashlib import blake2b
 from pathlib import Path
 
+from db_ops.migrations.kept_files import digest
 from db_ops.migrations.project import Project
 from db_ops.migrations.revision_index import Listing
 
@@ -52,7 +52,7 @@ class BuildInputs:
         """The digest of the revision files, `env.py`, `alembic.ini` and the installed packages."""
         parts = [sys.version, *installed_packages()]
         sources = [part for path, text in self.sources.items() for part in (path, text)]
-        return _digest(*parts, *sources)
+        return digest(*parts, *sources)
 
     @cached_property
     def can_be_copied(self) -> bool:
@@ -223,14 +223,6 @@ def _names(folder: Path) -> list[str]:
 def _digest_of(path: Path) -> str:
     """Return the digest of a file's content or of the names in a folder; empty if it is gone."""
     try:
-        return _digest(*_names(path)) if path.is_dir() else _digest(path.read_bytes())
+        return digest(*_names(path)) if path.is_dir() else digest(path.read_bytes())
     except OSError:
         return ""
-
-
-def _digest(*parts: str | bytes) -> str:
-    state = blake2b(digest_size=16)
-    for part in parts:
-        encoded = part.encode(errors="surrogateescape") if isinstance(part, str) else part
-        state.update(len(encoded).to_bytes(8, "big") + encoded)
-    return state.hexdigest()

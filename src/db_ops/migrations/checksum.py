@@ -17,7 +17,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from db_ops.migrations.revision_index import UNSETTLED_NS, write_whole
+from db_ops.migrations.kept_files import write_whole
+from db_ops.migrations.revision_index import UNSETTLED_NS
 
 # Raise it whenever the same file gives another checksum, so that an old one is not compared.
 _FORMAT = 1

@@ -9,15 +9,13 @@ option or of a variable. A URL that is found in neither is not kept, and env.py 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 from db_ops.errors import MisuseError
 from db_ops.migrations.build_inputs import BuildInputs, Files, installed_packages
+from db_ops.migrations.kept_files import digest, write_whole
 from db_ops.migrations.learning import Learnt
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
@@ -81,19 +79,19 @@ class LearntCache:
             "options": learnt.options,
         }
         with suppress(OSError):
-            self._replace(json.dumps(kept).encode())
+            write_whole(self._path, json.dumps(kept).encode())
 
     @property
     def _path(self) -> Path:
         project = self.project
         named = (str(project.alembic_ini), project.section, *project.x)
         assert self.folder is not None
-        return self.folder / f"learnt-{_digest(*named)[:12]}.json"
+        return self.folder / f"learnt-{digest(*named)[:12]}.json"
 
     @property
     def _key(self) -> str:
         project = self.project
-        return _digest(
+        return digest(
             *installed_packages(),
             environment_digest(project.root),
             str(self.is_known),
@@ -120,29 +118,9 @@ class LearntCache:
         except MisuseError:
             return None
 
-    def _replace(self, content: bytes) -> None:
-        path = self._path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".learnt-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
 
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def _digest(*parts: str | bytes) -> str:
-    state = blake2b(digest_size=16)
-    for part in parts:
-        encoded = part.encode(errors="surrogateescape") if isinstance(part, str) else part
-        state.update(len(encoded).to_bytes(8, "big") + encoded)
-    return state.hexdigest()

@@ -12,7 +12,6 @@ import json
 import marshal
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+
+from db_ops.migrations.kept_files import digest, write_whole
 
 _FORMAT = 1
 _IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
@@ -89,12 +90,12 @@ class RevisionIndex:
         """Return the index of *locations* kept in *folder*; an empty one if there is none."""
         if folder is None:
             return cls(None)
-        path = folder / f"revisions-{_digest(map(str, locations))[:12]}.json"
+        path = folder / f"revisions-{digest(*map(str, locations))[:12]}.json"
         try:
             head, body = path.read_bytes().split(b"\n", 1)
-            version, length, digest, settled, heads = json.loads(head)
+            version, length, files, settled, heads = json.loads(head)
             if (version, length) == (_FORMAT, len(body)):
-                return cls(path, digest, tuple(heads), settled, body)
+                return cls(path, files, tuple(heads), settled, body)
         except (OSError, ValueError, TypeError):
             pass
         return cls(path)
@@ -167,21 +168,3 @@ def _list(folder: str) -> list[tuple[str, int, int]]:
     finally:
         os.close(descriptor)
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
-
-
-def _digest(parts: Iterable[str]) -> str:
-    text = "\n".join(parts).encode(errors="surrogateescape")
-    return blake2b(text, digest_size=16).hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write *path* whole or not at all, and the folder that it is in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
-from db_ops.migrations.revision_index import write_whole
+from db_ops.migrations.kept_files import digest, write_whole
 from db_ops.operations.sides import Side
 from db_ops.postgres.schema import FINGERPRINT_FORMAT, from_json, to_json
 
@@ -75,8 +74,4 @@ class Kept:
 
 def content_key(*parts: str) -> str:
     """Return the digest of *parts* and of how schemas are read and kept."""
-    state = blake2b(digest_size=16)
-    for part in (str(_FORMAT), str(FINGERPRINT_FORMAT), *parts):
-        encoded = part.encode(errors="surrogateescape")
-        state.update(len(encoded).to_bytes(8, "big") + encoded)
-    return state.hexdigest()
+    return digest(str(_FORMAT), str(FINGERPRINT_FORMAT), *parts)

@@ -1,0 +1,30 @@
+"""Files that are kept for later commands: written whole, told apart by what they were made from."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write *path* whole or not at all, and the folder that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def digest(*parts: str | bytes) -> str:
+    """Return the digest of *parts*, which says where each of them ends."""
+    state = blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode(errors="surrogateescape") if isinstance(part, str) else part
+        state.update(len(encoded).to_bytes(8, "big") + encoded)
+    return state.hexdigest()
