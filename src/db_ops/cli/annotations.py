@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from db_ops.cli.rendering import plain_lines
-from db_ops.cli.terminal import door, encodable, one_line, options
+from db_ops.cli.terminal import as_called, encodable, one_line, options
 from db_ops.errors import DbOpsError
 from db_ops.results import Downgraded, Migrated, Result, Verified
 
@@ -60,7 +60,7 @@ def _findings(done: Result | DbOpsError) -> Iterator[Finding]:
         yield Finding(done.message, done.hint, _in_repository(path), int(line[1]) if line else None)
     elif isinstance(done, Verified):
         for difference in done.differences:
-            yield Finding(difference.description, difference.remedy.replace("inv db.", door()))
+            yield Finding(difference.description, as_called(difference.remedy))
     elif done.exit_code:
         yield Finding("\n".join(plain_lines(done)))
 
@@ -98,7 +98,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
     if isinstance(done, DbOpsError):
         lines = [
             f"error: {one_line(done.message)}",
-            f"hint: {one_line(done.hint).replace('inv db.', door())}",
+            f"hint: {as_called(one_line(done.hint))}",
         ]
     else:
         lines = plain_lines(done)

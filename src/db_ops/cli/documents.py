@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from db_ops.cli.terminal import door, encodable
+from db_ops.cli.terminal import as_called, encodable
 from db_ops.errors import DbOpsError
 from db_ops.results import Event, Result
 
@@ -29,7 +29,7 @@ def error_document(error: DbOpsError) -> dict[str, Any]:
         "exit_code": int(error.exit_code),
         "error": type(error).__name__,
         "message": error.message,
-        "hint": error.hint.replace("inv db.", door()),
+        "hint": as_called(error.hint),
         "details": dict(vars(error)),
     }
 

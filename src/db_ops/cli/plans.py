@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from db_ops.cli.terminal import options
+from db_ops.cli.words import Line, at
 from db_ops.results import Effect, MeasuredRevision, MeasuredStatement, Planned, Script
-
-Line = tuple[str, str]
 
 _WIDTH = 74
 # Source: PostgreSQL documentation, "Explicit Locking", table "Conflicting Lock Modes".
@@ -28,9 +27,9 @@ def script_lines(result: Script) -> Iterator[Line]:
 def plan_lines(result: Planned) -> Iterator[Line]:
     """Yield the lines of a plan and their styles."""
     up = result.direction == "upgrade"
-    at = ", ".join(result.current) or "base"
+    here = at(result.current)
     if not result.revisions:
-        yield f"{result.location}: at {at}, nothing to do", "green"
+        yield f"{result.location}: at {here}, nothing to do", "green"
         return
     for number, measured in enumerate(result.revisions, start=1):
         position = f"{number}/{len(result.revisions)}"
@@ -39,10 +38,10 @@ def plan_lines(result: Planned) -> Iterator[Line]:
         yield from _revision(measured, result.rows)
     for note in result.notes:
         yield f"note: {note}", ""
-    goal = ", ".join(result.goal) or "base"
+    goal = at(result.goal)
     count = len(result.revisions)
     yield (
-        f"{result.location}: {count} revision{'' if count == 1 else 's'} from {at} to {goal}, "
+        f"{result.location}: {count} revision{'' if count == 1 else 's'} from {here} to {goal}, "
         f"{_verdict(result)}; nothing was changed",
         "green" if not result.unsafe else "yellow",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.terminal import door, one_line
+from db_ops.cli.terminal import as_called, door, one_line
 from db_ops.cli.words import Line
 from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebased, Scaffolded
 
@@ -44,7 +44,7 @@ def diagnosis(result: Diagnosis) -> Iterator[Line]:
         style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
         yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
         if finding.advice:
-            yield f"  {'':14}  -> {finding.advice.replace('inv db.', door())}", style
+            yield f"  {'':14}  -> {as_called(finding.advice)}", style
     problems = sum(finding.is_problem for finding in result.findings)
     plural = "" if problems == 1 else "s"
     yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")

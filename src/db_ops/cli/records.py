@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from db_ops.cli.terminal import door, seconds
+from db_ops.cli.terminal import as_called, seconds
+from db_ops.cli.words import Line, at
 from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified
 
 _DONE = {
@@ -18,10 +19,10 @@ _DONE = {
 }
 
 
-def history_lines(result: History) -> Iterator[tuple[str, str]]:
+def history_lines(result: History) -> Iterator[Line]:
     if result.accepted:
         yield f"{result.location}: the present state is recorded", "green"
-    yield f"{result.location}: at {', '.join(result.current) or 'base'}", "bold"
+    yield f"{result.location}: at {at(result.current)}", "bold"
     if result.problem:
         yield f"note: {result.problem}", "yellow"
     following = [entry.id for entry in result.entries[1:]] + [""]
@@ -33,10 +34,10 @@ def history_lines(result: History) -> Iterator[tuple[str, str]]:
             yield f"{'|' if entry.applied else ' '}     {told}", _style(entry)
 
 
-def quick_lines(result: QuicklyVerified) -> Iterator[tuple[str, str]]:
-    at = ", ".join(result.current) or "base"
+def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
+    here = at(result.current)
     if result.agreed:
-        yield f"{result.location}: at {at}, catalogs as recorded {_since(result.drift)}", "green"
+        yield f"{result.location}: at {here}, catalogs as recorded {_since(result.drift)}", "green"
         return
     if len(result.heads) > 1:
         yield f"{result.location}: several heads: {', '.join(result.heads)}", "yellow"
@@ -47,7 +48,7 @@ def quick_lines(result: QuicklyVerified) -> Iterator[tuple[str, str]]:
     if result.drift.state != "equal":
         yield f"{result.location}: catalogs {drift_text(result.drift)}", "yellow"
     if result.next_command:
-        yield f"next: {result.next_command.replace('inv db.', door())}", ""
+        yield f"next: {as_called(result.next_command)}", ""
 
 
 def drift_text(drift: Drift) -> str:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from db_ops.cli.screen import on_one_screen
-from db_ops.cli.terminal import door, one_line, options, say, seconds, short
+from db_ops.cli.terminal import as_called, one_line, options, say, seconds, short
 from db_ops.cli.words import Line, megabytes
 from db_ops.cli.words import at as _at
 from db_ops.results import (
@@ -149,7 +149,7 @@ def _(result: Status) -> Iterator[Line]:
     if result.exists:
         yield f"drift        {drift_text(result.drift)}", drift_style(result.drift)
     if result.next_command:
-        yield f"next         {result.next_command.replace('inv db.', door())}", "bold"
+        yield f"next         {as_called(result.next_command)}", "bold"
     else:
         yield "up to date", "green"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from db_ops.cli.documents import error_document, event_document, print_document
-from db_ops.cli.terminal import door, one_line, options, say
+from db_ops.cli.terminal import as_called, one_line, options, say
 from db_ops.errors import DbOpsError, InvalidSettings
 from db_ops.results import Connected, Event
 
@@ -31,7 +31,7 @@ def show_error(error: DbOpsError) -> None:
         _log("error", {"event": "Failed", **document})
     else:
         say(f"error: {one_line(error.message)}", "bold red", to_stderr=True)
-        hint = one_line(error.hint).replace("inv db.", door())
+        hint = as_called(one_line(error.hint))
         say(f"hint: {hint}", to_stderr=True)
     if options.get().json:
         print_document(error_document(error))

@@ -98,6 +98,11 @@ def door() -> str:
     return "db-ops " if program == "db-ops" else "inv db."
 
 
+def as_called(text: str) -> str:
+    """Return *text* with the commands in it as this process would be called for them."""
+    return text.replace("inv db.", door())
+
+
 def one_line(text: str) -> str:
     # Names and server messages may hold line breaks and control characters.
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.terminal import door, one_line, seconds
+from db_ops.cli.terminal import as_called, one_line, seconds
+from db_ops.cli.words import Line, at
 from db_ops.results import Difference, Verified
 
 _WIDTH = 160
 
 
-def verified_lines(result: Verified) -> Iterator[tuple[str, str]]:
+def verified_lines(result: Verified) -> Iterator[Line]:
     """Yield the lines of the report: differences, then what settles them, then notes."""
     if not result.differences:
-        at = ", ".join(result.heads) or "base"
+        here = at(result.heads)
         agree = "models, migrations and database agree" if not result.unchecked else "no difference"
-        yield f"{result.location}: {agree} at {at}", "green"
+        yield f"{result.location}: {agree} at {here}", "green"
     for difference in result.differences:
         yield f"{result.location}: {one_line(difference.description)}", "yellow"
         for side, value in _abridged(difference):
@@ -26,12 +27,12 @@ def verified_lines(result: Verified) -> Iterator[tuple[str, str]]:
                 yield f"    undo it     {one_line(remedy)}{loss}", ""
     remedies = (remedy for one in result.differences for remedy in one.remedies or (one.remedy,))
     for remedy in dict.fromkeys(filter(_is_command, remedies)):
-        yield f"next: {remedy.replace('inv db.', door())}", ""
+        yield f"next: {as_called(remedy)}", ""
     for line in _notes(result):
         yield line, ""
 
 
-def verified_details(result: Verified) -> Iterator[tuple[str, str]]:
+def verified_details(result: Verified) -> Iterator[Line]:
     """Yield what is told only when asked for: what is silenced, and how long it all took."""
     for silenced in result.silenced:
         yield f"silenced: {one_line(silenced.subject)}: {silenced.reason}", ""
@@ -56,7 +57,7 @@ def _notes(result: Verified) -> Iterator[str]:
         yield f"note: {one_line(unchecked)}"
 
 
-def _abridged(difference: Difference) -> Iterator[tuple[str, str]]:
+def _abridged(difference: Difference) -> Iterator[Line]:
     """Yield what each side has in one line, long texts from the first line that differs."""
     texts = {side: (value or "").split("\n") for side, value in difference.values.items()}
     same = 0
