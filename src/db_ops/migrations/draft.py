@@ -105,7 +105,7 @@ class Draft:
         from alembic.script import write_hooks
 
         if self._hooks:
-            write_hooks._run_hooks(path, self._hooks)
+            write_hooks._run_hooks(str(path), self._hooks)
         else:
             format_with_ruff(path)
 
