@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -20,6 +21,7 @@ from tests.support.doors import Outcome, command_line
 from tests.support.project import Project, query
 from tests.test_interruption import wait_for_statement
 
+OLD = 1_600_000_000
 HELPER = "NAME = 'helped'\n"
 USES_HELPER = """
 import sys
@@ -119,6 +121,50 @@ def test_a_changed_input_means_a_new_template(kept: Project, input_: str) -> Non
         file.write("\n# changed\n")
     assert recreate(kept) == "migrations"
     assert recreate(kept) == "template"
+
+
+@pytest.fixture
+def settled(kept: Project) -> Project:
+    """The project's template, made of revision files that were written long ago."""
+    for path in kept.revision_files:
+        os.utime(path, (OLD, OLD))
+    assert recreate(kept) == "migrations"
+    return kept
+
+
+def replace(path: Path, text: str, by: str, modified: int = OLD) -> None:
+    path.write_text(path.read_text().replace(text, by))
+    os.utime(path, (modified, modified))
+
+
+def test_unchanged_revision_files_are_not_read_again_for_a_copy(settled: Project) -> None:
+    # The same name, size and time: all that is known of a file without reading it.
+    replace(settled.revision_files[0], "TABLE one", "TABLE two")
+    assert recreate(settled) == "template"
+
+
+def test_an_edit_of_an_old_revision_file_means_a_new_template(settled: Project) -> None:
+    replace(settled.revision_files[0], "TABLE one", "TABLE won", OLD + 1)
+    assert recreate(settled) == "migrations"
+    assert "won" in settled.tables
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"[1, 2, 3, 4]", b"{}", b"1"])
+def test_what_is_kept_of_revision_files_may_be_damaged(settled: Project, content: bytes) -> None:
+    (kept,) = (settled.root / "cache" / "db_ops").glob("contents-*")
+    whole = kept.read_bytes()
+    kept.write_bytes(content)
+    assert recreate(settled) == "template"
+    assert kept.read_bytes() == whole
+
+
+def test_a_revision_file_that_was_just_written_is_read_again(kept: Project) -> None:
+    path = kept.revision_files[0]
+    recreate(kept)
+    modified = path.stat().st_mtime_ns
+    path.write_text(path.read_text().replace("TABLE one", "TABLE won"))
+    os.utime(path, ns=(modified, modified))
+    assert recreate(kept) == "migrations"
 
 
 def test_a_module_that_a_revision_imports_is_an_input(kept: Project) -> None:

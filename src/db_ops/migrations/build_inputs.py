@@ -12,7 +12,7 @@ import re
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -20,13 +20,16 @@ from pathlib import Path
 
 from db_ops.migrations.kept_files import digest
 from db_ops.migrations.project import Project
+from db_ops.migrations.revision_contents import (
+    RevisionContents,
+    read_contents,
+    speaks_of_database,
+)
 from db_ops.migrations.revision_index import Listing
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^#\n;]+))", re.M
 )
-# The database by its own name, or things of it that a copy does not get.
-_OF_THE_DATABASE = re.compile(rb"\bcurrent_database\b|\b(?:ALTER|ON)\s+DATABASE\b", re.I)
 _NOT_READ = ("__pycache__", ".git", ".db_ops", "site-packages", "dist-packages")
 _WRITES = os.O_WRONLY | os.O_RDWR
 
@@ -50,21 +53,32 @@ class BuildInputs:
     @cached_property
     def digest(self) -> str:
         """The digest of the revision files, `env.py`, `alembic.ini` and the installed packages."""
-        parts = [sys.version, *installed_packages()]
-        sources = [part for path, text in self.sources.items() for part in (path, text)]
-        return digest(*parts, *sources)
+        texts = [part for path, text in self._running.items() for part in (path, text)]
+        return digest(sys.version, *installed_packages(), *texts, self._revisions.digest)
 
     @cached_property
     def can_be_copied(self) -> bool:
         """Tell whether a copy under another name is as good: no revision speaks of its database."""
-        return not any(_OF_THE_DATABASE.search(text) for text in self.sources.values())
+        if self._revisions.speaks_of_database:
+            return False
+        return not any(map(speaks_of_database, self._running.values()))
 
     @cached_property
     def sources(self) -> dict[str, bytes]:
-        project = self.project
-        revisions = map(Path, Listing(project.version_locations))
-        paths = (project.alembic_ini, project.env_py, *revisions)
-        return {project.display(path): path.read_bytes() for path in paths}
+        """The content of `alembic.ini`, `env.py` and all revision files."""
+        return self._running | self._contents(map(Path, Listing(self.project.version_locations)))
+
+    @cached_property
+    def _running(self) -> dict[str, bytes]:
+        """What runs the revisions."""
+        return self._contents((self.project.alembic_ini, self.project.env_py))
+
+    @cached_property
+    def _revisions(self) -> RevisionContents:
+        return read_contents(self.project, self.our_cache)
+
+    def _contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
+        return {self.project.display(path): path.read_bytes() for path in paths}
 
     def are_still(self, used: Files) -> bool:
         """Tell whether the files that a build has used have not changed since."""
