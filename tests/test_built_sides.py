@@ -15,7 +15,7 @@ from db_ops.operations.sides import Side, migrations_side, models_side
 from db_ops.operations.target import open_target
 from db_ops.results import ignore
 from db_ops.settings import DatabaseUrl, Settings
-from db_ops.verification import judge
+from db_ops.verification.sides import judge
 from tests.conftest import with_user
 from tests.support.project import Project, query
 

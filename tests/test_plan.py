@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from db_ops.postgres.schema import fingerprint
+from db_ops.postgres.schema.reading import fingerprint
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database, with_user
 from tests.support.project import Project, query

@@ -12,14 +12,9 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.schema import (
-    Change,
-    Schema,
-    compare_schemas,
-    fingerprint,
-    read_schema,
-    undo_statements,
-)
+from db_ops.postgres.schema.compare import compare_schemas, undo_statements
+from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.postgres.schema.reading import fingerprint, read_schema
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database, with_user
 from tests.support.changes import BASE, CASES, GRANT_CASES, Case

@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.schema import Schema, read_schema
+from db_ops.postgres.schema.objects import Schema
+from db_ops.postgres.schema.reading import read_schema
 from db_ops.settings import DatabaseUrl
-from db_ops.verification import Disagreement, judge
+from db_ops.verification.sides import Disagreement, judge
 from tests.conftest import with_database
 from tests.support.project import query
 

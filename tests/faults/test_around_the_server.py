@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from db_ops.errors import TransactionPooler
-from db_ops.postgres.schema import fingerprint, read_schema
+from db_ops.postgres.schema.reading import fingerprint, read_schema
 from tests.conftest import with_database, with_user
 from tests.faults.support.command import Command
 from tests.faults.support.machine import Machine, at_any_of

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from db_ops.cli.terminal import as_called, seconds
 from db_ops.cli.words import Line, at
-from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified
+from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified, Status
 
 _DONE = {
     "upgrade": "applied",
@@ -46,12 +46,12 @@ def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
     for revision in result.pending:
         yield f"{result.location}: {revision} is not applied", "yellow"
     if result.drift.state != "equal":
-        yield f"{result.location}: catalogs {drift_text(result.drift)}", "yellow"
+        yield f"{result.location}: catalogs {_drift_text(result.drift)}", "yellow"
     if result.next_command:
         yield f"next: {as_called(result.next_command)}", ""
 
 
-def drift_text(drift: Drift) -> str:
+def _drift_text(drift: Drift) -> str:
     """Say whether the catalogs are as recorded."""
     if drift.state == "equal":
         return f"none since {_since(drift)}"
@@ -60,11 +60,11 @@ def drift_text(drift: Drift) -> str:
     return f"unknown: {drift.reason}"
 
 
-def drift_style(drift: Drift) -> str:
+def _drift_style(drift: Drift) -> str:
     return {"equal": "", "changed": "yellow"}.get(drift.state, "")
 
 
-def written(pending: Pending) -> str:
+def _written(pending: Pending) -> str:
     """Say how old a revision is, and whose."""
     said = [_age(pending.created)] if pending.created else []
     said += [f"by {pending.author}"] if pending.author else []
@@ -112,3 +112,29 @@ def _age(text: str) -> str:
     if days < 1:
         return "today"
     return f"{days} day{'s' * (days > 1)} old"
+
+
+def status_lines(result: Status) -> Iterator[Line]:
+    yield f"database     {result.location}", "bold"
+    if result.exists:
+        yield f"server       PostgreSQL {result.server_version}", ""
+        yield f"environment  {result.environment}, database {_marked(result)}", ""
+        yield f"current      {at(result.current)}", ""
+    else:
+        yield f"environment  {result.environment}", ""
+        yield "current      the database does not exist", "yellow"
+    yield f"head         {at(result.heads)}", ""
+    for revision in result.unknown:
+        yield f"unknown      {revision}, which this checkout does not have", "yellow"
+    for pending in result.pending:
+        yield f"pending      {pending.id}  {pending.summary}{_written(pending)}", "yellow"
+    if result.exists:
+        yield f"drift        {_drift_text(result.drift)}", _drift_style(result.drift)
+    if result.next_command:
+        yield f"next         {as_called(result.next_command)}", "bold"
+    else:
+        yield "up to date", "green"
+
+
+def _marked(result: Status) -> str:
+    return f"marked {result.mark}" if result.mark else "not marked"

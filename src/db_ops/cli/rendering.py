@@ -8,21 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from db_ops.cli.screen import on_one_screen
-from db_ops.cli.terminal import as_called, one_line, options, say, seconds, short
-from db_ops.cli.words import Line, megabytes
+from db_ops.cli.terminal import one_line, options, say, seconds
+from db_ops.cli.words import Line
 from db_ops.cli.words import at as _at
 from db_ops.results import (
-    Cache,
-    ConnectionUrl,
     Deleted,
     Downgraded,
     Initialised,
     Migrated,
     Recreated,
     Result,
-    ServerStarted,
-    ServerStopped,
-    Status,
     Step,
 )
 
@@ -32,10 +27,12 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
-_DEEDS = (Migrated, Downgraded, Deleted, ServerStarted, ServerStopped)
-_RARE_DEEDS = ("Restored", "SnapshotTaken")
+_DEEDS = (Migrated, Downgraded, Deleted)
+_RARE_DEEDS = ("Restored", "ServerStarted", "ServerStopped", "SnapshotTaken")
 # What few commands show, and where its lines are made: imported only for them.
 _ELSEWHERE = {
+    "Cache": ("serving_lines", "cache"),
+    "ConnectionUrl": ("serving_lines", "connection_url"),
     "Diagnosis": ("project_lines", "diagnosis"),
     "Diagram": ("project_lines", "diagram"),
     "History": ("records", "history_lines"),
@@ -46,8 +43,11 @@ _ELSEWHERE = {
     "Restored": ("snapshot_lines", "restored"),
     "Scaffolded": ("project_lines", "scaffolded"),
     "Script": ("plans", "script_lines"),
+    "ServerStarted": ("serving_lines", "server_started"),
+    "ServerStopped": ("serving_lines", "server_stopped"),
     "SnapshotTaken": ("snapshot_lines", "snapshot_taken"),
     "Snapshots": ("snapshot_lines", "snapshots"),
+    "Status": ("records", "status_lines"),
     "Verified": ("verified", "verified_lines"),
 }
 
@@ -129,64 +129,6 @@ def _(result: Downgraded) -> Iterator[Line]:
     )
 
 
-@_lines.register
-def _(result: Status) -> Iterator[Line]:
-    from db_ops.cli.records import drift_style, drift_text, written
-
-    yield f"database     {result.location}", "bold"
-    if result.exists:
-        yield f"server       PostgreSQL {result.server_version}", ""
-        yield f"environment  {result.environment}, database {_marked(result)}", ""
-        yield f"current      {_at(result.current)}", ""
-    else:
-        yield f"environment  {result.environment}", ""
-        yield "current      the database does not exist", "yellow"
-    yield f"head         {_at(result.heads)}", ""
-    for revision in result.unknown:
-        yield f"unknown      {revision}, which this checkout does not have", "yellow"
-    for pending in result.pending:
-        yield f"pending      {pending.id}  {pending.summary}{written(pending)}", "yellow"
-    if result.exists:
-        yield f"drift        {drift_text(result.drift)}", drift_style(result.drift)
-    if result.next_command:
-        yield f"next         {as_called(result.next_command)}", "bold"
-    else:
-        yield "up to date", "green"
-
-
-@_lines.register
-def _(result: ServerStarted) -> Iterator[Line]:
-    done = "started" if result.started else "already runs"
-    yield f"embedded server {done} in {short(result.directory)}", "green"
-
-
-@_lines.register
-def _(result: ServerStopped) -> Iterator[Line]:
-    done = "stopped" if result.stopped else "was not running"
-    yield f"embedded server {done} in {short(result.directory)}", "green"
-
-
-@_lines.register
-def _(result: ConnectionUrl) -> Iterator[Line]:
-    yield result.url, ""
-
-
-@_lines.register
-def _(result: Cache) -> Iterator[Line]:
-    if not result.databases:
-        yield f"{result.location}: nothing is kept", "green"
-    for database in result.databases:
-        of = f" of {database.service}" if database.service else ""
-        at = f" at {_at(database.heads)}" if database.heads else ""
-        built = f", built {database.built}" if database.built else ""
-        size = megabytes(database.bytes)
-        dropped = "dropped " if database.name in result.cleared else ""
-        yield (
-            f"{result.location}: {dropped}{database.name}: {database.kind}{of}{at}, {size}{built}",
-            "",
-        )
-
-
 def _origin(result: Initialised) -> str:
     if result.origin is None or result.origin.source == "migrations":
         kept = ", kept as a template" if result.origin and result.origin.template else ""
@@ -207,7 +149,3 @@ def _count(steps: tuple[Step, ...], verb: str) -> str:
     plural = "" if len(steps) == 1 else "s"
     took = seconds(sum(step.seconds for step in steps))
     return f"{len(steps)} revision{plural} {verb} in {took}"
-
-
-def _marked(result: Status) -> str:
-    return f"marked {result.mark}" if result.mark else "not marked"

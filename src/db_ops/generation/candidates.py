@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from db_ops.postgres.schema import Change, Schema, SchemaObject
+from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SET_EXPRESSION_SINCE = 17
 _OPTIONS = ("START", "INCREMENT", "MINVALUE", "MAXVALUE", "CACHE")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from db_ops.generation.names import plain, short
-from db_ops.postgres.schema import Change
+from db_ops.postgres.schema.objects import Change
 
 _NOT_SHOWN = 60
 _LENGTH = re.compile(r"^(character varying|character|bit varying|bit|numeric)\((\d+)(?:,(\d+))?\)$")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from db_ops.generation.names import plain
-from db_ops.postgres.schema import Change, Schema, SchemaObject
+from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SUFFIX = "_replaced"
 _BARE = re.compile(r"[a-z_][a-z0-9_]*\Z")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from db_ops.generation.names import split_statements
-from db_ops.postgres.schema import Schema
+from db_ops.postgres.schema.objects import Schema
 
 # What SQLAlchemy takes for a parameter in the text that `op.execute` is given.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")

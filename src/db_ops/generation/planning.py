@@ -23,7 +23,8 @@ from db_ops.generation.enums import replacement
 from db_ops.generation.pieces import Bench, Piece, pieces_of, run_all, todo
 from db_ops.generation.renames import Rename, renamed_parts
 from db_ops.migrations.rendering import Changed, Operation
-from db_ops.postgres.schema import Change, Schema, compare_schemas, undo_statements
+from db_ops.postgres.schema.compare import compare_schemas, undo_statements
+from db_ops.postgres.schema.objects import Change, Schema
 
 # Types and sequences come before what may use them, wherever that is.
 _FIRST = ("schema", "enum", "domain", "composite type", "range type", "collation", "sequence")

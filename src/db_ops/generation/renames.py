@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from db_ops.errors import RenameUndecided, UsageError
 from db_ops.generation.names import plain, short
 from db_ops.generation.pieces import Piece, pieces_of
-from db_ops.postgres.schema import Change, Schema, SchemaObject, compare_schemas
+from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _INDEX_NAME = re.compile(r'INDEX (?:"(?:[^"]|"")*"|\S+) ON')
 _NAME_PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')

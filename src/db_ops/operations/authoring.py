@@ -34,13 +34,15 @@ from db_ops.operations.measuring import measure_upgrade
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.sides import Side, read_side
 from db_ops.operations.target import Target
-from db_ops.postgres.schema import Change, Schema, compare_schemas
+from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.results import (
     Revision,
     UnsafePattern,
 )
-from db_ops.verification import judge, read_rules
 from db_ops.verification.expressible import expressible
+from db_ops.verification.rules import read_rules
+from db_ops.verification.sides import judge
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

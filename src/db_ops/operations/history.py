@@ -1,30 +1,24 @@
-"""What was applied here, when and by whom; and the quick look that rests on it."""
+"""What was applied here, when and by whom."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from db_ops.errors import InsufficientPrivilege, RecordsUnavailable, UsageError
+from db_ops.errors import RecordsUnavailable, UsageError
 from db_ops.operations.target import Target, open_target
-from db_ops.postgres.recorded import Look, Recorded, to_read
-from db_ops.postgres.records_table import TABLE
-from db_ops.postgres.schema import major_version
+from db_ops.postgres.recorded import Recorded
 from db_ops.results import (
-    Drift,
     History,
     HistoryEntry,
     OnEvent,
-    QuicklyVerified,
     Record,
     ignore,
 )
 from db_ops.settings import Settings
 from db_ops.verification.recorded import (
     APPLIED,
-    RECORD,
     file_state,
-    judge_drift,
     missing_files,
 )
 
@@ -53,39 +47,6 @@ def history(settings: Settings, *, record: bool = False, on_event: OnEvent = ign
         entries=_history_entries(target, current, recorded),
         problem=recorded.problem,
         accepted=accepted,
-    )
-
-
-def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
-    """Compare the catalogs with what they were when the head was applied, by their fingerprints.
-
-    One question to the server: no model, no scratch database, no Alembic, nothing written. The
-    result's exit code is 3 unless they are equal and the database is at head; also if that cannot
-    be told. Raises `InsufficientPrivilege` for a role that may not read the records.
-    """
-    target = open_target(settings, "verify", on_event)
-    found, drift = Look((), ""), Drift("unknown", "the database does not exist")
-    with target.server.target_if_exists() as connection:
-        if connection is not None:
-            found = target.look(connection)
-            drift = judge_drift(found, major_version(connection))
-            if found.denied:
-                raise InsufficientPrivilege(
-                    target.location, connection.info.user, f"read {TABLE}", to_read(connection)
-                )
-    exists = connection is not None
-    pending = tuple(revision.id for revision in target.graph.pending(found.revisions))
-    unknown = target.graph.unknown(found.revisions)
-    after_drift = {"equal": None, "changed": "inv db.verify", "unknown": RECORD}[drift.state]
-    return QuicklyVerified(
-        location=target.location,
-        exists=exists,
-        current=found.revisions,
-        heads=target.graph.heads,
-        pending=pending,
-        unknown=unknown,
-        drift=drift,
-        next_command=target.next_command(found.revisions, exists=exists) or after_drift,
     )
 
 

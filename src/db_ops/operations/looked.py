@@ -9,7 +9,8 @@ from db_ops.errors import StatementFailed, TableLocked
 from db_ops.operations.target import Target
 from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.recorded import Recorded
-from db_ops.postgres.schema import Schema, read_schema
+from db_ops.postgres.schema.objects import Schema
+from db_ops.postgres.schema.reading import read_schema
 from db_ops.postgres.session import refuse_transaction_pooler
 from db_ops.postgres.templates import character
 

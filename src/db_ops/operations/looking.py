@@ -6,10 +6,10 @@ from db_ops.migrations.authorship import authors, created
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.mark import mark_in
 from db_ops.postgres.recorded import Look
-from db_ops.postgres.schema import major_version
+from db_ops.postgres.schema.reading import major_version
 from db_ops.results import Drift, OnEvent, Pending, Status, ignore
 from db_ops.settings import Settings
-from db_ops.verification.recorded import judge_drift
+from db_ops.verification.drift import judge_drift
 
 # The server needs about 50 microseconds for each relation.
 _AT_A_GLANCE = 5000

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from db_ops.errors import MissingDatabaseUrl
 from db_ops.operations.project import open_project
-from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.server import Server
 from db_ops.results import OnEvent
 from db_ops.settings import DatabaseUrl, Settings
+
+if TYPE_CHECKING:
+    from db_ops.postgres.embedded import EmbeddedServer
 
 EMBEDDED_LABEL = "embedded"
 
@@ -26,6 +30,8 @@ def server_of(settings: Settings, command: str, on_event: OnEvent) -> Server:
     if url is None:
         if not settings.is_disposable:
             raise MissingDatabaseUrl(settings.environment)
+        from db_ops.postgres.embedded import EmbeddedServer
+
         embedded = EmbeddedServer(settings.embedded_home)
         embedded.ensure(on_event)
         url = embedded_url(settings, embedded)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from db_ops.migrations.kept_files import digest, write_whole
 from db_ops.operations.sides import Side
-from db_ops.postgres.schema import FINGERPRINT_FORMAT, from_json, to_json
+from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
+from db_ops.postgres.schema.stored import from_json, to_json
 
 _FORMAT = 1
 

@@ -12,7 +12,9 @@ from db_ops.migrations.models import create_models
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.target import Target
 from db_ops.postgres.catalog import current_role
-from db_ops.postgres.schema import Schema, foundations, read_schema, suppliers, with_borrowed
+from db_ops.postgres.schema.objects import Schema
+from db_ops.postgres.schema.reading import read_schema
+from db_ops.postgres.schema.supplies import foundations, suppliers, with_borrowed
 from db_ops.postgres.tolerance import Tolerance
 
 _NOT_TABLES = ("view", "materialized view", "foreign table")

@@ -19,9 +19,8 @@ from psycopg2.errors import (
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.catalog import revisions_and_comment
-from db_ops.postgres.records import records_key
-from db_ops.postgres.records_table import TABLE
-from db_ops.postgres.schema import (
+from db_ops.postgres.records_table import TABLE, records_key
+from db_ops.postgres.schema.reading import (
     FINGERPRINT_FORMAT,
     PINNED,
     fingerprint_parameters,

@@ -21,8 +21,14 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.records_table import OPT_OUT, TABLE, Unavailable, create_if_missing
-from db_ops.postgres.schema import fingerprint
+from db_ops.postgres.records_table import (
+    OPT_OUT,
+    TABLE,
+    Unavailable,
+    create_if_missing,
+    records_key,
+)
+from db_ops.postgres.schema.reading import fingerprint
 from db_ops.postgres.server import first_line
 from db_ops.results import Record
 
@@ -202,11 +208,6 @@ class Records:
     def _give_up(self, reason: str, remedy: str) -> None:
         self._off = True
         self.on_trouble(reason, remedy)
-
-
-def records_key(version_table: str, version_schema: str | None) -> str:
-    """Return what the rows of one service are told apart by."""
-    return f"{version_schema}.{version_table}" if version_schema else version_table
 
 
 def _os_user() -> str:

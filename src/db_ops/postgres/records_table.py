@@ -68,6 +68,11 @@ def create_if_missing(connection: Connection) -> None:
         ) from None
 
 
+def records_key(version_table: str, version_schema: str | None) -> str:
+    """Return what the rows of one service are told apart by."""
+    return f"{version_schema}.{version_table}" if version_schema else version_table
+
+
 def _is_ready(connection: Connection) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_STATE)

@@ -42,35 +42,43 @@ if TYPE_CHECKING:
         UnsafePattern,
     )
     from db_ops.results.outcomes import (
-        Cache,
-        CachedDatabase,
-        ConnectionUrl,
         Deleted,
-        Diagnosis,
-        Difference,
         Downgraded,
-        Drift,
-        Finding,
         Initialised,
         Migrated,
         Origin,
-        Pending,
         Recreated,
         Result,
         Revision,
-        Scaffolded,
+        Step,
+    )
+    from db_ops.results.projects import Diagnosis, Finding, Scaffolded
+    from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
+    from db_ops.results.serving import (
+        Cache,
+        CachedDatabase,
+        ConnectionUrl,
         ServerStarted,
         ServerStopped,
-        Silenced,
-        Status,
-        Step,
-        Verified,
     )
-    from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
     from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
+    from db_ops.results.standing import Drift, Pending, Status
+    from db_ops.results.verified import Difference, Silenced, Verified
 
 # In this order: nearly every command needs the first two, and each class costs at import.
-_ROOMS = ("outcomes", "events", "created", "diagrams", "measured", "records", "snapshots")
+_ROOMS = (
+    "outcomes",
+    "events",
+    "standing",
+    "records",
+    "serving",
+    "verified",
+    "snapshots",
+    "created",
+    "projects",
+    "diagrams",
+    "measured",
+)
 
 __all__ = [
     "BuildAbandoned",

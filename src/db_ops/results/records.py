@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from db_ops.errors import ExitCode
-from db_ops.results.outcomes import Drift, Result
+from db_ops.results.outcomes import Result
+from db_ops.results.standing import Drift
 
 
 @dataclass(frozen=True)

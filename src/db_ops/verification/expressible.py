@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.postgres.schema import Change
+from db_ops.postgres.schema.objects import Change
 
 # What each kind can have that models cannot say. `create_all` makes no schema.
 _BEYOND_MODELS: dict[str, frozenset[str | None]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from db_ops.postgres.schema import Schema
+from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Silenced
 from db_ops.verification.rules import Accepted, Rules
 from db_ops.verification.sides import CREATE_MIGRATION, Disagreement, judge

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from db_ops.postgres.schema import Change, Schema, SchemaObject, compare_schemas
+from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.verification.expressible import expressible
 
 CREATE_MIGRATION = "inv db.create-migration -m MESSAGE"

@@ -38,7 +38,9 @@ from db_ops.migrations.comparison import comparison_options, make_default_compar
 from db_ops.migrations.draft import Draft
 from db_ops.migrations.environment import connection_over
 from db_ops.migrations.rendering import Renderer
-from db_ops.postgres.schema import Change, Schema, compare_schemas, read_schema
+from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.postgres.schema.reading import read_schema
 from db_ops.settings import DatabaseUrl
 from db_ops.verification.expressible import expressible
 from tests.conftest import with_database

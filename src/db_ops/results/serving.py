@@ -1,0 +1,50 @@
+"""What is said about the embedded server, the way to the database, and what is kept there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db_ops.results.outcomes import Result
+
+
+@dataclass(frozen=True)
+class ServerStarted(Result):
+    """The embedded server runs; `started` is False when it already did."""
+
+    directory: str
+    started: bool
+
+
+@dataclass(frozen=True)
+class ServerStopped(Result):
+    """The embedded server does not run; `stopped` is False when it did not before."""
+
+    directory: str
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class ConnectionUrl(Result):
+    """The URL for psql and the application, without its password unless that was asked for."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class CachedDatabase:
+    """A database of ours: of which `kind`, for which service, when it was built (UTC, ISO 8601)."""
+
+    name: str
+    kind: str
+    service: str | None
+    heads: tuple[str, ...]
+    bytes: int
+    built: str | None
+
+
+@dataclass(frozen=True)
+class Cache(Result):
+    """What is kept on the server to be quick, and the names of those dropped just now."""
+
+    databases: tuple[CachedDatabase, ...]
+    cleared: tuple[str, ...]

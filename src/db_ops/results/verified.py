@@ -1,0 +1,64 @@
+"""What `verify` found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from db_ops.errors import ExitCode
+from db_ops.results.outcomes import Result
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which models, migrations and database disagree, and what settles it.
+
+    `subject` names an object of the schema, or one attribute of it; `values` is what each side has
+    that was asked (None for nothing), `remedies` all that settles it, in order. `loses_data` warns
+    that one of them does.
+    """
+
+    kind: str
+    description: str
+    remedy: str
+    subject: str | None = None
+    values: Mapping[str, str | None] = field(default_factory=dict)
+    remedies: tuple[str, ...] = ()
+    loses_data: bool = False
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """What was not counted as a difference, and why."""
+
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verified(Result):
+    """What `verify` found; nothing was written. `unchecked` says what could not be compared.
+
+    `pending` and `unknown` are revisions, as in `Status`. `sides` tells how each side was come by,
+    `seconds` how long each part took. `alembic` is what `alembic check` would change, None if it
+    could not run. `stale` names entries of the baseline that match nothing; `accepted` how many
+    differences were written to `baseline` just now, None if that was not asked for.
+    """
+
+    heads: tuple[str, ...]
+    current: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    unchecked: tuple[str, ...]
+    pending: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    sides: Mapping[str, str] = field(default_factory=dict)
+    alembic: tuple[str, ...] | None = None
+    silenced: tuple[Silenced, ...] = ()
+    stale: tuple[str, ...] = ()
+    accepted: int | None = None
+    baseline: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.DIFFERENT if self.differences else ExitCode.DONE

@@ -1,0 +1,39 @@
+"""What our records say about the database of today."""
+
+from __future__ import annotations
+
+from db_ops.postgres.recorded import Look, Row
+from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
+from db_ops.results import Drift
+
+RECORD = "inv db.history --record"
+
+
+def judge_drift(found: Look, major: int) -> Drift:
+    """Tell whether the catalogs are as they were when the last record was written.
+
+    *major* is the server's version. What cannot be told is `unknown`, with the reason.
+    """
+    last = found.last
+    if last is None:
+        return Drift("unknown", found.problem)
+    since, by = last.finished, by_whom(last)
+    if set(last.heads) != set(found.revisions):
+        at = ", ".join(last.heads) or "base"
+        return Drift("unknown", f"the last record is of {at}", since, by)
+    if last.fingerprint is None:
+        return Drift("unknown", "no fingerprint is recorded for this revision", since, by)
+    form, version, _ = last.fingerprint.split(":")
+    if version != str(major):
+        return Drift("unknown", f"recorded by PostgreSQL {version}, this is {major}", since, by)
+    if form != str(FINGERPRINT_FORMAT):
+        return Drift("unknown", "recorded by another version of db_ops", since, by)
+    if found.fingerprint is None:
+        return Drift("unknown", "too many objects to look at in passing", since, by)
+    equal = found.fingerprint == last.fingerprint
+    return Drift("equal" if equal else "changed", None, since, by)
+
+
+def by_whom(row: Row) -> str:
+    """Name the role, and the user of the machine that it was used from."""
+    return f"{row.role} ({row.os_user})" if row.os_user else row.role
