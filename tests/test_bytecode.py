@@ -1,4 +1,4 @@
-"""The compiled revision files, which Python keeps beside them."""
+"""What Python compiles and keeps: revision files, and the modules of a command."""
 
 from __future__ import annotations
 
@@ -30,10 +30,19 @@ def test_revision_files_are_compiled_once_and_kept(two: Project, door: str) -> N
     assert len(compiled(two)) == 2
 
 
+def test_the_modules_of_a_command_are_compiled_once_and_kept(two: Project, door: str) -> None:
+    kept = two.root / "compiled"
+    two.env["PYTHONPYCACHEPREFIX"] = str(kept)
+    two.run("status", door=door).succeeded()
+    names = {path.name.partition(".")[0] for path in kept.rglob("*.pyc")}
+    assert {"commands", "looking", "extensions"} <= names  # the door's, the command's, psycopg2's
+
+
 def test_nothing_is_kept_where_the_user_forbids_it(two: Project, door: str) -> None:
     two.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    two.env["PYTHONPYCACHEPREFIX"] = str(two.root / "compiled")
     two.run("init", door=door).succeeded()
-    assert compiled(two) == []
+    assert not list(two.root.rglob("*.pyc"))
 
 
 def test_a_new_file_changed_within_the_second_is_run_as_it_is_written(two: Project) -> None:

@@ -14,6 +14,7 @@ from invoke.program import Program
 
 import db_ops
 from db_ops.cli.commands import collection
+from db_ops.cli.process import keep_bytecode
 from db_ops.cli.speaking import show_error
 from db_ops.cli.terminal import Options, options
 from db_ops.errors import UsageError
@@ -43,6 +44,7 @@ class DatabaseProgram(Program):
     def parse_core(self, argv: list[str] | None) -> None:
         with _misuse_explained():
             super().parse_core(argv)
+        keep_bytecode()
 
     def parse_tasks(self) -> None:
         with _misuse_explained():

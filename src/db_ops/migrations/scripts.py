@@ -73,8 +73,8 @@ def describe_failure(error: BaseException, path: Path | None = None) -> str:
 def keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
     """Let Python keep what it compiles in `__pycache__`, as under the plain `alembic` command.
 
-    Invoke forbids it, for the sake of `tasks.py`; the user's `-B` or `PYTHONDONTWRITEBYTECODE`
-    counts. Nothing is kept while a file is new: Python tells a stale copy by size and whole second.
+    The user's `-B` or `PYTHONDONTWRITEBYTECODE` counts. Nothing is kept while a file is new: Python
+    tells a stale copy by size and whole second.
     """
     before = sys.dont_write_bytecode
     newest = max(
