@@ -460,3 +460,22 @@ def test_something_of_every_kind_is_verified_without_a_false_alarm(
         result = json.loads(project.run("verify", "--grants", "--json").succeeded().out)
         assert (result["differences"], result["unchecked"]) == ([], [])
     assert "events_2025" in str(result["alembic"])
+
+
+@pytest.mark.parametrize(
+    "command", [("verify",), ("check-models",), ("create-migration", "-m", "index them")]
+)
+def test_an_index_without_a_name_is_the_models_fault(
+    project: Project, command: tuple[str, ...]
+) -> None:
+    project.models(
+        "class Note(Base):\n    __tablename__ = 'notes'\n"
+        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+        "    text: Mapped[str] = mapped_column(index=True)\n"
+    )
+    models = project.root / "models.py"
+    models.write_text(models.read_text().replace('"ix": "ix_%(column_0_label)s",', ""))
+    project.run("init").succeeded()
+    outcome = project.run(*command)
+    assert outcome.code in (1, 3)
+    assert "an index of notes has no name" in outcome.out + outcome.err

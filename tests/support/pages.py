@@ -19,6 +19,7 @@ from tests.support.project import REPOSITORY
 EXCUSES = {
     "needs Docker",
     "needs a cluster",
+    "needs psql",
     "installs from the network",
     "shows another project",
     "runs the tests",
@@ -30,12 +31,16 @@ _PART = re.compile(
 )
 # What differs from run to run, and what stands for it.
 _VARYING = (
+    (re.compile(r"\d{4}_\d\d_\d\d_\d{4}-[0-9a-f]{12}"), "DATE-ID"),
     (re.compile(r"\d+\.\d\d s"), "N s"),
     (re.compile(r"\d+\.\d MB"), "N MB"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.+]+"), "TIME"),
     (re.compile(r'"seconds": [\d.e-]+'), '"seconds": N'),
-    (re.compile(r"\d{4}_\d\d_\d\d_\d{4}-"), "DATE-"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "MOMENT"),
+    (re.compile(r"\([\w-]+@[\w-]+\)"), "(WHO)"),
+    (re.compile(r"^(?:/\S+|[\w.]+):\d+/\w+: "), "LOCATION: "),
+    (re.compile(r"\b\d+(?:\.\d+)+$"), "VERSION"),
     (re.compile(r" +"), " "),
 )
 

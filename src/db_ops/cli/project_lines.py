@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from db_ops.cli.terminal import as_called, door, one_line
 from db_ops.cli.words import Line
@@ -35,16 +36,16 @@ def migration_created(result: MigrationCreated) -> Iterator[Line]:
 
 
 def diagnosis(result: Diagnosis) -> Iterator[Line]:
-    topic = None
-    for finding in result.findings:
-        if finding.topic != topic:
-            topic = finding.topic
-            yield topic, "bold"
-        source = f"  ({finding.source})" if finding.source else ""
-        style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
-        yield f"  {finding.name:14}  {one_line(finding.value)}{source}", style
-        if finding.advice:
-            yield f"  {'':14}  -> {as_called(finding.advice)}", style
+    for topic, group in groupby(result.findings, key=lambda finding: finding.topic):
+        findings = list(group)
+        width = max(len(finding.name) for finding in findings)
+        yield topic, "bold"
+        for finding in findings:
+            source = f"  ({finding.source})" if finding.source else ""
+            style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
+            yield f"  {finding.name:{width}}  {one_line(finding.value)}{source}", style
+            if finding.advice:
+                yield f"  {'':{width}}  -> {as_called(finding.advice)}", style
     problems = sum(finding.is_problem for finding in result.findings)
     plural = "" if problems == 1 else "s"
     yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")

@@ -32,6 +32,16 @@ def has_tables(target_metadata: Any) -> bool:
     return any(one.tables for one in metadatas(target_metadata))
 
 
+def nameless(target_metadata: Any, source: str) -> ModelsBroken | None:
+    """Return the error for an index that has no name, of which SQLAlchemy only asserts that."""
+    for metadata in metadatas(target_metadata):
+        for table in metadata.tables.values():
+            if any(index.name is None for index in table.indexes):
+                reason = f'an index of {table.name} has no name, the naming convention no "ix"'
+                return ModelsBroken(source, reason)
+    return None
+
+
 def create_models(
     target_metadata: Any,
     driver_connection: DriverConnection,
@@ -44,6 +54,9 @@ def create_models(
     is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`,
     naming *source*, for models that make no sense.
     """
+    broken = nameless(target_metadata, source)
+    if broken is not None:
+        raise broken
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
     from sqlalchemy.pool import StaticPool

@@ -27,6 +27,7 @@ from db_ops.migrations.explain import (
 )
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.history import Recorder, Recording
+from db_ops.migrations.models import nameless
 from db_ops.migrations.project import Project
 from db_ops.migrations.recording import composing_once
 from db_ops.migrations.running_env import broken_environment, run_env
@@ -257,12 +258,13 @@ def _set_between_transactions(statements: str, driver: DriverConnection) -> None
 
 
 def blame(project: Project, database: Database, session: Session, error: Exception) -> DbOpsError:
-    """Return the typed error for what a comparison raised: env.py's own fault, or the server's."""
+    """Return the typed error for what a comparison raised: env.py, the models, or the server."""
     if isinstance(error, DbOpsError):
         return error
     if not session.reached:
         return broken_environment(project, error)
-    return explain_statement(database, "comparing models with the database", error)
+    models = nameless(session.metadata, project.display(project.env_py))
+    return models or explain_statement(database, "comparing models with the database", error)
 
 
 def _failure(run: Run, error: Exception) -> DbOpsError:
