@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,13 @@ import pytest
 from db_ops.postgres.schema.reading import fingerprint
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database, with_user
+from tests.support.doors import BIN, run
 from tests.support.project import Project, query
+
+# An extra, which an environment without it leaves out; the one for development has it.
+needs_squawk = pytest.mark.skipif(
+    not (Path(BIN) / "squawk").exists(), reason="db-ops[squawk] is not installed"
+)
 
 
 @pytest.fixture
@@ -293,3 +301,65 @@ def test_an_environment_with_a_connection_of_its_own_is_not_called_measured(
     migrated.table("0004", "four")
     outcome = migrated.run("upgrade", "--plan").failed(1)
     assert "nothing could be measured" in outcome.error
+
+
+def with_squawk(project: Project, settings: str = "squawk = true") -> None:
+    (project.root / "pyproject.toml").write_text(f"[tool.db_ops]\n{settings}\n")
+
+
+@needs_squawk
+def test_squawk_says_what_no_measurement_shows_and_its_own_settings_count(
+    behind: Project,
+) -> None:
+    with_squawk(behind)
+    planned = json.loads(behind.run("upgrade", "--plan", "--json").succeeded().out)
+    named = {
+        (pattern["name"], statement["sql"].split()[0])
+        for revision in planned["revisions"]
+        for statement in revision["statements"]
+        for pattern in statement["unsafe"]
+    }
+    assert ("squawk prefer-identity", "CREATE") in named
+    assert ("not-null-without-value", "ALTER") in named
+    assert not [name for name, _ in named if name == "squawk adding-required-field"]
+    (behind.root / ".squawk.toml").write_text('excluded_rules = ["prefer-identity"]\n')
+    assert "prefer-identity" not in behind.run("upgrade", "--plan").succeeded().out
+
+
+@needs_squawk
+def test_create_migration_has_squawk_look_at_what_it_wrote(project: Project) -> None:
+    with_squawk(project)
+    project.models(
+        "class Note(Base):\n    __tablename__ = 'notes'\n"
+        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+        "    at = mapped_column(sa.DateTime)\n"
+    )
+    assert "timestamptz" in project.run("create-migration", "-m", "notes").succeeded().out
+
+
+def test_squawk_that_is_asked_for_and_not_there_is_said_before_anything_is_written(
+    behind: Project, tmp_path: Path
+) -> None:
+    with_squawk(behind)
+    venv = tmp_path / "venv"
+    # A Python of its own has scripts of its own: none.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    paths = os.pathsep.join(path for path in sys.path if path)
+    argv = [str(venv / "bin" / "python"), "-m", "db_ops", "upgrade", "--plan"]
+    outcome = run(argv, cwd=behind.root, env={**behind.env, "PYTHONPATH": paths})
+    assert "db-ops[squawk]" in outcome.failed(2).hint
+
+
+@pytest.mark.parametrize("settings", ["squawk = 1", "squawk = 'yes'", "records = 0"])
+def test_a_switch_in_pyproject_is_true_or_false(behind: Project, settings: str) -> None:
+    with_squawk(behind, settings)
+    assert "not true or false" in behind.run("status").failed(2).error
+
+
+def test_a_project_may_keep_no_records(behind: Project) -> None:
+    with_squawk(behind, "records = false")
+    behind.query("DROP SCHEMA db_ops CASCADE")
+    behind.query("DELETE FROM one")
+    behind.run("upgrade").succeeded()
+    assert behind.query("SELECT to_regnamespace('db_ops')::text") == [(None,)]
+    assert "switched off" in behind.run("history", "--record").failed(2).error

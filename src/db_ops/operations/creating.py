@@ -21,6 +21,7 @@ from db_ops.operations.authoring import Author, counting
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.sides import models_side, read_side
 from db_ops.operations.target import Target, open_target
+from db_ops.postgres.effects.squawk import require_squawk
 from db_ops.results import (
     Event,
     MigrationCreated,
@@ -60,6 +61,8 @@ def create_migration(
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", _without_revisions(on_event))
+    if settings.squawk:
+        require_squawk()
     head = target.graph.branch(branch)
     if target.project.tables:
         raise UsageError(

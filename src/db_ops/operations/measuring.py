@@ -14,6 +14,8 @@ from db_ops.migrations.runner import run_downgrade
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target
 from db_ops.postgres.effects import Observer, Recorder, may_write, observed_tables, records
+from db_ops.postgres.effects.squawk import lint
+from db_ops.postgres.schema.reading import major_version
 from db_ops.results import (
     Event,
     MeasuredRevision,
@@ -92,6 +94,7 @@ def _without_ours(timeouts: str, statement: str) -> str:
 
 def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     with closing(scratch.server.connect()) as connection:
+        major = major_version(connection)
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
         recorder = Recorder(observer, worth=partial(_without_ours, scratch.timeouts))
         chapters = _Chapters(recorder)
@@ -113,4 +116,6 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
             raise NotMeasurable(path, one.revision.id)
     first = chapters.revisions[0][1] if chapters.revisions else 0
     prelude = tuple(one for one in recorder.statements[:first] if may_write(one.sql))
+    if scratch.settings.squawk:
+        revisions = tuple(lint(one, major, scratch.settings.root) for one in revisions)
     return Measurement(prelude, revisions)

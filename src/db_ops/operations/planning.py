@@ -12,6 +12,7 @@ from db_ops.operations.rehearsing import standing_like
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.effects import notes, records, write_script
+from db_ops.postgres.effects.squawk import require_squawk
 from db_ops.results import Measurement, OnEvent, Planned, Script, ignore
 from db_ops.settings import Settings
 
@@ -28,7 +29,7 @@ def plan_upgrade(
     read, without any lock but a reader's on the version table. Raises `NoScratchDatabase`,
     `RebuildFailed`, `DatabaseMissing`, `UnknownRevisions`.
     """
-    target = open_target(settings, "upgrade", on_event)
+    target = _open(settings, "upgrade", on_event)
     current, rows = _look(target)
     goal, measurement = _upgrade(target, current, revision)
     return _planned(target, "upgrade", current, goal, measurement, rows)
@@ -42,7 +43,7 @@ def upgrade_sql(
     It holds the transactions and the version table's changes, and stops if the database that it is
     given to does not stand where the target does now. Otherwise like `plan_upgrade`.
     """
-    target = open_target(settings, "upgrade", on_event)
+    target = _open(settings, "upgrade", on_event)
     current, _ = _look(target)
     goal, measurement = _upgrade(target, current, revision)
     sql = write_script(
@@ -59,13 +60,20 @@ def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ig
     """Tell what `downgrade` would run; like `plan_upgrade` otherwise, and without its guard."""
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "see one: inv db.downgrade --plan")
-    target = open_target(settings, "downgrade", on_event)
+    target = _open(settings, "downgrade", on_event)
     current, rows = _look(target)
     doomed = newest(target, current, steps)
     goal = target.graph.nodes[doomed[-1].id].down
     with standing_like(target, current) as scratch:
         measurement = measure_downgrade(scratch, goal[0] if goal else "base", steps)
     return _planned(target, "downgrade", current, goal, measurement, rows)
+
+
+def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
+    target = open_target(settings, command, on_event)
+    if settings.squawk:
+        require_squawk()
+    return target
 
 
 def _look(target: Target) -> tuple[tuple[str, ...], Mapping[str, int]]:

@@ -41,6 +41,7 @@ class Settings:
     statement_timeout: one statement of a migration; 0 is no limit.
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
     records: record in the target, in a schema of our own, which revision was applied when, by whom.
+    squawk: have squawk look at the statements of migrations that are planned or created.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
     folder: the project's root.
     section: section of `alembic.ini` that is meant, as Alembic's `--name`.
@@ -65,6 +66,7 @@ class Settings:
     statement_timeout: float = 0.0
     spare: bool = False
     records: bool = True
+    squawk: bool = False
     user_cache: Path | None = None
     folder: Path | None = None
     section: str = "alembic"

@@ -20,6 +20,8 @@ _KEYS = {
     "alembic_ini": str,
     "name": str,
     "x": list,
+    "records": bool,
+    "squawk": bool,
 }
 
 
@@ -118,9 +120,10 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         where = f"{_TABLE} {key}"
         if kind is None:
             yield where, f"no such setting; there are {', '.join(sorted(_KEYS))}"
-        elif not isinstance(value, kind) or not value:
-            yield where, "not a list of strings" if kind is list else "not a string"
-        elif kind is list and not all(isinstance(part, str) for part in value):
+        elif not isinstance(value, kind) or value in ("", []):
+            said = {list: "not a list of strings", str: "not a string", bool: "not true or false"}
+            yield where, said[kind]
+        elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
             yield where, "not a list of strings"
     if "url_env" in declared and "url_from" in declared:
         yield f"{_TABLE} url_from", "url_env is there too; one of them has to go"

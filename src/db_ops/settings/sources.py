@@ -68,7 +68,8 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
             "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
             # A machine that builds and goes away would make one for nobody.
             "spare": env.bool("DB_OPS_SPARE", True) and env.str("CI", "") in _NOT_CI,
-            "records": env.bool("DB_OPS_RECORDS", None),
+            "records": env.bool("DB_OPS_RECORDS", files.declared.get("records")),
+            "squawk": files.declared.get("squawk"),
             "user_cache": _user_cache(),
         }
         env.seal()
