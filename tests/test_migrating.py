@@ -69,6 +69,23 @@ def test_downgrade_reverts_one_by_default_and_names_it(migrated: Project, door: 
     assert migrated.tables == ["alembic_version", "one", "two"]
 
 
+def test_upgrade_goes_so_many_revisions_ahead(migrated: Project) -> None:
+    migrated.run("downgrade", "-s", "3").succeeded()
+    assert "0001" in migrated.run("upgrade", "-r", "+1", "--plan").succeeded().out
+    assert "now at 0002" in migrated.run("upgrade", "-r", "+2").succeeded().out
+    assert migrated.tables == ["alembic_version", "one", "two"]
+
+
+@pytest.mark.parametrize("steps", ["+0", "+2"])
+def test_more_steps_ahead_than_there_are_is_refused_and_names_what_is_pending(
+    migrated: Project, steps: str
+) -> None:
+    migrated.run("downgrade").succeeded()
+    for plan in ((), ("--plan",)):
+        assert "pending: 0003" in migrated.run("upgrade", "-r", steps, *plan).failed(1).error
+    assert migrated.tables == ["alembic_version", "one", "two"]
+
+
 def test_downgrade_and_upgrade_return_to_the_same_schema(migrated: Project, door: str) -> None:
     schema = migrated.schema()
     migrated.run("downgrade", "-s", "2", door=door).succeeded()

@@ -106,7 +106,10 @@ def create_migration(
         return show(done, json)
 
 
-@task(klass=Command, help={"revision": "Where to stop (default: head)."} | _PLAN | _SQL | JSON)
+@task(
+    klass=Command,
+    help={"revision": "Where to stop, or +N for so many (default: head)."} | _PLAN | _SQL | JSON,
+)
 def upgrade(
     context: Context,
     revision: str | None = None,

@@ -34,6 +34,15 @@ class NotAtHead(ServerError):
     pending: tuple[str, ...]
 
 
+class NotThatFarAhead(DbOpsError):
+    """A relative revision leads past the head, or branches leave open what it means."""
+
+    what = "{steps}: does not lead to one revision; pending: {pending}"
+    then = "name one of them: inv db.upgrade -r REVISION"
+    steps: str
+    pending: tuple[str, ...]
+
+
 class TooManySteps(ServerError):
     """More revisions to revert than are applied."""
 

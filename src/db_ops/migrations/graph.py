@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 
-from db_ops.errors import BranchNotNamed, MultipleHeads, NoSuchRevision, RevisionGraphBroken
+from db_ops.errors import (
+    BranchNotNamed,
+    MultipleHeads,
+    NoSuchRevision,
+    NotThatFarAhead,
+    RevisionGraphBroken,
+)
 from db_ops.results import Revision
 
 
@@ -154,6 +161,19 @@ class Graph:
             raise NoSuchRevision(self.folder, text)
         return found[0]
 
+    def ahead(self, recorded: Iterable[str], text: str) -> str:
+        """Return the revision that is as many steps ahead of *recorded* as *text* says: `+2`.
+
+        Raises `NotThatFarAhead`, also where branches leave open which steps are meant.
+        """
+        steps, recorded = int(text), tuple(recorded)
+        pending = self.pending(recorded)
+        if 0 < steps <= len(pending):
+            goal = pending[steps - 1].id
+            if len(self.pending(recorded, goal)) == steps:
+                return goal
+        raise NotThatFarAhead(text, tuple(revision.id for revision in pending))
+
     def _head_of(self, label: str, text: str) -> str:
         found = [head for head in self.heads if head == label or label in self._all_labels(head)]
         if len(found) != 1:
@@ -202,6 +222,11 @@ class Graph:
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
             raise RevisionGraphBroken(self.folder, f"the revisions form a cycle: {cycle}") from None
+
+
+def is_relative(text: str) -> bool:
+    """Tell whether *text* names no revision but a number of steps ahead: `+2`."""
+    return re.fullmatch(r"\+[0-9]+", text) is not None
 
 
 def _by_revision(nodes: Iterable[Node]) -> dict[str, Node]:

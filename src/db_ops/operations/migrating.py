@@ -11,6 +11,7 @@ from db_ops.errors import (
     TooManySteps,
     UsageError,
 )
+from db_ops.migrations.graph import is_relative
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
 from db_ops.results import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def upgrade(
     settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
 ) -> Migrated:
-    """Apply pending migrations up to *revision* (all of them). Idempotent.
+    """Apply pending migrations up to *revision* (all of them), or so many: `+2`. Idempotent.
 
     Each revision commits on its own, under the migration lock; at head, no lock is taken and
     nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
@@ -40,9 +41,13 @@ def upgrade(
     target = open_target(settings, "upgrade", on_event)
     if revision is None:
         target.graph.goals()
-    goal = None if revision in (None, "heads") else target.graph.resolve(revision)
+    ahead = revision if revision and is_relative(revision) else None
+    goal = None if ahead or revision in (None, "heads") else target.graph.resolve(revision)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
+        if ahead:
+            target.check_known(recorded)
+            goal = target.graph.ahead(recorded, ahead)
         steps = apply_pending(target, recorded, goal, connection)
         # Nothing applied may mean that another process was faster.
         heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded
