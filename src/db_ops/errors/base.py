@@ -40,7 +40,7 @@ class DbOpsError(Exception):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        dataclass(eq=False)(cls)
+        dataclass(eq=False, repr=False)(cls)
 
     @property
     def message(self) -> str:
@@ -61,6 +61,10 @@ class DbOpsError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
 
     def __reduce__(self) -> tuple[type[DbOpsError], tuple[object, ...]]:
         # Exception would pickle positional arguments only, and ours are often keywords.

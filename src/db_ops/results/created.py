@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.errors import ExitCode
 from db_ops.results.measured import UnsafePattern
 from db_ops.results.outcomes import Result, Revision
 
 
-@dataclass(frozen=True)
 class MigrationCreated(Result):
     """The revision file written, or None when models and migrations already agree.
 
@@ -33,7 +30,6 @@ class MigrationCreated(Result):
         return ExitCode.DIFFERENT if self.todos or self.unproven else ExitCode.DONE
 
 
-@dataclass(frozen=True)
 class MigrationRebased(Result):
     """The revision that now follows `onto` instead of what it followed before."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.errors import ExitCode
 from db_ops.results.outcomes import Result
 
 
-@dataclass(frozen=True)
 class Diagram(Result):
     """A picture of the schema or, with `revisions`, of the revision graph.
 

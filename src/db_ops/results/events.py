@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from db_ops.results.outcomes import Revision, Step
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Connected:
+class Connected(Value):
     """A connection was opened; `cancel` ends its running statement, from any thread."""
 
     cancel: Callable[[], None]
 
 
-@dataclass(frozen=True)
-class ServerStarting:
+class ServerStarting(Value):
     """The embedded server is being started, and created first if `creating`."""
 
     directory: str
     creating: bool
 
 
-@dataclass(frozen=True)
-class WaitingForServer:
+class WaitingForServer(Value):
     """The server does not take connections yet; another attempt follows."""
 
     location: str
     reason: str
 
 
-@dataclass(frozen=True)
-class WaitingForLock:
+class WaitingForLock(Value):
     """Another process holds the lock; `holder` says which, `remedy` is the SQL that ends it."""
 
     location: str
@@ -41,53 +37,46 @@ class WaitingForLock:
     waited: float
 
 
-@dataclass(frozen=True)
-class InvalidIndexDropped:
+class InvalidIndexDropped(Value):
     """An index that a failed build had left INVALID is gone; a pending revision builds it again."""
 
     location: str
     index: str
 
 
-@dataclass(frozen=True)
-class InvalidIndexLeft:
+class InvalidIndexLeft(Value):
     """An index is INVALID although everything is applied: no pending revision has named it."""
 
     location: str
     index: str
 
 
-@dataclass(frozen=True)
-class DatabaseCreated:
+class DatabaseCreated(Value):
     """The database did not exist and now does, still empty."""
 
     location: str
 
 
-@dataclass(frozen=True)
-class DatabaseDropped:
+class DatabaseDropped(Value):
     """The database is gone."""
 
     location: str
 
 
-@dataclass(frozen=True)
-class BuildAbandoned:
+class BuildAbandoned(Value):
     """A build failed before it replaced anything: the database is as it was."""
 
     location: str
 
 
-@dataclass(frozen=True)
-class NotMarked:
+class NotMarked(Value):
     """The database could not be marked with its environment; destructive commands will refuse."""
 
     location: str
     reason: str
 
 
-@dataclass(frozen=True)
-class NotRecorded:
+class NotRecorded(Value):
     """What this run applies or reverts is not recorded any more; `remedy` would change that."""
 
     location: str
@@ -95,8 +84,7 @@ class NotRecorded:
     remedy: str
 
 
-@dataclass(frozen=True)
-class RevisionStarted:
+class RevisionStarted(Value):
     """A revision is about to run: number `position` of `total`."""
 
     revision: Revision
@@ -105,8 +93,7 @@ class RevisionStarted:
     total: int
 
 
-@dataclass(frozen=True)
-class RevisionFinished:
+class RevisionFinished(Value):
     """A revision was committed."""
 
     step: Step
@@ -115,16 +102,14 @@ class RevisionFinished:
     total: int
 
 
-@dataclass(frozen=True)
-class StatementBlocked:
+class StatementBlocked(Value):
     """The running statement waits for a lock that the sessions of `blocker` hold."""
 
     location: str
     blocker: str
 
 
-@dataclass(frozen=True)
-class RevisionRetried:
+class RevisionRetried(Value):
     """A revision met a lock, was rolled back, and will be run again for the `attempt`th time."""
 
     revision: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from db_ops.results.outcomes import Result, Revision
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Effect:
+class Effect(Value):
     """What one statement does to one table that was there before the first measured revision.
 
     `lock` is the strongest table lock that the statement itself took, `held` the strongest one that
@@ -26,8 +25,7 @@ class Effect:
     indexes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class UnsafePattern:
+class UnsafePattern(Value):
     """What would hurt on a table with rows and users: its `name`, what happens, what to do instead.
 
     `on` is the object that it is about; the `instead` of one that only destroys is what to do
@@ -40,8 +38,7 @@ class UnsafePattern:
     instead: str
 
 
-@dataclass(frozen=True)
-class MeasuredStatement:
+class MeasuredStatement(Value):
     """One statement as the driver sent it, and what it did.
 
     `transaction` numbers the transactions of the run; None is a statement outside of any. `begin`
@@ -60,8 +57,7 @@ class MeasuredStatement:
     reads: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class MeasuredRevision:
+class MeasuredRevision(Value):
     """The statements of one revision, in their order, those that record it included."""
 
     revision: Revision
@@ -72,15 +68,13 @@ class MeasuredRevision:
         return tuple(pattern for one in self.statements for pattern in one.unsafe)
 
 
-@dataclass(frozen=True)
-class Measurement:
+class Measurement(Value):
     """What revisions did in a scratch database; `prelude` is what had to be written before them."""
 
     prelude: tuple[MeasuredStatement, ...]
     revisions: tuple[MeasuredRevision, ...]
 
 
-@dataclass(frozen=True)
 class Planned(Result):
     """What `upgrade --plan` and `downgrade --plan` found; nothing was changed.
 
@@ -101,7 +95,6 @@ class Planned(Result):
         return tuple(pattern for one in self.revisions for pattern in one.unsafe)
 
 
-@dataclass(frozen=True)
 class Script(Result):
     """What `upgrade --sql` prints: SQL for psql that leads from `current` to `goal`."""
 

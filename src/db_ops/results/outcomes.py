@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.errors import ExitCode
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Value):
     """Base of what an operation returns; `exit_code` is what the command line exits with."""
 
     location: str
@@ -18,8 +16,7 @@ class Result:
         return ExitCode.DONE
 
 
-@dataclass(frozen=True)
-class Revision:
+class Revision(Value):
     """One revision file: its identifier, the first line of its docstring, its path."""
 
     id: str
@@ -27,15 +24,13 @@ class Revision:
     path: str
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Value):
     """One revision that was applied or reverted, and how long that took."""
 
     revision: Revision
     seconds: float
 
 
-@dataclass(frozen=True)
 class Migrated(Result):
     """The database is at `heads`; `steps` is what this call itself applied to get there."""
 
@@ -43,8 +38,7 @@ class Migrated(Result):
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(Value):
     """How a new database came to be, and in how many seconds.
 
     `source` is `migrations` if every revision ran, `template` for a copy of one, `spare` for a copy
@@ -56,7 +50,6 @@ class Origin:
     template: str | None = None
 
 
-@dataclass(frozen=True)
 class Initialised(Migrated):
     """What `init` did. `mark` is the environment that it marked the database with, if it did.
 
@@ -68,21 +61,18 @@ class Initialised(Migrated):
     origin: Origin | None
 
 
-@dataclass(frozen=True)
 class Recreated(Initialised):
     """What `recreate` did; `dropped` is False when there was no database before."""
 
     dropped: bool
 
 
-@dataclass(frozen=True)
 class Deleted(Result):
     """What `delete-db` did; `existed` is False when there was nothing to drop."""
 
     existed: bool
 
 
-@dataclass(frozen=True)
 class Downgraded(Result):
     """The database is at `heads` (none is base) after `steps` were reverted, newest first."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.errors import ExitCode
 from db_ops.results.outcomes import Result
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Value):
     """One thing that `doctor` has looked at, under a `topic`.
 
     `source` is where it comes from. With `advice`, something is to be done, or to be known.
@@ -23,7 +21,6 @@ class Finding:
     is_problem: bool = False
 
 
-@dataclass(frozen=True)
 class Diagnosis(Result):
     """What `doctor` found, in the order in which it looked; it changed nothing."""
 
@@ -35,7 +32,6 @@ class Diagnosis(Result):
         return ExitCode.DIFFERENT if problem else ExitCode.DONE
 
 
-@dataclass(frozen=True)
 class Scaffolded(Result):
     """The files of a new project that `new` wrote, and what is left for its people to do."""
 

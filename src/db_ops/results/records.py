@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.errors import ExitCode
 from db_ops.results.outcomes import Result
 from db_ops.results.standing import Drift
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Value):
     """What is recorded of one step: `heads` are what the version table holds after it.
 
     `action` is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it was found) or
@@ -24,8 +22,7 @@ class Record:
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class HistoryEntry:
+class HistoryEntry(Value):
     """One revision, and what is recorded of it; times are UTC in ISO 8601, None without a record.
 
     `file` is `unchanged`, `edited` or `missing` since it was applied, or `unknown`. `action` is
@@ -48,7 +45,6 @@ class HistoryEntry:
     copied: bool = False
 
 
-@dataclass(frozen=True)
 class History(Result):
     """Every revision, newest first. `accepted` tells that the present state was recorded just now.
 
@@ -63,7 +59,6 @@ class History(Result):
     accepted: bool
 
 
-@dataclass(frozen=True)
 class QuicklyVerified(Result):
     """What `verify --quick` found; nothing was written, and no model was looked at."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.results.outcomes import Result
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
 class ServerStarted(Result):
     """The embedded server runs; `started` is False when it already did."""
 
@@ -15,7 +13,6 @@ class ServerStarted(Result):
     started: bool
 
 
-@dataclass(frozen=True)
 class ServerStopped(Result):
     """The embedded server does not run; `stopped` is False when it did not before."""
 
@@ -23,15 +20,13 @@ class ServerStopped(Result):
     stopped: bool
 
 
-@dataclass(frozen=True)
 class ConnectionUrl(Result):
     """The URL for psql and the application, without its password unless that was asked for."""
 
     url: str
 
 
-@dataclass(frozen=True)
-class CachedDatabase:
+class CachedDatabase(Value):
     """A database of ours: of which `kind`, for which service, when it was built (UTC, ISO 8601)."""
 
     name: str
@@ -42,7 +37,6 @@ class CachedDatabase:
     built: str | None
 
 
-@dataclass(frozen=True)
 class Cache(Result):
     """What is kept on the server to be quick, and the names of those dropped just now."""
 

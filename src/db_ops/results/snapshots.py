@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.results.outcomes import Result, Revision
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Value):
     """A copy of the database that is kept under a name of the user's.
 
     `heads` is the revision that it is at, `taken` when it was made (UTC, ISO 8601).
@@ -20,7 +18,6 @@ class Snapshot:
     bytes: int
 
 
-@dataclass(frozen=True)
 class SnapshotTaken(Result):
     """What `snapshot` kept, and in how many seconds."""
 
@@ -28,7 +25,6 @@ class SnapshotTaken(Result):
     seconds: float
 
 
-@dataclass(frozen=True)
 class Restored(Result):
     """The database is again what it was when `snapshot` was taken.
 
@@ -43,7 +39,6 @@ class Restored(Result):
     unknown: tuple[str, ...]
 
 
-@dataclass(frozen=True)
 class Snapshots(Result):
     """The snapshots of the database, newest first, and the name of the one dropped just now."""
 

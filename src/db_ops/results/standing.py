@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from db_ops.errors import ExitCode
 from db_ops.results.outcomes import Result, Revision
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
 class Pending(Revision):
     """A revision that is not applied; when it was written (ISO 8601), and by whom, if known."""
 
@@ -16,8 +14,7 @@ class Pending(Revision):
     author: str | None = None
 
 
-@dataclass(frozen=True)
-class Drift:
+class Drift(Value):
     """Whether the catalogs are as the last record left them.
 
     `state` is `equal`, `changed`, or `unknown` for the `reason`. `since` and `by` are the record's.
@@ -29,7 +26,6 @@ class Drift:
     by: str | None = None
 
 
-@dataclass(frozen=True)
 class Status(Result):
     """Where the database stands. `unknown` are recorded revisions that this checkout lacks.
 

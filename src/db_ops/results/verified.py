@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from db_ops.errors import ExitCode
 from db_ops.results.outcomes import Result
+from db_ops.results.value import Value
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Value):
     """One thing in which models, migrations and database disagree, and what settles it.
 
     `subject` names an object of the schema, or one attribute of it; `values` is what each side has
@@ -27,15 +27,13 @@ class Difference:
     loses_data: bool = False
 
 
-@dataclass(frozen=True)
-class Silenced:
+class Silenced(Value):
     """What was not counted as a difference, and why."""
 
     subject: str
     reason: str
 
 
-@dataclass(frozen=True)
 class Verified(Result):
     """What `verify` found; nothing was written. `unchecked` says what could not be compared.
 
