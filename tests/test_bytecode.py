@@ -55,3 +55,18 @@ def test_a_new_file_changed_within_the_second_is_run_as_it_is_written(two: Proje
     path.write_text(path.read_text().replace("1/0", "1/1"))
     os.utime(path, (now, now))
     two.run("init").succeeded()
+
+
+def test_models_changed_within_the_second_are_compared_as_they_are_written(
+    two: Project, door: str
+) -> None:
+    now = int(time.time()) + 600
+    source = (
+        "class Note(Base):\n    __tablename__ = {name!r}\n"
+        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+    )
+    two.prepare("init")
+    for name in ("notes", "votes"):
+        two.models(source.format(name=name))
+        os.utime(two.root / "models.py", (now, now))
+        assert f"public.{name}" in two.run("verify", door=door).out

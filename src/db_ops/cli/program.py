@@ -13,8 +13,8 @@ from invoke.parser.argument import Argument
 from invoke.program import Program
 
 import db_ops
+from db_ops.bytecode import keep_bytecode
 from db_ops.cli.commands import collection
-from db_ops.cli.process import keep_bytecode
 from db_ops.cli.speaking import show_error
 from db_ops.cli.terminal import Options, options
 from db_ops.errors import UsageError

@@ -163,8 +163,10 @@ def _list(folder: str) -> list[tuple[str, int, int]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     try:
-        names = sorted(filter(_IS_REVISION_FILE, os.listdir(descriptor)))  # noqa: PTH208  # a descriptor
-        found = [(name, os.stat(name, dir_fd=descriptor)) for name in names]
+        return [
+            (name, stat.st_size, stat.st_mtime_ns)
+            for name in sorted(filter(_IS_REVISION_FILE, os.listdir(descriptor)))  # noqa: PTH208  # a descriptor
+            for stat in (os.stat(name, dir_fd=descriptor),)
+        ]
     finally:
         os.close(descriptor)
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from db_ops.bytecode import keep_bytecode
 from db_ops.errors import DbOpsError
 from db_ops.operations.building import Builder
 from db_ops.operations.target import Target, open_target
@@ -56,6 +57,7 @@ def make_template_elsewhere(target: Target) -> None:
 
 def prepare() -> None:
     """Do, for the settings on standard input, the work behind a command."""
+    keep_bytecode()
     if hasattr(os, "nice"):  # not on Windows
         os.nice(19)
     settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
@@ -68,6 +70,7 @@ def prepare() -> None:
 
 def make_template() -> None:
     """Make the template for the settings on standard input; write what fails to standard output."""
+    keep_bytecode()
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the project prints is no part of the answer
     with answer:
