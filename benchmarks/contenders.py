@@ -36,8 +36,11 @@ VERIFY = _ours("inv", "db.verify")
 VERIFY_QUICK = _ours("inv", "db.verify", "--quick")
 RECORD = _ours("inv", "db.history", "--record")
 INV_LIST = Command("inv --list", "db_ops", ("inv", "--list"))
+# Invoke, and the libraries for settings and server: what every command starts with.
+INV_BARE = Command("inv -c bare --list", "db_ops", ("inv", "-c", "bare", "--list"))
 
 ALEMBIC = _of_alembic("stock", "alembic", "upgrade", "head")
+COMPOSE = _of_alembic("stock", "alembic", "upgrade", "head", "--sql")
 ALEMBIC_CHECK = _of_alembic("stock", "alembic", "check")
 FLASK = _of_alembic("flask", "flask", "db", "upgrade")
 DJANGO = Command("manage.py migrate", "django", ("django", "manage.py", "migrate"))

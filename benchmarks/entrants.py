@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from functools import partial
 
 import psycopg2
@@ -12,6 +14,7 @@ from benchmarks.contenders import (
     ALEMBIC,
     ALEMBIC_CHECK,
     INIT_PROGRAM,
+    INV_BARE,
     RECORD,
     RECREATE,
     REPLAY,
@@ -22,14 +25,21 @@ from benchmarks.contenders import (
 from benchmarks.measure import Entrant
 from benchmarks.projects import Project
 from benchmarks.workshop import CommandFailed, Workshop
+from db_ops.postgres.own_databases import SPARE, own_name
+from db_ops.postgres.schema.reading import fingerprint
 from db_ops.settings import DatabaseUrl, Settings
 
 CROWD = 50
 CONNECT = "psycopg2.connect"
 UPGRADE = "db_ops.upgrade(settings)"
+QUESTION = "psycopg2.connect, SELECT version_num"
+STATS = "os.stat of each revision file"
+LOOK = "the fingerprint's query"
+CLONE = "CREATE DATABASE ... TEMPLATE"
 FROM_SCRATCH = f"DROP, CREATE, {ALEMBIC.name}"
 FROM_TEMPLATE = f"{RECREATE.name}, from a template"
 FROM_SPARE = f"{RECREATE.name}, with a spare"
+WITHOUT_SPARES = f"{RECREATE.name}, DB_OPS_SPARE=0"
 # The spare is made behind a command's back; where it is not what is measured, it would disturb.
 NO_SPARE = {"DB_OPS_SPARE": "0"}
 # Outside development every revision runs, whatever template there is.
@@ -79,19 +89,25 @@ def recreate(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
         workshop.server.create(database)
         workshop.run(ALEMBIC, project, database)
 
-    template, replayed = f"cloned_{project.name}", f"replayed_{project.name}"
+    def clone() -> None:
+        workshop.server.copy(workshop.template(project), bare)
+
+    bare, replayed = f"bare_{project.name}", f"replayed_{project.name}"
     return [
         Entrant(FROM_SCRATCH, drop_and_upgrade),
         Entrant(
             REPLAY.name, partial(workshop.run, REPLAY, project, replayed, **NO_SPARE), ours=True
         ),
         Entrant(
-            FROM_TEMPLATE,
-            partial(workshop.run, RECREATE, project, template, **NO_SPARE),
+            WITHOUT_SPARES,
+            partial(workshop.run, RECREATE, project, f"cloned_{project.name}", **NO_SPARE),
             settle=workshop.server.check_template,
             ours=True,
         ),
+        _from_template(workshop, project),
         _with_spare(workshop, project, FROM_SPARE),
+        Entrant(CLONE, clone, prepare=partial(workshop.server.drop, bare)),
+        Entrant(INV_BARE.name, partial(workshop.run, INV_BARE, project, bare)),
     ]
 
 
@@ -114,8 +130,19 @@ def library_call(workshop: Workshop, revisions: int, tables: int) -> list[Entran
     def call() -> None:
         db_ops.upgrade(settings)
 
+    def look_at_files() -> None:
+        with os.scandir(project.versions) as entries:
+            for entry in entries:
+                entry.stat()
+
+    def ask() -> None:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT version_num FROM alembic_version")
+
     return [
         Entrant(CONNECT, lambda: psycopg2.connect(url).close(), calls=20),
+        Entrant(QUESTION, ask, calls=20),
+        Entrant(STATS, look_at_files, calls=20),
         Entrant(UPGRADE, call, ours=True, calls=20),
     ]
 
@@ -132,8 +159,8 @@ def verify(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
             partial(workshop.run, command, project, database, **NO_SPARE),
             ours=command.ours,
         )
-        for command in (ALEMBIC_CHECK, VERIFY, VERIFY_QUICK)
-    ]
+        for command in (ALEMBIC_CHECK, VERIFY, VERIFY_QUICK, INV_BARE)
+    ] + [Entrant(LOOK, partial(_look, workshop.server.url(database)))]
 
 
 def crowd_at_head(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
@@ -190,6 +217,26 @@ def _crowd(
         except CommandFailed:
             failed += 1
     return f"{failed} of {CROWD} failed" if failed else ""
+
+
+def _look(url: str) -> None:
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        fingerprint(connection)
+
+
+def _from_template(workshop: Workshop, project: Project) -> Entrant:
+    """Return `recreate` that finds no spare ready: the last one has just been used."""
+    server, database = workshop.server, f"copied_{project.name}"
+    before = set[object]()
+
+    def prepare() -> None:
+        server.drop(own_name(SPARE, database))
+        before.clear()
+        before.update(server.spares())
+
+    run = partial(workshop.run, RECREATE, project, database)
+    return Entrant(FROM_TEMPLATE, run, prepare, lambda: server.wait_for_spare(before), ours=True)
 
 
 def _with_spare(workshop: Workshop, project: Project, name: str) -> Entrant:

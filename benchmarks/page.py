@@ -63,14 +63,25 @@ def page(report: Report, chart: str) -> str:
 
 
 def _targets(report: Report) -> Iterator[str]:
-    yield "| Job | | at most | measured | |\n|--|--|--|--|--|\n"
+    yield "| Job | | at most | measured | | floor |\n|--|--|--|--|--|--|\n"
     for outcome in report.outcomes:
         for target in outcome.targets:
             ratio = outcome.ratio(target.entrant, target.against)
             yield (
                 f"| {outcome.title} | `{target.entrant}` vs `{target.against}` | {target.at_most} "
-                f"| {_ratio(ratio)} | {_verdict(ratio, target)} |\n"
+                f"| {_ratio(ratio)} | {_verdict(ratio, target)} | {_floor(outcome, target)} |\n"
             )
+    yield (
+        "\nThe floor is what parts of the work take that cannot be left out, each measured alone in"
+        " the same run.\n"
+    )
+
+
+def _floor(outcome: Outcome, target: Target) -> str:
+    floor = outcome.floor(target)
+    if floor is None:
+        return ""
+    return f"{_ratio(floor)}: {', '.join(f'`{part}`' for part in target.floor)}"
 
 
 def _verdict(ratio: float | None, target: Target) -> str:

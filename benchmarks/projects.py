@@ -50,6 +50,9 @@ _FILES = {
     "tasks.py": "from invoke.collection import Collection\n"
     "from db_ops.cli import collection as db\n"
     "namespace = Collection(db)\n",
+    "bare.py": "import environs, psycopg2\n"
+    "from invoke import Collection, task\n"
+    "namespace = Collection(task(lambda context: None, name='nothing'))\n",
     "scripts/manage_db.py": "from db_ops.cli.program import main\nmain()\n",
     "alembic/env.py": "import sys\n"
     "from pathlib import Path\n"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from benchmarks.jobs import Job, Target
 from benchmarks.measure import Measured
@@ -32,6 +33,12 @@ class Outcome:
         """Return how many times as long *entrant* takes as *against*, if both were measured."""
         one, other = self.find(entrant), self.find(against)
         return one.median / other.median if one and other else None
+
+    def floor(self, target: Target) -> float | None:
+        """Return the ratio that *target* cannot get below, if its parts were measured."""
+        parts = [self.ratio(part, target.against) for part in target.floor]
+        known = [part for part in parts if part is not None]
+        return sum(known) if parts and len(known) == len(parts) else None
 
 
 def as_text(ratio: float) -> str:
@@ -63,12 +70,16 @@ class Report:
                 **{
                     **outcome,
                     "measured": tuple(Measured(**one) for one in outcome["measured"]),
-                    "targets": tuple(Target(**one) for one in outcome["targets"]),
+                    "targets": tuple(map(_target, outcome["targets"])),
                 }
             )
             for outcome in values.pop("outcomes")
         )
         return cls(**values, outcomes=outcomes)
+
+
+def _target(values: dict[str, Any]) -> Target:
+    return Target(**{**values, "floor": tuple(values["floor"])})
 
 
 def outcome(job: Job, measured: Sequence[Measured]) -> Outcome:

@@ -53,6 +53,10 @@ class Server:
     def create(self, database: str, template: str = "template1") -> None:
         """Create *database* as a copy of *template*; an older one of that name is dropped."""
         self.drop(database)
+        self.copy(template, database)
+
+    def copy(self, template: str, database: str) -> None:
+        """Create *database*, which is not there, as a copy of *template*."""
         self._on_database("CREATE DATABASE {} TEMPLATE {}", database, template)
 
     def exists(self, database: str) -> bool:
