@@ -76,6 +76,24 @@ def test_a_file_that_was_just_written_is_not_trusted_to_stay(three: Project) -> 
     assert heads(three) == ["9999"]
 
 
+@pytest.mark.parametrize("command", ["status", "init", "upgrade"])
+def test_a_file_broken_since_is_told_whether_a_server_answers_or_not(
+    three: Project, command: str
+) -> None:
+    heads(three)
+    three.revision_files[-1].write_text("revision = (")
+    for url in (three.url, "postgresql://nobody@127.0.0.1:1/nowhere"):
+        three.url = url
+        assert three.revision_files[-1].name in three.run(command).failed(1).error
+
+
+def test_a_server_that_does_not_answer_is_told_by_a_project_that_is_known(three: Project) -> None:
+    heads(three)
+    three.url = "postgresql://nobody@127.0.0.1:1/nowhere"
+    three.env["DB_OPS_WAIT_TIMEOUT"] = "0.2"
+    assert "no server answers" in three.run("status").failed(5).error
+
+
 def test_a_deleted_file_is_no_longer_known(three: Project) -> None:
     heads(three)
     three.revision_files[-1].unlink()

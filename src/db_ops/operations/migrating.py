@@ -38,7 +38,7 @@ def upgrade(
     Each revision commits on its own, under the migration lock; at head, no lock is taken and
     nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
-    target = open_target(settings, "upgrade", on_event)
+    target = open_target(settings, "upgrade", on_event, early=True)
     if revision is None:
         target.graph.goals()
     ahead = revision if revision and is_relative(revision) else None

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -24,6 +24,7 @@ from db_ops.errors import (
     ServerUnreachable,
     StatementFailed,
 )
+from db_ops.postgres.early import EarlyAttempt
 from db_ops.postgres.probe import reason_to_wait
 from db_ops.postgres.refusal import refusals
 from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
@@ -51,10 +52,15 @@ class Server:
     settings: Settings
     command: str
     on_event: OnEvent = ignore
+    _early: list[EarlyAttempt] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def location(self) -> str:
         return self.url.location
+
+    def connect_early(self) -> None:
+        """Begin to connect to the target; the first `connect` goes on from there."""
+        self._early.append(EarlyAttempt(self._parameters(self.url.database)))
 
     def connect(self, database: str | None = None) -> Connection:
         """Return an autocommit connection to *database* (the target).
@@ -63,18 +69,20 @@ class Server:
         or full. Raises `ServerUnreachable` after that, `ConnectionRejected` at once when the server
         answers and does not let us in.
         """
-        parameters = {
-            **self.url.parameters,
-            "dbname": database or self.url.database,
-            "application_name": _application_name(self.command),
-            "connect_timeout": str(max(1, round(self.settings.connect_timeout))),
-        }
+        parameters = self._parameters(database or self.url.database)
+        early = [one for one in self._early if one.parameters == parameters]
         started = time.monotonic()
         pause, rejection = _FIRST_PAUSE, None
         while True:
             attempted = time.monotonic()
             try:
-                connection: Connection = psycopg2.connect(make_dsn(**parameters))
+                connection: Connection
+                if early:
+                    self._early.remove(early[0])
+                    attempted = early[0].began
+                    connection = early.pop().finish()
+                else:
+                    connection = psycopg2.connect(make_dsn(**parameters))
             except psycopg2.OperationalError as error:
                 reason = reason_to_wait(parameters, self.settings.connect_timeout)
                 reason = reason or self._passing_reason(parameters, attempted)
@@ -96,6 +104,14 @@ class Server:
             self.on_event(WaitingForServer(self.location, reason))
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _parameters(self, database: str) -> dict[str, str]:
+        return {
+            **self.url.parameters,
+            "dbname": database,
+            "application_name": _application_name(self.command),
+            "connect_timeout": str(max(1, round(self.settings.connect_timeout))),
+        }
 
     @contextmanager
     def target(self) -> Iterator[Connection]:
