@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.conftest import drop, with_database
 from tests.support.project import Project, make_project
 
+ALEMBIC = tuple(map(int, version("alembic").split(".")[:2]))
 CHAIN = (
     ("init",),
     ("create-migration", "-m", "create agents"),
@@ -41,6 +43,24 @@ def test_from_a_subfolder(project: Project, door: str) -> None:
     below = project.root / "deep" / "down"
     below.mkdir(parents=True)
     run_every_command(project, door, cwd=below)
+
+
+def test_a_pyproject_without_an_ini_is_enough_where_alembic_reads_it(project: Project) -> None:
+    (project.root / "alembic.ini").unlink()
+    (project.root / "pyproject.toml").write_text(
+        '[tool.alembic]\nscript_location = "%(here)s/alembic"\nprepend_sys_path = ["."]\n'
+    )
+    project.table("0001", "one")
+    outcome = project.run("init")
+    if ALEMBIC >= (1, 16):
+        assert "now at 0001" in outcome.succeeded().out
+    else:
+        assert "Alembic 1.16" in outcome.failed(2).error
+
+
+def test_an_ini_and_options_in_pyproject_are_no_contradiction(project: Project) -> None:
+    (project.root / "pyproject.toml").write_text('[tool.alembic]\nfile_template = "%%(rev)s"\n')
+    run_every_command(project, "manage_db")
 
 
 def test_in_a_path_with_spaces_quotes_and_percent_signs(

@@ -73,7 +73,8 @@ class Project:
     def alembic_config(self, **attributes: Any) -> Config:
         """Return Alembic's own configuration, with `attributes` for env.py.
 
-        Paths are absolute in it, so that the current directory has no say.
+        Paths are absolute in it, so that the current directory has no say. Raises
+        `AlembicIniBroken` for a `pyproject.toml` that this Alembic does not read.
         """
         from alembic.config import Config
 
@@ -86,7 +87,7 @@ class Project:
         )
         silence = io.StringIO()
         config = Config(
-            **self._files(),
+            **self._files(Config),
             ini_section=self.section,
             cmd_opts=options,
             stdout=silence,
@@ -118,11 +119,18 @@ class Project:
         if str(self.root) not in sys.path:
             sys.path.append(str(self.root))
 
-    def _files(self) -> dict[str, Any]:
+    def _files(self, config: type[Config]) -> dict[str, Any]:
+        from inspect import signature
+
+        reads_toml = "toml_file" in signature(config).parameters
+        if not reads_toml and self.alembic_ini.suffix == ".toml":
+            reason = "[tool.alembic] is read by Alembic 1.16 and newer; an alembic.ini by any"
+            raise AlembicIniBroken(str(self.alembic_ini), reason)
         if self.alembic_ini.suffix != ".toml":
             files: dict[str, Any] = {"file_": str(self.alembic_ini)}
             # Alembic 1.16 and newer read both, as the plain command does.
-            return files | ({"toml_file": str(self.pyproject)} if _toml(self.pyproject) else {})
+            both = reads_toml and _toml(self.pyproject)
+            return files | ({"toml_file": str(self.pyproject)} if both else {})
         return {"toml_file": str(self.alembic_ini)}
 
 
