@@ -20,6 +20,8 @@ from tests.support.project import REPOSITORY
 from tests.test_measuring import CASES
 
 PAGES = [path for path in pages() if any(steps(path.read_text()))]
+# What is no source, wherever it lies.
+LEFT_OUT = (".git", ".venv", ".db_ops", "__pycache__", ".*_cache", "*.egg-info", "site", "dist")
 SHELL = """
 set -o pipefail
 [ ! -e "$STATE" ] || . "$STATE"
@@ -35,21 +37,14 @@ exit $code
 
 @pytest.fixture
 def checkout() -> Iterator[Path]:
-    """A copy of what is committed or will be, whose server is stopped behind the test.
+    """A copy of the sources, whose server is stopped behind the test.
 
     In a folder that everybody may enter, or root's server would have its data elsewhere.
     """
     folder = Path(tempfile.mkdtemp(prefix="db_ops-docs-"))
     folder.chmod(0o755)
     root = folder / "checkout"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, root / name)
+    shutil.copytree(REPOSITORY, root, ignore=shutil.ignore_patterns(*LEFT_OUT))
     yield root
     for home in folder.rglob(".db_ops"):
         run([sys.executable, "-m", "db_ops", "stop"], cwd=home.parent, env={})
