@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 
 import psycopg2
@@ -16,7 +15,6 @@ class EarlyAttempt:
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self.parameters = dict(parameters)
-        self.began = time.monotonic()
         self._outcome: Connection | Exception | None = None
         # A daemon: a server that does not answer must not keep the process from ending.
         self._thread = threading.Thread(target=self._attempt, name="db_ops-connect", daemon=True)

@@ -70,19 +70,12 @@ class Server:
         answers and does not let us in.
         """
         parameters = self._parameters(database or self.url.database)
-        early = [one for one in self._early if one.parameters == parameters]
         started = time.monotonic()
         pause, rejection = _FIRST_PAUSE, None
         while True:
             attempted = time.monotonic()
             try:
-                connection: Connection
-                if early:
-                    self._early.remove(early[0])
-                    attempted = early[0].began
-                    connection = early.pop().finish()
-                else:
-                    connection = psycopg2.connect(make_dsn(**parameters))
+                connection = self._attempt(parameters)
             except psycopg2.OperationalError as error:
                 reason = reason_to_wait(parameters, self.settings.connect_timeout)
                 reason = reason or self._passing_reason(parameters, attempted)
@@ -104,6 +97,14 @@ class Server:
             self.on_event(WaitingForServer(self.location, reason))
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _attempt(self, parameters: dict[str, str]) -> Connection:
+        for early in self._early:
+            if early.parameters == parameters:
+                self._early.remove(early)
+                return early.finish()
+        connection: Connection = psycopg2.connect(make_dsn(**parameters))
+        return connection
 
     def _parameters(self, database: str) -> dict[str, str]:
         return {
