@@ -13,6 +13,7 @@ from psycopg2 import sql
 
 from tests.support.cluster import Cluster
 from tests.support.doors import DOORS
+from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 SERVER_URL = "DB_OPS_TEST_URL"
@@ -71,10 +72,19 @@ def drop(server_url: str, database: str) -> None:
     query(server_url, statement)
 
 
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A process that has imported the libraries and forks commands."""
+    with Launcher(tmp_path_factory.mktemp("launcher")) as launcher:
+        yield launcher
+
+
 @pytest.fixture
-def project(tmp_path: Path, new_database_url: str) -> Project:
+def project(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Project:
     """An empty project whose database does not exist yet."""
-    return make_project(tmp_path / "project", new_database_url)
+    project = make_project(tmp_path / "project", new_database_url)
+    project.runner = launcher.run
+    return project
 
 
 @pytest.fixture

@@ -107,6 +107,21 @@ def test_a_plan_ends_where_it_is_told_to(behind: Project) -> None:
     assert planned["rows"] == {"one": 500}
 
 
+@pytest.mark.parametrize("goal", [(), ("-r", "heads")])
+def test_every_head_that_is_meant_is_planned(migrated: Project, goal: tuple[str, ...]) -> None:
+    migrated.table("0004", "four")
+    migrated.revision("a001", "op.execute('CREATE TABLE apart ()')", down_revision=None)
+    planned = json.loads(migrated.run("upgrade", "--plan", *goal, "--json").succeeded().out)
+    assert {one["revision"]["id"] for one in planned["revisions"]} == {"0004", "a001"}
+    assert planned["goal"] == ["0004", "a001"]
+
+
+def test_heads_to_be_merged_are_named_instead_of_a_plan(migrated: Project) -> None:
+    migrated.revision("0004", down_revision="0003")
+    migrated.revision("0005", down_revision="0003")
+    assert "0004, 0005" in migrated.run("upgrade", "--plan").failed(2).error
+
+
 def test_at_head_there_is_nothing_to_plan(migrated: Project) -> None:
     assert "at 0003, nothing to do" in migrated.run("upgrade", "--plan").succeeded().out
 

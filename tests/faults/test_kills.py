@@ -25,8 +25,8 @@ from psycopg2 import sql
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database
 from tests.faults.crowd import Crowd, assert_clean, maintenance_of, say
-from tests.faults.launcher import Forked, Launcher
 from tests.support.cluster import Cluster
+from tests.support.launcher import Forked, Launcher
 from tests.support.project import SCHEMA, Project, make_project, query
 
 pytestmark = pytest.mark.faults

@@ -17,7 +17,7 @@ import pytest
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop
 from tests.faults.crowd import KILLED, Crowd, Running, assert_clean, maintenance_of, say
-from tests.faults.launcher import Launcher
+from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 
 pytestmark = pytest.mark.faults

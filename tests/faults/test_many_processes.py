@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import drop
 from tests.faults.crowd import Crowd, say
-from tests.faults.launcher import Launcher
 from tests.support.doors import Outcome
+from tests.support.launcher import Launcher
 from tests.support.project import Project
 
 pytestmark = pytest.mark.faults

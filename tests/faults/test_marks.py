@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import drop
 from tests.faults.crowd import assert_clean
-from tests.faults.launcher import Launcher
 from tests.support.doors import Outcome
+from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 
 pytestmark = pytest.mark.faults

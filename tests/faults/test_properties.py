@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from db_ops.errors import ExitCode, MisuseError
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database
-from tests.faults.launcher import Launcher
 from tests.support.cluster import Cluster, free_port
 from tests.support.doors import Outcome
+from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 
 pytestmark = pytest.mark.faults

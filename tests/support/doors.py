@@ -66,10 +66,8 @@ def command_line(door: str, arguments: tuple[str, ...], root: Path) -> list[str]
 _COMMANDS = frozenset(
     (
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
-        "status", "start", "stop", "url", "cache", "doctor", "new",
-        "status", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
         "status", "history", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
-        "diagram", "check-models",
+        "diagram", "check-models", "doctor", "new",
     )
 )  # fmt: skip
 

@@ -97,12 +97,16 @@ class Project:
     def url(self, url: str) -> None:
         self.env["DATABASE_URL"] = url
 
-    def run(self, *arguments: str, door: str = "manage_db", cwd: Path | None = None) -> Outcome:
-        """Run commands through a door; their names are written without `db.`."""
-        if self.runner and door == "manage_db" and cwd is None:
+    def run(self, *arguments: str, door: str | None = None, cwd: Path | None = None) -> Outcome:
+        """Run commands, whose names are written without `db.`, through the quickest door or *door*.
+
+        The quickest is `manage_db.py`, forked by the runner; a door that is named is opened as a
+        user does, in a new interpreter.
+        """
+        if self.runner and door is None and cwd is None:
             outcome = self.runner(self.root, self.env, *arguments)
         else:
-            argv = command_line(door, arguments, self.root)
+            argv = command_line(door or "manage_db", arguments, self.root)
             outcome = run(argv, cwd=cwd or self.root, env=self.env)
         if "--with-password" not in arguments:
             self._check_secrecy(outcome)

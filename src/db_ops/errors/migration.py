@@ -37,7 +37,7 @@ class NotAtHead(ServerError):
 class NotThatFarAhead(DbOpsError):
     """A relative revision leads past the head, or branches leave open what it means."""
 
-    what = "{steps}: does not lead to one revision; pending: {pending}"
+    what = "{steps}: no single revision is that far ahead; pending: {pending}"
     then = "name one of them: inv db.upgrade -r REVISION"
     steps: str
     pending: tuple[str, ...]

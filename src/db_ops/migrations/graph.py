@@ -18,6 +18,8 @@ from db_ops.errors import (
 )
 from db_ops.results import Revision
 
+_STEPS = re.compile(r"\+[0-9]+")
+
 
 @dataclass(frozen=True)
 class Node:
@@ -161,11 +163,20 @@ class Graph:
             raise NoSuchRevision(self.folder, text)
         return found[0]
 
-    def ahead(self, recorded: Iterable[str], text: str) -> str:
-        """Return the revision that is as many steps ahead of *recorded* as *text* says: `+2`.
+    def goal(self, text: str | None, recorded: Iterable[str]) -> str | None:
+        """Return the revision that *text* means for a database at *recorded*, None for all heads.
 
-        Raises `NotThatFarAhead`, also where branches leave open which steps are meant.
+        Besides what `resolve` takes, *text* is None or `heads`, or a number of steps ahead: `+2`.
+        Raises what `resolve` raises, `MultipleHeads` for heads that have to be merged if none is
+        named, and `NotThatFarAhead`, also where branches leave open which steps are meant.
         """
+        if text is None:
+            self.goals()
+        if text is None or text == "heads":
+            return None
+        return self._ahead(text, recorded) if _STEPS.fullmatch(text) else self.resolve(text)
+
+    def _ahead(self, text: str, recorded: Iterable[str]) -> str:
         steps, recorded = int(text), tuple(recorded)
         pending = self.pending(recorded)
         if 0 < steps <= len(pending):
@@ -222,11 +233,6 @@ class Graph:
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
             raise RevisionGraphBroken(self.folder, f"the revisions form a cycle: {cycle}") from None
-
-
-def is_relative(text: str) -> bool:
-    """Tell whether *text* names no revision but a number of steps ahead: `+2`."""
-    return re.fullmatch(r"\+[0-9]+", text) is not None
 
 
 def _by_revision(nodes: Iterable[Node]) -> dict[str, Node]:

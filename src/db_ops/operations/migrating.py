@@ -11,7 +11,6 @@ from db_ops.errors import (
     TooManySteps,
     UsageError,
 )
-from db_ops.migrations.graph import is_relative
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.target import Target, open_target
 from db_ops.results import (
@@ -39,15 +38,10 @@ def upgrade(
     nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
     target = open_target(settings, "upgrade", on_event, early=True)
-    if revision is None:
-        target.graph.goals()
-    ahead = revision if revision and is_relative(revision) else None
-    goal = None if ahead or revision in (None, "heads") else target.graph.resolve(revision)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        if ahead:
-            target.check_known(recorded)
-            goal = target.graph.ahead(recorded, ahead)
+        target.check_known(recorded)
+        goal = target.graph.goal(revision, recorded)
         steps = apply_pending(target, recorded, goal, connection)
         # Nothing applied may mean that another process was faster.
         heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
-from db_ops.migrations.graph import is_relative
 from db_ops.operations.measuring import measure_downgrade, measure_upgrade
 from db_ops.operations.migrating import newest
 from db_ops.operations.rehearsing import standing_like
@@ -89,12 +88,8 @@ def _look(target: Target) -> tuple[tuple[str, ...], Mapping[str, int]]:
 def _upgrade(
     target: Target, current: tuple[str, ...], revision: str | None
 ) -> tuple[tuple[str, ...], Measurement]:
-    graph = target.graph
-    if revision and is_relative(revision):
-        goal: str | None = graph.ahead(current, revision)
-    else:
-        goal = graph.head() if revision is None else graph.resolve(revision)
-    if not graph.pending(current, goal):
+    goal = target.graph.goal(revision, current)
+    if not target.graph.pending(current, goal):
         return current, Measurement((), ())
     with standing_like(target, current) as scratch:
         measurement = measure_upgrade(scratch, current, goal)

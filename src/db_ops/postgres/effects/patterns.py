@@ -167,7 +167,7 @@ def _held(seen: Observation) -> Iterator[UnsafePattern]:
         yield UnsafePattern(
             "long-transaction",
             ", ".join(blocked),
-            f"{', '.join(blocked)} is locked by an earlier statement of the transaction while "
+            f"an earlier statement of the transaction locks {', '.join(blocked)} while "
             f"every row of {', '.join(scanned)} is read",
             f"commit in between: put the statement into a revision of its own, or {_ALONE}",
         )

@@ -71,7 +71,7 @@ class Launcher:
         self.folder = folder
         self.count = 0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.launcher"],
+            [sys.executable, "-m", "tests.support.launcher"],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
