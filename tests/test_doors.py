@@ -119,3 +119,16 @@ def test_importing_db_ops_imports_nothing_heavy(statement: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     roots = {name.partition(".")[0] for name in done.stdout.split()}
     assert not roots & {"sqlalchemy", "alembic", "invoke", "rich"}
+
+
+def test_a_command_ends_without_a_search_for_garbage() -> None:
+    # What is registered first runs last.
+    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count())); import {}"
+    ends = {
+        module: subprocess.run(
+            [sys.executable, "-c", code.format(module)], capture_output=True, text=True, check=True
+        ).stdout
+        for module in ("db_ops.cli", "db_ops.operations")
+    }
+    assert int(ends["db_ops.cli"]) > 1_000
+    assert int(ends["db_ops.operations"]) == 0

@@ -18,7 +18,8 @@ from db_ops.postgres.schema.objects import Schema, SchemaObject
 # Raise it whenever the rows change, so that an old fingerprint is not taken for a difference.
 FINGERPRINT_FORMAT = 1
 
-# What the text of a definition depends on; compiling such a query would take longer than running.
+# What the text of a definition depends on, and what keeps the planner short: to compile such a
+# query, or to think of other orders for its joins, would take longer than to run it.
 _PINNED = {
     "search_path": "pg_catalog, pg_temp",
     "timezone": "UTC",
@@ -32,6 +33,9 @@ _PINNED = {
     "transaction_read_only": "on",
     "jit": "off",
     "enable_nestloop": "off",
+    "enable_mergejoin": "off",
+    "join_collapse_limit": "1",
+    "from_collapse_limit": "1",
     "max_parallel_workers_per_gather": "0",
 }
 
@@ -67,7 +71,7 @@ def read_schema(
     major = major_version(connection)
     query = catalog_query(major, grants=grants, silenced=True)
     rows = _fetch(connection, query, version_table, version_schema, partitions=True)
-    known = {kind.name: (kind, tuple(kind.attributes_in(major))) for kind in kinds(grants=grants)}
+    known = {kind.name: (kind, kind.names(major)) for kind in kinds(grants=grants)}
     objects = {}
     silenced = []
     for name, parent, label, values in rows:

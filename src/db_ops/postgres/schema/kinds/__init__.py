@@ -39,10 +39,11 @@ def catalog_query(major: int, *, grants: bool, silenced: bool) -> str:
     `version_table`, `version_schema` and `partitions`.
     """
     scope = [SCOPE, *([DOUBTFUL] if major >= 18 else []), *([SECURED] if grants else [])]
-    branches = [kind.select(major) for kind in kinds(grants=grants)]
-    if silenced:
-        branches.append(SILENCED)
-    return (
-        f"WITH {','.join(scope)} SELECT kind, parent, name, attributes FROM ("
-        f"{' UNION ALL '.join(branches)}) AS everything (kind, parent, name, attributes)"
-    )
+    branches = " UNION ALL ".join(kind.select(major) for kind in kinds(grants=grants))
+    return f"""
+        WITH {",".join(scope)}
+        SELECT kind, parent, name, array_append(attributes, note.description) AS attributes
+        FROM ({branches}) AS found (kind, parent, name, attributes, catalog, number, part)
+        LEFT JOIN note ON note.classoid = catalog AND note.objoid = number AND note.objsubid = part
+        {f"UNION ALL {SILENCED}" if silenced else ""}
+    """

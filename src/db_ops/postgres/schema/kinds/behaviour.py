@@ -37,6 +37,8 @@ VIEW_COLUMN = Kind(
     """
     pg_attribute o JOIN relation r ON r.oid = o.attrelid
     LEFT JOIN pg_attrdef d ON d.adrelid = o.attrelid AND d.adnum = o.attnum
+    LEFT JOIN note ON note.classoid = 'pg_class'::regclass AND note.objoid = o.attrelid
+        AND note.objsubid = o.attnum
     """,
     "quote_ident(o.attname)",
     {

@@ -31,28 +31,34 @@ class Kind:
     column_number: str = "0"
     nested: bool = False
 
-    def attributes_in(self, major: int) -> dict[str, str]:
-        """Return name and SQL expression of each attribute that *major* versions have."""
+    def names(self, major: int) -> tuple[str, ...]:
+        """Return the names of the attributes that *major* versions have, the comment last."""
+        return (*self._expressions(major), "comment")
+
+    def select(self, major: int) -> str:
+        """Return the query for servers of this *major* version.
+
+        Its rows are kind, parent, name, attributes without the comment, and what has the comment:
+        catalog, number and part.
+        """
+        values = ", ".join(f"({text})::text" for text in self._expressions(major).values())
+        catalog = f"'{self.catalog}'::regclass"
+        # NOT IN, and one join with the comments outside: to plan dozens of joins took longer than
+        # to run them.
+        return f"""
+            SELECT '{self.name}'::text, {self.parent}, {self.identity}, ARRAY[{values}]::text[],
+                {catalog}::oid, {self.number}, ({self.column_number})::int
+            FROM {self.source}
+            WHERE ({self.where})
+            AND {self.number} NOT IN (SELECT objid FROM member WHERE classid = {catalog})
+        """
+
+    def _expressions(self, major: int) -> dict[str, str]:
         found = {
             name: expression if isinstance(expression, str) else expression(major)
             for name, expression in self.attributes.items()
         }
-        found["comment"] = "note.description"
         return {name: expression for name, expression in found.items() if expression is not None}
-
-    def select(self, major: int) -> str:
-        """Return the query for servers of this *major* version: kind, parent, name, attributes."""
-        values = ", ".join(f"({text})::text" for text in self.attributes_in(major).values())
-        catalog = f"'{self.catalog}'::regclass"
-        return f"""
-            SELECT '{self.name}'::text, {self.parent}, {self.identity}, ARRAY[{values}]
-            FROM {self.source}
-            LEFT JOIN note ON note.classoid = {catalog} AND note.objoid = {self.number}
-                AND note.objsubid = {self.column_number}
-            WHERE ({self.where}) AND NOT EXISTS (
-                SELECT FROM member
-                WHERE member.classid = {catalog} AND member.objid = {self.number})
-        """
 
 
 def since(major: int, expression: str) -> Expression:
