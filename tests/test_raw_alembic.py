@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
-from tests.support.doors import command_line
+from tests.support.command import Command
 from tests.support.project import Project
-from tests.test_interruption import wait_for_statement
 from tests.test_migrating import WITH_NICKNAME, WITHOUT_NICKNAME
 
 
@@ -23,17 +19,10 @@ def test_alembic_upgrade_and_downgrade(migrated: Project) -> None:
 def test_alembic_waits_for_the_migration_lock_and_says_for_whom(migrated: Project) -> None:
     migrated.table("0004", "four")
     migrated.revision("0005", "op.execute('SELECT pg_sleep(6)')")
-    ours = subprocess.Popen(
-        command_line("manage_db", ("upgrade",), migrated.root),
-        cwd=migrated.root,
-        env={**os.environ, **migrated.env},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    wait_for_statement(migrated, ours, "pg_sleep")
-    outcome = migrated.alembic("upgrade", "head").succeeded()
-    assert ours.wait(30) == 0
+    with Command(migrated, "upgrade") as ours:
+        ours.wait_until_it_runs("pg_sleep")
+        outcome = migrated.alembic("upgrade", "head").succeeded()
+        ours.outcome(30).succeeded()
     assert "waiting for db_ops upgrade" in outcome.err
     assert "pg_terminate_backend" in outcome.err
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import with_user
+from tests.support.command import Command
 from tests.support.doors import command_line
 from tests.support.project import Project, query
 
@@ -231,22 +230,9 @@ def test_a_client_killed_after_a_revision_leaves_a_record_of_what_was_committed(
 ) -> None:
     migrated.table("0004", "four")
     migrated.revision("0005", "op.execute('SELECT pg_sleep(60)')")
-    argv = command_line("manage_db", ("upgrade",), migrated.root)
-    process = subprocess.Popen(
-        argv,
-        cwd=migrated.root,
-        env={**os.environ, **migrated.env},
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 30
-    while not migrated.query(
-        "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)'"
-        " AND pid <> pg_backend_pid() AND datname = current_database()"
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with Command(migrated, "upgrade") as command:
+        command.wait_until_it_runs("pg_sleep")
+        command.kill()
     assert rows(migrated)[3:] == [("0004", "upgrade")]
     outcome = migrated.run("verify", "--quick")
     assert outcome.code == 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +16,9 @@ import psycopg2
 import pytest
 
 from tests.conftest import drop, with_user
-from tests.support.doors import Outcome, command_line
+from tests.support.command import Command
+from tests.support.doors import Outcome
 from tests.support.project import Project, query
-from tests.test_interruption import wait_for_statement
 
 OLD = 1_600_000_000
 HELPER = "NAME = 'helped'\n"
@@ -262,17 +261,10 @@ def test_an_interrupted_recreate_leaves_the_database_as_it_was(kept: Project) ->
     kept.prepare("init")
     before = kept.fingerprint()
     kept.revision("0003", "op.execute('SELECT pg_sleep(60)')")
-    process = subprocess.Popen(
-        command_line("manage_db", ("recreate",), kept.root),
-        cwd=kept.root,
-        env={**os.environ, **kept.env},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for_statement(kept, process, "pg_sleep")
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 143
+    with Command(kept, "recreate") as command:
+        command.wait_until_it_runs("pg_sleep")
+        command.send(signal.SIGTERM)
+        err = command.outcome(20).failed(143).err
     assert "the database is as it was" in err
     assert kept.fingerprint() == before
 
@@ -281,28 +273,14 @@ def test_a_build_that_was_killed_leaves_nothing_under_the_database_s_name(
     kept: Project, server_url: str, database_name: str
 ) -> None:
     path = kept.revision("0003", "op.execute('SELECT pg_sleep(60)')")
-    process = subprocess.Popen(
-        command_line("manage_db", ("init",), kept.root),
-        cwd=kept.root,
-        env={**os.environ, **kept.env},
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    wait_for_statement(kept, process, "pg_sleep")
-    application = query(
-        server_url,
-        "SELECT datname FROM pg_stat_activity WHERE application_name LIKE %s AND query LIKE %s",
-        f"%:{process.pid}",
-        "%pg_sleep%",
-    )
-    process.kill()
-    process.wait()
+    with Command(kept, "init") as command:
+        left = command.wait_until_it_runs("pg_sleep")
+        command.kill()
     path.write_text(path.read_text().replace("pg_sleep(60)", "1"))
     assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", database_name)
     kept.run("init").succeeded()
     assert kept.tables == ["alembic_version", "one", "two"]
-    ((left,),) = application
-    assert str(left).startswith("db_ops_scratch_")
+    assert left.startswith("db_ops_scratch_")
     assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", left)
 
 

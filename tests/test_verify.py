@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +15,7 @@ from db_ops.settings import DatabaseUrl
 from tests.conftest import with_database, with_user
 from tests.support.changes.project import corpus_project
 from tests.support.cluster import Cluster
-from tests.support.doors import command_line
+from tests.support.command import Command
 from tests.support.project import Project, make_project, query
 
 AGENT = """
@@ -429,22 +425,10 @@ def test_scratch_databases_of_a_killed_verify_are_gone_after_the_next(
     clean.url = with_user(clean.url, role, "role_secret")
     clean.env["DB_OPS_ENVIRONMENT"] = "production"
     slow = clean.revision("0003", "op.execute('SELECT pg_sleep(60)')")
-    process = subprocess.Popen(
-        command_line("manage_db", ("verify",), clean.root),
-        cwd=clean.root,
-        env={**os.environ, **clean.env},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     ours = "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s"
-    sleeping = "SELECT 1 FROM pg_stat_activity WHERE usename = %s AND query LIKE '%%pg_sleep(60)%%'"
-    deadline = time.monotonic() + 30
-    while not query(server_url, sleeping, role):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with Command(clean, "verify") as command:
+        command.wait_until_it_runs("pg_sleep")
+        command.kill()
     assert len(query(server_url, ours, role)) == 1
     slow.unlink()
     clean.run("verify").succeeded()

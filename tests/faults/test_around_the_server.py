@@ -16,11 +16,11 @@ import pytest
 from db_ops.errors import TransactionPooler
 from db_ops.postgres.schema.reading import fingerprint, read_schema
 from tests.conftest import with_database, with_user
-from tests.faults.support.command import Command
 from tests.faults.support.machine import Machine, at_any_of
 from tests.faults.support.pooler import PATIENCE, Pooler
 from tests.faults.support.proxy import Proxy
 from tests.support.cluster import Cluster
+from tests.support.command import Command
 from tests.support.doors import Outcome
 from tests.support.project import Project, make_project, query
 

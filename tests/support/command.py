@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from types import TracebackType
@@ -11,19 +12,19 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.support.doors import BIN, Outcome, command_line
-from tests.support.project import Project
+from tests.support.project import Project, query
 
 
 class Command:
     """A command in a process of its own, for a `with` block; killed if it is still there then."""
 
-    def __init__(self, project: Project, *arguments: str) -> None:
+    def __init__(self, project: Project, *arguments: str, door: str = "manage_db") -> None:
         self._project = project
         self._out, self._err = (project.root / name for name in ("stdout.txt", "stderr.txt"))
         shell = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ["HOME"]}
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                command_line("manage_db", arguments, project.root),
+                command_line(door, arguments, project.root),
                 cwd=project.root,
                 env={**shell, **project.env},
                 stdin=subprocess.DEVNULL,
@@ -39,6 +40,31 @@ class Command:
                 state = f"exit {self.process.poll()}\n{self._out.read_text()}"
                 pytest.fail(f"{text!r} was not said; {state}\n{self._err.read_text()}")
             time.sleep(0.03)
+
+    def wait_until_it_runs(self, text: str, timeout: float = 30) -> str:
+        """Wait until a session of it runs a statement with *text*; return the database's name."""
+        maintenance = self._project.url.rpartition("/")[0] + "/postgres"
+        statement = (
+            "SELECT datname FROM pg_stat_activity"
+            " WHERE application_name LIKE %s AND state = 'active' AND query LIKE %s"
+        )
+        deadline = time.monotonic() + timeout
+        while True:
+            found = query(maintenance, statement, f"db_ops %:{self.process.pid}", f"%{text}%")
+            if found:
+                return str(found[0][0])
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{text!r} was not run\n{self._err.read_text()}")
+            time.sleep(0.05)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end of the process; the server may not have noticed yet."""
+        self.process.kill()
+        self.process.wait(10)
 
     def outcome(self, timeout: float = 60) -> Outcome:
         """Wait for the end; what was printed must not hold the password."""
@@ -60,5 +86,4 @@ class Command:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.process.kill()
-        self.process.wait(10)
+        self.kill()
