@@ -124,11 +124,11 @@ def test_importing_db_ops_imports_nothing_heavy(statement: str) -> None:
 def test_a_command_ends_without_a_search_for_garbage() -> None:
     # What is registered first runs last.
     code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count())); import {}"
-    ends = {
-        module: subprocess.run(
+    command, library = (
+        subprocess.run(
             [sys.executable, "-c", code.format(module)], capture_output=True, text=True, check=True
         ).stdout
         for module in ("db_ops.cli", "db_ops.operations")
-    }
-    assert int(ends["db_ops.cli"]) > 1_000
-    assert int(ends["db_ops.operations"]) == 0
+    )
+    # Some versions of Python have a few hundred of their own.
+    assert int(command) > 5_000 > int(library)
