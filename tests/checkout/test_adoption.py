@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import drop, with_database
+from tests.support.cluster import free_port
 from tests.support.doors import run
 from tests.support.foreign import KINDS, ForeignProject, copy_project
 from tests.support.project import query
@@ -73,6 +74,21 @@ def test_a_variable_that_the_project_names_and_nobody_sets_is_said(adopt: Adopt)
     project = adopt("url_env")
     del project.env["BOOKS_URL"]
     assert "BOOKS_URL" in project.run("status").failed(2).error
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("ini_url", "alembic/env.py"), ("url_env", "BOOKS_URL")]
+)
+def test_where_to_correct_a_url_is_where_the_project_has_it(
+    tmp_path: Path, name: str, source: str
+) -> None:
+    nobody = f"postgresql://app:mistaken@127.0.0.1:{free_port()}/shop"
+    project = copy_project(_BY_NAME[name], tmp_path / name, nobody)
+    assert f"correct {source};" in project.run("init", DB_OPS_WAIT_TIMEOUT="0").failed(5).hint
+
+
+def test_the_embedded_server_is_not_started_for_a_project_that_has_another(adopt: Adopt) -> None:
+    assert "not the embedded server" in adopt("ini_url").run("start").failed(2).error
 
 
 def test_a_url_in_pyproject_is_refused_and_not_repeated(adopt: Adopt) -> None:

@@ -1,6 +1,7 @@
 """What can go wrong, as types that carry data; every public error is importable from here."""
 
 from db_ops.errors.base import (
+    URL_VARIABLE,
     DbOpsError,
     ExitCode,
     Interrupted,
@@ -76,6 +77,7 @@ from db_ops.errors.server import (
 )
 
 __all__ = [
+    "URL_VARIABLE",
     "AlembicFailed",
     "AlembicIniBroken",
     "AlembicIniNotFound",

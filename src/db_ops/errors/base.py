@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, dataclass_transform
 
+# Where the URL is, if nothing else is named.
+URL_VARIABLE = "DATABASE_URL"
+
 
 class ExitCode(IntEnum):
     """What every command exits with."""

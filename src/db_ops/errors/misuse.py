@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db_ops.errors.base import DbOpsError, ExitCode, enumerate_names
+from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode, enumerate_names
 
 
 class MisuseError(DbOpsError):
@@ -37,39 +37,42 @@ class InvalidSettings(MisuseError):
 class InvalidUrl(MisuseError):
     """A variable holds no connection URL. It is never repeated: it may hold a password."""
 
-    what = "{variable}: {reason}"
+    what = "{source}: {reason}"
     then = (
         "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE and percent-encode special "
         "characters in the password (@ is %40, / is %2F, % is %25)"
     )
     reason: str
-    variable: str = "DATABASE_URL"
+    source: str = URL_VARIABLE
 
 
 class MissingDatabaseName(MisuseError):
     """The URL names no database; libpq would silently take the name of the user."""
 
-    what = "{server}: DATABASE_URL names no database"
-    then = "append the database name to DATABASE_URL: postgresql://HOST/NAME"
+    what = "{server}: {source} names no database"
+    then = "append the database name to {source}: postgresql://HOST/NAME"
     server: str
+    source: str = URL_VARIABLE
 
 
 class InvalidDatabaseName(MisuseError):
     """PostgreSQL would cut this name, or cannot hold it at all."""
 
     what = "database name {name!r}: {reason}"
-    then = "choose another database name in DATABASE_URL, at most 63 bytes long"
+    then = "choose another database name in {source}, at most 63 bytes long"
     name: str
     reason: str
+    source: str = URL_VARIABLE
 
 
 class ReservedDatabase(MisuseError):
     """The target is a template, from which the server copies every new database."""
 
     what = "{server}/{name}: a template database of the server, not a service's own"
-    then = "name the service's own database in DATABASE_URL"
+    then = "name the service's own database in {source}"
     server: str
     name: str
+    source: str = URL_VARIABLE
 
 
 class MissingDatabaseUrl(MisuseError):

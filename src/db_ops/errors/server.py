@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from db_ops.errors.base import DbOpsError, ExitCode
+from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode
 
 
 class EmbeddedServerFailed(DbOpsError):
@@ -35,17 +35,19 @@ class ServerUnreachable(ServerError):
 
     exit_code = ExitCode.TRY_AGAIN
     what = "{location}: {reason} (waited {waited:.0f} s)"
-    then = "start the server or correct DATABASE_URL; DB_OPS_WAIT_TIMEOUT says how long to wait"
+    then = "start the server or correct {source}; DB_OPS_WAIT_TIMEOUT says how long to wait"
     reason: str
     waited: float
+    source: str = URL_VARIABLE
 
 
 class ConnectionRejected(ServerError):
     """The server answers but does not let us in: password, pg_hba.conf, CONNECT right."""
 
     what = "{location}: the server rejects the connection: {reason}"
-    then = "check user, password and database in DATABASE_URL, and the server's pg_hba.conf"
+    then = "check user, password and database in {source}, and the server's pg_hba.conf"
     reason: str
+    source: str = URL_VARIABLE
 
 
 class NoMaintenanceDatabase(ServerError):
@@ -155,7 +157,8 @@ class TransactionPooler(ServerError):
     """A pooler gives every transaction another session, so that no lock and no SET would hold."""
 
     what = "{location}: a transaction pooler is in between, which migrations cannot run through"
-    then = "set DATABASE_URL to the server itself, or to a pool in session mode"
+    then = "let {source} name the server itself, or a pool in session mode"
+    source: str = URL_VARIABLE
 
 
 class ScratchServerDiffers(ServerError):

@@ -173,7 +173,7 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
         if hasattr(value, reveal):
             secret = reveal == "get_secret_value"
             value = getattr(value, reveal)(**({} if secret else {"hide_password": False}))
-    return DatabaseUrl.parse(str(value))
+    return DatabaseUrl.parse(str(value), named)
 
 
 def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseUrl | None:

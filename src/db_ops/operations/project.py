@@ -72,10 +72,9 @@ def apply_learnt(settings: Settings, project: Project, learnt: Learnt) -> Settin
     url = settings.url
     if url is None and not settings.embedded:
         assert learnt.url is not None
-        url = learnt.url
-        settings = replace(
-            settings, url=url, sources={**settings.sources, "url": project.display(project.env_py)}
-        )
+        source = project.display(project.env_py)
+        url = replace(learnt.url, source=source)
+        settings = replace(settings, url=url, sources={**settings.sources, "url": source})
     elif (
         url is not None
         and learnt.url is not None

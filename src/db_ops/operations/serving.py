@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import UsageError
+from db_ops.operations.project import open_project
 from db_ops.operations.servers import embedded_url, open_server
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.results import ConnectionUrl, OnEvent, ServerStarted, ServerStopped, ignore
@@ -12,10 +13,10 @@ from db_ops.settings import Settings
 def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
     """Start the project's embedded server, creating it first if there is none. Idempotent.
 
-    It outlives the command. Raises `UsageError` if `DATABASE_URL` names another server,
+    It outlives the command. Raises `UsageError` if the project's URL names another server,
     `EmbeddedServerUnavailable`, `EmbeddedServerFailed`, `EmbeddedServerBusy`.
     """
-    embedded = _embedded(settings, "start")
+    embedded = _embedded(open_project(settings)[0], "start")
     started = embedded.ensure(on_event)
     location = embedded_url(settings, embedded).location
     return ServerStarted(location, str(embedded.directory), started)
@@ -43,6 +44,6 @@ def _embedded(settings: Settings, command: str) -> EmbeddedServer:
     if settings.url is not None:
         raise UsageError(
             f"{settings.url.server}: is not the embedded server, so not ours to {command}",
-            "unset DATABASE_URL to use the embedded server",
+            f"{command} it yourself; the embedded server is for a project whose URL is not set",
         )
     return EmbeddedServer(settings.embedded_home)

@@ -26,7 +26,6 @@ from db_ops.errors import (
 )
 from db_ops.postgres.early import EarlyAttempt
 from db_ops.postgres.probe import reason_to_wait
-from db_ops.postgres.refusal import refusals
 from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -85,7 +84,7 @@ class Server:
                     # looks like a rejection too; a real one comes again.
                     clear = "FATAL" in str(error) and pause == _FIRST_PAUSE
                     if clear or reason == rejection:
-                        raise ConnectionRejected(self.location, reason) from None
+                        raise ConnectionRejected(self.location, reason, self.url.source) from None
                     rejection = reason
             else:
                 connection.autocommit = True
@@ -93,7 +92,7 @@ class Server:
                 return connection
             waited = time.monotonic() - started
             if waited + pause > self.settings.wait_timeout:
-                raise ServerUnreachable(self.location, reason, waited)
+                raise ServerUnreachable(self.location, reason, waited, self.url.source)
             self.on_event(WaitingForServer(self.location, reason))
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -169,6 +168,8 @@ class Server:
 
     def _passing_reason(self, parameters: dict[str, str], attempted: float) -> str | None:
         """Return why a server that answers rejects us only for now, or None if it is for good."""
+        from db_ops.postgres.refusal import refusals
+
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
         # A role's own limit, and the slots kept for others, come too late for the probe to see.

@@ -44,7 +44,7 @@ def prepare_to_write(server: Server, connection: Connection) -> None:
         raise ReadOnlyServer(
             server.location,
             "it is a standby",
-            "set DATABASE_URL to the primary, or name all hosts in it and append "
+            f"let {server.url.source} name the primary, or all hosts and append "
             "target_session_attrs=read-write",
         )
     if read_only:
@@ -65,7 +65,7 @@ def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
     # A pooler hands out identifiers of its own; only then is the dearer question asked.
     pooled = _session(connection) != connection.info.backend_pid
     if pooled and _shares_sessions(server, connection):
-        raise TransactionPooler(server.location)
+        raise TransactionPooler(server.location, server.url.source)
 
 
 def takes_no_writes(connection: Connection) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from environs import EnvError, EnvValidationError, FileAwareEnv, ValidationError, validate
 
-from db_ops.errors import InvalidSettings, InvalidUrl
+from db_ops.errors import URL_VARIABLE, InvalidSettings
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
@@ -49,7 +49,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
         env.read_env(dotenv, recurse=False)
     try:
         files = find_project(here, env.str("DB_OPS_ALEMBIC_INI", None))
-        named = files.declared.get("url_env", "DATABASE_URL")
+        named = files.declared.get("url_env", URL_VARIABLE)
         variable = "DB_OPS_TEST_URL" if for_tests else named
         url = env.str(variable, None)
         section = env.str("DB_OPS_NAME", None) or files.declared.get("name")
@@ -107,10 +107,7 @@ def _for_tests(settings: Settings) -> Settings:
 
 
 def _parse(url: str, variable: str) -> DatabaseUrl:
-    try:
-        return DatabaseUrl.parse(url).with_defaults(_libpq_environment())
-    except InvalidUrl as error:
-        raise InvalidUrl(error.reason, variable) from None
+    return DatabaseUrl.parse(url, variable).with_defaults(_libpq_environment())
 
 
 def _user_cache() -> Path | None:

@@ -12,7 +12,13 @@ from urllib.parse import parse_qsl, quote, urlencode
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, ReservedDatabase
+from db_ops.errors import (
+    URL_VARIABLE,
+    InvalidDatabaseName,
+    InvalidUrl,
+    MissingDatabaseName,
+    ReservedDatabase,
+)
 
 MAX_NAME_BYTES = 63
 DEFAULT_PORT = "5432"
@@ -20,6 +26,7 @@ _SCHEME = re.compile(r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://")
 # What other drivers call libpq's keywords.
 _LIBPQ_NAMES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
 _TEMPLATES = ("template0", "template1")
+_MISTAKES = (InvalidUrl, MissingDatabaseName, InvalidDatabaseName, ReservedDatabase)
 
 
 @dataclass(frozen=True)
@@ -27,20 +34,30 @@ class DatabaseUrl:
     """Where a database is and how to get in, as libpq's own connection keywords.
 
     In messages, `label` stands in for the host (the embedded server's socket path is noise there),
-    `shown` for the database's name (one that is built under another).
+    `shown` for the database's name (one that is built under another), and `source` says what to
+    correct.
     """
 
     parameters: Mapping[str, str] = field(repr=False)
     label: str | None = None
     shown: str | None = None
+    source: str = field(default=URL_VARIABLE, compare=False)
 
     @classmethod
-    def parse(cls, text: str) -> DatabaseUrl:
+    def parse(cls, text: str, source: str = URL_VARIABLE) -> DatabaseUrl:
         """Parse *text*, a URL in any SQLAlchemy driver's spelling or a libpq keyword string.
 
-        Raises `InvalidUrl`, `MissingDatabaseName`, `InvalidDatabaseName` or `ReservedDatabase`.
-        Their messages never repeat *text* or libpq's complaint about it, which quotes it.
+        *source* is what messages call the place where it stands. Raises `InvalidUrl`,
+        `MissingDatabaseName`, `InvalidDatabaseName` or `ReservedDatabase`. Their messages never
+        repeat *text* or libpq's complaint about it, which quotes it.
         """
+        try:
+            return replace(cls._parsed(text), source=source)
+        except _MISTAKES as error:
+            raise replace(error, source=source) from None
+
+    @classmethod
+    def _parsed(cls, text: str) -> DatabaseUrl:
         if not text.strip():
             raise InvalidUrl("set, but empty; unset it to use the embedded server")
         try:
