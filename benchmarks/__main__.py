@@ -75,13 +75,16 @@ def measure(jobs: Sequence[Job], runs: int, command: str) -> Iterator[Report]:
 def keep(done: Report) -> None:
     """Write *done* over the last results; jobs that it does not have keep their figures."""
     measured = {outcome.name: outcome for outcome in done.outcomes}
+    versions = done.versions
     if RESULTS.exists():
         last = Report.from_json(RESULTS.read_text())
         measured = {outcome.name: outcome for outcome in last.outcomes} | measured
+        versions = last.versions | versions
     outcomes = tuple(measured[job.name] for job in JOBS if job.name in measured)
     whole = len(done.outcomes) == len(JOBS)
     command = "inv bench" if whole else "several calls of inv bench --update"
-    RESULTS.write_text(replace(done, command=command, outcomes=outcomes).to_json())
+    merged = replace(done, command=command, versions=versions, outcomes=outcomes)
+    RESULTS.write_text(merged.to_json())
 
 
 def write_page(done: Report) -> None:

@@ -32,6 +32,7 @@ from db_ops.settings import DatabaseUrl, Settings
 CROWD = 50
 CONNECT = "psycopg2.connect"
 UPGRADE = "db_ops.upgrade(settings)"
+HEALTH = "db_ops.verify(settings, quick=True)"
 QUESTION = "psycopg2.connect, SELECT version_num"
 STATS = "os.stat of each revision file"
 LOOK = "the fingerprint's query"
@@ -123,9 +124,7 @@ def library_call(workshop: Workshop, revisions: int, tables: int) -> list[Entran
     """Return a call in this process, which is warm after the first, and a mere connection."""
     project = workshop.project(revisions, tables)
     url = workshop.server.url(workshop.at_head(project, f"library_{project.name}"))
-    settings = Settings(
-        project.ours / "alembic.ini", DatabaseUrl.parse(url), user_cache=workshop.root / "cache"
-    )
+    settings = _settings(workshop, project, url)
 
     def call() -> None:
         db_ops.upgrade(settings)
@@ -140,27 +139,42 @@ def library_call(workshop: Workshop, revisions: int, tables: int) -> list[Entran
             cursor.execute("SELECT version_num FROM alembic_version")
 
     return [
-        Entrant(CONNECT, lambda: psycopg2.connect(url).close(), calls=20),
-        Entrant(QUESTION, ask, calls=20),
-        Entrant(STATS, look_at_files, calls=20),
-        Entrant(UPGRADE, call, ours=True, calls=20),
+        Entrant(CONNECT, lambda: psycopg2.connect(url).close(), calls=100),
+        Entrant(QUESTION, ask, calls=100),
+        Entrant(STATS, look_at_files, calls=100),
+        Entrant(UPGRADE, call, ours=True, calls=100),
     ]
 
 
 def verify(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
-    """Return the comparisons of models and database, on one that agrees."""
+    """Return the comparisons of models and database, on one that agrees.
+
+    The quick one is a command, and the call that a service's health check makes.
+    """
     project = workshop.project(revisions, tables)
     database = workshop.at_head(project, f"verify_{project.name}")
     # psql has built it, which records nothing.
     workshop.run(RECORD, project, database, **NO_SPARE)
+    url = workshop.server.url(database)
+    settings = _settings(workshop, project, url)
+
+    def check_health() -> None:
+        if db_ops.verify(settings, quick=True).exit_code:
+            raise LookupError("the catalogs are not as recorded")
+
     return [
-        Entrant(
-            command.name,
-            partial(workshop.run, command, project, database, **NO_SPARE),
-            ours=command.ours,
-        )
-        for command in (ALEMBIC_CHECK, VERIFY, VERIFY_QUICK, INV_BARE)
-    ] + [Entrant(LOOK, partial(_look, workshop.server.url(database)))]
+        *(
+            Entrant(
+                command.name,
+                partial(workshop.run, command, project, database, **NO_SPARE),
+                ours=command.ours,
+            )
+            for command in (ALEMBIC_CHECK, VERIFY, VERIFY_QUICK)
+        ),
+        Entrant(HEALTH, check_health, ours=True),
+        Entrant(INV_BARE.name, partial(workshop.run, INV_BARE, project, database)),
+        Entrant(LOOK, partial(_look, url)),
+    ]
 
 
 def crowd_at_head(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
@@ -217,6 +231,11 @@ def _crowd(
         except CommandFailed:
             failed += 1
     return f"{failed} of {CROWD} failed" if failed else ""
+
+
+def _settings(workshop: Workshop, project: Project, url: str) -> Settings:
+    ini = project.ours / "alembic.ini"
+    return Settings(ini, DatabaseUrl.parse(url), user_cache=workshop.root / "cache")
 
 
 def _look(url: str) -> None:

@@ -160,11 +160,13 @@ JOBS = (
     _verify(
         50,
         Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25),
+        Target(entrants.HEALTH, ALEMBIC_CHECK.name, 0.3),
         Target(VERIFY_QUICK.name, ALEMBIC_CHECK.name, 0.3, (INV_BARE.name, entrants.LOOK)),
     ),
     _verify(
         300,
         Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25),
+        Target(entrants.HEALTH, ALEMBIC_CHECK.name, 0.15),
         Target(VERIFY_QUICK.name, ALEMBIC_CHECK.name, 0.15, (INV_BARE.name, entrants.LOOK)),
     ),
 )

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -50,7 +51,11 @@ KINDS = (
     Kind("settings_object", models="src/library/models.py"),
     Kind("url_env", "BOOKS_URL"),
     Kind("url_from"),
-    Kind("pyproject_only", "LIBRARY_DATABASE_URL", "postgresql+psycopg2"),
+    *(
+        [Kind("pyproject_only", "LIBRARY_DATABASE_URL", "postgresql+psycopg2")]
+        if tuple(map(int, version("alembic").split(".")[:2])) >= (1, 16)
+        else []
+    ),
     Kind("branches", branch=("--branch", "sales"), heads=("0001", "0002")),
     Kind("locations_in_env"),
     Kind("version_table_schema"),
