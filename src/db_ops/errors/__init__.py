@@ -1,7 +1,6 @@
 """What can go wrong, as types that carry data; every public error is importable from here."""
 
 from db_ops.errors.base import (
-    URL_VARIABLE,
     DbOpsError,
     ExitCode,
     Interrupted,
@@ -77,7 +76,6 @@ from db_ops.errors.server import (
 )
 
 __all__ = [
-    "URL_VARIABLE",
     "AlembicFailed",
     "AlembicIniBroken",
     "AlembicIniNotFound",

@@ -15,7 +15,7 @@ from typing import Any
 
 from environs import EnvError, EnvValidationError, FileAwareEnv, ValidationError, validate
 
-from db_ops.errors import URL_VARIABLE, InvalidSettings
+from db_ops.errors import InvalidSettings
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
@@ -49,7 +49,7 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
         env.read_env(dotenv, recurse=False)
     try:
         files = find_project(here, env.str("DB_OPS_ALEMBIC_INI", None))
-        named = files.declared.get("url_env", URL_VARIABLE)
+        named = files.declared.get("url_env", "DATABASE_URL")
         variable = "DB_OPS_TEST_URL" if for_tests else named
         url = env.str(variable, None)
         section = env.str("DB_OPS_NAME", None) or files.declared.get("name")

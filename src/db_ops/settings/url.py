@@ -13,12 +13,12 @@ from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from db_ops.errors import (
-    URL_VARIABLE,
     InvalidDatabaseName,
     InvalidUrl,
     MissingDatabaseName,
     ReservedDatabase,
 )
+from db_ops.errors.base import URL_VARIABLE
 
 MAX_NAME_BYTES = 63
 DEFAULT_PORT = "5432"
