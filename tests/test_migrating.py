@@ -86,6 +86,10 @@ def test_more_steps_ahead_than_there_are_is_refused_and_names_what_is_pending(
     assert migrated.tables == ["alembic_version", "one", "two"]
 
 
+def test_steps_ahead_of_the_head_are_refused_and_nothing_is_named(migrated: Project) -> None:
+    assert "pending: none" in migrated.run("upgrade", "-r", "+1").failed(1).error
+
+
 def test_downgrade_and_upgrade_return_to_the_same_schema(migrated: Project, door: str) -> None:
     schema = migrated.schema()
     migrated.run("downgrade", "-s", "2", door=door).succeeded()

@@ -38,9 +38,12 @@ class NotThatFarAhead(DbOpsError):
     """A relative revision leads past the head, or branches leave open what it means."""
 
     what = "{steps}: no single revision is that far ahead; pending: {pending}"
-    then = "name one of them: inv db.upgrade -r REVISION"
+    then = "name the revision: inv db.upgrade -r REVISION, or see what is pending: inv db.status"
     steps: str
     pending: tuple[str, ...]
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "pending": enumerate_names(self.pending) or "none"}
 
 
 class TooManySteps(ServerError):
