@@ -169,10 +169,9 @@ def verify(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
                 partial(workshop.run, command, project, database, **NO_SPARE),
                 ours=command.ours,
             )
-            for command in (ALEMBIC_CHECK, VERIFY, VERIFY_QUICK)
+            for command in (ALEMBIC_CHECK, VERIFY, VERIFY_QUICK, INV_BARE)
         ),
         Entrant(HEALTH, check_health, ours=True),
-        Entrant(INV_BARE.name, partial(workshop.run, INV_BARE, project, database)),
         Entrant(LOOK, partial(_look, url)),
     ]
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import drop, with_database
-from tests.support.project import Project, make_project
+from tests.support.project import ALEMBIC, Project, make_project
 
-ALEMBIC = tuple(map(int, version("alembic").split(".")[:2]))
 CHAIN = (
     ("init",),
     ("create-migration", "-m", "create agents"),

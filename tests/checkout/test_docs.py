@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from db_ops.cli import collection
-from tests.support.doors import BIN, run
+from tests.support.doors import in_a_shell, run
 from tests.support.pages import EXCUSES, Step, excuses, pages, steps
 from tests.support.project import REPOSITORY
 from tests.test_measuring import CASES
@@ -54,8 +54,6 @@ def checkout() -> Iterator[Path]:
 def perform(step: Step, root: Path) -> tuple[int, str]:
     """Run one step in the shell that the steps before it have left."""
     env = {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "HOME": os.environ["HOME"],
         "STATE": str(root.parent / "state"),
         "COMMAND": step.command,
         "XDG_CACHE_HOME": str(root.parent / "cache"),
@@ -65,7 +63,7 @@ def perform(step: Step, root: Path) -> tuple[int, str]:
     done = subprocess.run(
         ["bash", "-c", SHELL],
         cwd=root,
-        env=env,
+        env=in_a_shell(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from tests.support.doors import BIN, Outcome, command_line
+from tests.support.doors import BIN, Outcome, command_line, in_a_shell
 from tests.support.project import Project, query
 
 
@@ -84,17 +84,13 @@ class Crowd:
             argv = [str(BIN / "alembic"), *arguments[1:]]
         else:
             argv = command_line("manage_db", arguments, self.project.root)
-        shell = {
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "HOME": os.environ["HOME"],
-            # Processes that write the same cache at once prove nothing and cost seconds.
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        # Processes that write the same cache at once prove nothing and cost seconds.
+        quiet = {"PYTHONDONTWRITEBYTECODE": "1"}
         out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         process = subprocess.Popen(
             argv,
             cwd=self.project.root,
-            env={**shell, **self.project.env, **(env or {})},
+            env=in_a_shell({**quiet, **self.project.env, **(env or {})}),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

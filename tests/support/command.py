@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.support.doors import BIN, Outcome, command_line
+from tests.support.doors import Outcome, command_line, in_a_shell
 from tests.support.project import Project, query
 
 
@@ -21,12 +20,11 @@ class Command:
     def __init__(self, project: Project, *arguments: str, door: str = "manage_db") -> None:
         self._project = project
         self._out, self._err = (project.root / name for name in ("stdout.txt", "stderr.txt"))
-        shell = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ["HOME"]}
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
                 command_line(door, arguments, project.root),
                 cwd=project.root,
-                env={**shell, **project.env},
+                env=in_a_shell(project.env),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -52,7 +50,8 @@ class Command:
         while True:
             found = query(maintenance, statement, f"db_ops %:{self.process.pid}", f"%{text}%")
             if found:
-                return str(found[0][0])
+                ((database,),) = found
+                return str(database)
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"{text!r} was not run\n{self._err.read_text()}")
             time.sleep(0.05)

@@ -45,11 +45,19 @@ class Outcome:
         return self
 
 
+def in_a_shell(env: Mapping[str, str]) -> dict[str, str]:
+    """Return *env* and what a shell needs, with nothing else of this process's environment."""
+    return {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "HOME": os.environ["HOME"],
+        **env,
+    }
+
+
 def run(argv: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 60) -> Outcome:
     """Run *argv* in *cwd* with nothing in the environment but *env* and what a shell needs."""
-    shell = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ["HOME"]}
     done = subprocess.run(
-        argv, cwd=cwd, env={**shell, **env}, capture_output=True, text=True, timeout=timeout
+        argv, cwd=cwd, env=in_a_shell(env), capture_output=True, text=True, timeout=timeout
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -6,12 +6,11 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tests.support.doors import Outcome, run
-from tests.support.project import REPOSITORY
+from tests.support.project import ALEMBIC, REPOSITORY
 
 PROJECTS = REPOSITORY / "tests" / "projects"
 # What stands in the files of a project for its own database.
@@ -53,7 +52,7 @@ KINDS = (
     Kind("url_from"),
     *(
         [Kind("pyproject_only", "LIBRARY_DATABASE_URL", "postgresql+psycopg2")]
-        if tuple(map(int, version("alembic").split(".")[:2])) >= (1, 16)
+        if ALEMBIC >= (1, 16)
         else []
     ),
     Kind("branches", branch=("--branch", "sales"), heads=("0001", "0002")),

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.support.doors import BIN, Outcome
+from tests.support.doors import BIN, Outcome, in_a_shell
 from tests.support.project import REPOSITORY
 
 
@@ -102,11 +102,10 @@ class Launcher:
         """Run `manage_db.py` of the project in *root*, or the plain Alembic after `alembic`."""
         self.count += 1
         output = self.folder / f"{self.count:05}"
-        shell = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.environ["HOME"]}
         pid = self.ask(
             "start",
             root=str(root),
-            env={**shell, **env},
+            env=in_a_shell(env),
             arguments=arguments,
             output=str(output),
         )

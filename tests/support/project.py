@@ -8,6 +8,7 @@ import textwrap
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from db_ops.settings import DatabaseUrl, Settings
 from tests.support.doors import BIN, Outcome, command_line, run
 
 REPOSITORY = Path(__file__).parents[2]
+ALEMBIC = tuple(map(int, version("alembic").split(".")[:2]))
 
 ENV_PY = """
 import sys

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyte
 
-from tests.support.doors import BIN
+from tests.support.doors import in_a_shell
 
 
 @dataclass
@@ -80,15 +80,10 @@ def terminal(
     """Run *argv* on a terminal of that size; its stdout may go elsewhere."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    shell = {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "HOME": os.environ["HOME"],
-        "TERM": "xterm-256color",
-    }
     process = subprocess.Popen(
         argv,
         cwd=cwd,
-        env={**shell, **env},
+        env=in_a_shell({"TERM": "xterm-256color", **env}),
         stdin=theirs,
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,

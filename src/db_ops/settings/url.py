@@ -12,12 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from db_ops.errors import (
-    InvalidDatabaseName,
-    InvalidUrl,
-    MissingDatabaseName,
-    ReservedDatabase,
-)
+from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, ReservedDatabase
 from db_ops.errors.base import URL_VARIABLE
 
 MAX_NAME_BYTES = 63
