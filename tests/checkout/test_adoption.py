@@ -88,7 +88,18 @@ def test_where_to_correct_a_url_is_where_the_project_has_it(
 
 
 def test_the_embedded_server_is_not_started_for_a_project_that_has_another(adopt: Adopt) -> None:
-    assert "not the embedded server" in adopt("ini_url").run("start").failed(2).error
+    outcome = adopt("ini_url").run("start").failed(2)
+    assert "not the embedded server" in outcome.error
+    assert "alembic/env.py names it" in outcome.hint
+
+
+def test_a_url_of_env_py_that_names_no_database_is_said_of_env_py(adopt: Adopt) -> None:
+    project = adopt("ini_url")
+    ini = project.root / "alembic.ini"
+    ini.write_text(ini.read_text().replace(f"/{_database(project)}", ""))
+    outcome = project.run("status").failed(2)
+    assert "alembic/env.py names no database" in outcome.error
+    assert "to alembic/env.py" in outcome.hint
 
 
 def test_a_url_in_pyproject_is_refused_and_not_repeated(adopt: Adopt) -> None:

@@ -178,15 +178,16 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
 
 def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseUrl | None:
     found: dict[str, DatabaseUrl] = {}
+    env_py = project.display(project.env_py)
     for destination in session.destinations:
         # Ours is known, so env.py need not name one, and a stand-in does not.
         with suppress(*((MisuseError,) if is_known else ())):
-            url = DatabaseUrl.of_driver(destination)
+            url = DatabaseUrl.of_driver(destination, env_py)
             found.setdefault(url.location, url)
     if len(found) > 1:
-        raise SeveralDatabases(project.display(project.env_py), tuple(sorted(found)))
+        raise SeveralDatabases(env_py, tuple(sorted(found)))
     if not found and not is_known:
-        raise UnknownDatabase(project.display(project.env_py), "it connects to no PostgreSQL")
+        raise UnknownDatabase(env_py, "it connects to no PostgreSQL")
     return next(iter(found.values()), None)
 
 

@@ -7,7 +7,7 @@ from db_ops.operations.project import open_project
 from db_ops.operations.servers import embedded_url, open_server
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.results import ConnectionUrl, OnEvent, ServerStarted, ServerStopped, ignore
-from db_ops.settings import Settings
+from db_ops.settings import DatabaseUrl, Settings
 
 
 def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
@@ -16,7 +16,10 @@ def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
     It outlives the command. Raises `UsageError` if the project's URL names another server,
     `EmbeddedServerUnavailable`, `EmbeddedServerFailed`, `EmbeddedServerBusy`.
     """
-    embedded = _embedded(open_project(settings)[0], "start")
+    embedded = _embedded(settings, "start")
+    url = open_project(settings)[0].url
+    if url is not None:
+        raise _not_ours(url, "start", f"start it yourself: {url.source} names it")
     started = embedded.ensure(on_event)
     location = embedded_url(settings, embedded).location
     return ServerStarted(location, str(embedded.directory), started)
@@ -41,9 +44,12 @@ def url(
 
 
 def _embedded(settings: Settings, command: str) -> EmbeddedServer:
-    if settings.url is not None:
-        raise UsageError(
-            f"{settings.url.server}: is not the embedded server, so not ours to {command}",
-            f"{command} it yourself; the embedded server is for a project whose URL is not set",
-        )
+    url = settings.url
+    if url is not None:
+        raise _not_ours(url, command, f"unset {url.source} to use the embedded server")
     return EmbeddedServer(settings.embedded_home)
+
+
+def _not_ours(url: DatabaseUrl, command: str, hint: str) -> UsageError:
+    what = f"{url.server}: is not the embedded server, so not ours to {command}"
+    return UsageError(what, hint)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, urlencode
@@ -46,10 +47,8 @@ class DatabaseUrl:
         `MissingDatabaseName`, `InvalidDatabaseName` or `ReservedDatabase`. Their messages never
         repeat *text* or libpq's complaint about it, which quotes it.
         """
-        try:
+        with _said_of(source):
             return replace(cls._parsed(text), source=source)
-        except _MISTAKES as error:
-            raise replace(error, source=source) from None
 
     @classmethod
     def _parsed(cls, text: str) -> DatabaseUrl:
@@ -68,12 +67,17 @@ class DatabaseUrl:
         return url
 
     @classmethod
-    def of_driver(cls, arguments: Mapping[str, object]) -> DatabaseUrl:
-        """Return the way that a driver, of whatever name, was told to go.
+    def of_driver(cls, arguments: Mapping[str, object], source: str) -> DatabaseUrl:
+        """Return the way that a driver, of whatever name, was told to go by *source*.
 
         *arguments* are those of psycopg2's, psycopg's, asyncpg's or pg8000's `connect`. Raises what
         `parse` raises.
         """
+        with _said_of(source):
+            return replace(cls._of_driver(arguments), source=source)
+
+    @classmethod
+    def _of_driver(cls, arguments: Mapping[str, object]) -> DatabaseUrl:
         named = {_LIBPQ_NAMES.get(name, name): value for name, value in arguments.items()}
         dsn, settings = named.pop("dsn", None), named.pop("server_settings", None)
         parameters = {} if not dsn else dict(cls.parse(str(dsn)).parameters)
@@ -172,6 +176,15 @@ class DatabaseUrl:
             + f"/{quote(database, safe='')}"
             + (f"?{query}" if query else "")
         )
+
+
+@contextmanager
+def _said_of(source: str) -> Iterator[None]:
+    """Let what is wrong with a URL in a `with` block be said of the place where it stands."""
+    try:
+        yield
+    except _MISTAKES as error:
+        raise replace(error, source=source) from None
 
 
 def _for_libpq(text: str) -> str:
