@@ -24,7 +24,6 @@ FLOORS = {
     "generation": 3,
     "migrations": 2,
     "postgres": 2,
-    "diagrams": 1,
     "settings": 1,
     "bytecode": 0,
     "errors": 0,

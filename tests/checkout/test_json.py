@@ -25,7 +25,7 @@ CALLS = {
     "check-models": [("", 3)],
     "create-migration": [("-m more", 0), ("", 2), ("--rebase 0001", 2)],
     "delete-db": [("", 0), ("--confirm other", 4)],
-    "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.svg", 3)],
+    "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.md", 3)],
     "doctor": [("", 0)],
     "downgrade": [("", 0), ("--plan", 0), ("-s 9", 1), ("-s x", 2)],
     "history": [("", 0), ("--record", 0)],

@@ -7,14 +7,14 @@ import pytest
 from tests.support.doors import run
 from tests.support.project import REPOSITORY
 
-IMAGES = ("schema.svg", "revisions.svg")
+PAGES = ("schema.md", "revisions.md")
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_committed_diagram_is_up_to_date(name: str, new_database_url: str) -> None:
     env = {"DATABASE_URL": new_database_url, "DB_OPS_SPARE": "0"}
-    option = ["--revisions"] if name == "revisions.svg" else []
-    path = f"docs/images/{name}"
+    option = ["--revisions"] if name == "revisions.md" else []
+    path = f"docs/{name}"
     for arguments in (["init"], ["diagram", *option, "--check", "--output", path]):
         argv = ["python", "scripts/manage_db.py", *arguments]
         run(argv, cwd=REPOSITORY, env=env).succeeded()

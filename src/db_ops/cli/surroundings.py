@@ -14,7 +14,7 @@ from db_ops.cli.task import JSON, Command
 from db_ops.results import Result
 
 _DIAGRAM = {
-    "output": "The file for it: .svg, .mmd or .md (default: Mermaid on stdout).",
+    "output": "The file to write, .md or .mmd (default: print it).",
     "revisions": "Draw the revision graph instead.",
     "check": "Exit 3 if the file is not up to date; write nothing.",
 }
@@ -70,7 +70,7 @@ def diagram(
     check: bool = False,
     json: bool = False,
 ) -> Result:
-    """Draw the schema, or the revision graph, as Mermaid or SVG."""
+    """Draw the schema, or the revision graph, as Mermaid."""
     with Progress() as progress:
         settings = db_ops.load()
         done = db_ops.diagram(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from db_ops.diagrams import Column, Reference, Table
 from db_ops.postgres.catalog import not_of_an_extension
 
 _TABLES = f"""
@@ -44,6 +44,45 @@ _SHORT = {
     "double precision": "float8",
 }
 _Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as a row of its table; `unique` is by itself."""
+
+    name: str
+    type: str
+    required: bool
+    primary: bool = False
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key: of `columns`, to the table `target`.
+
+    `required` says that each row has one, `unique` that no two rows have the same.
+    """
+
+    columns: tuple[str, ...]
+    target: str
+    required: bool
+    unique: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; its name is qualified where it is not in `public`."""
+
+    name: str
+    columns: tuple[Column, ...]
+    references: tuple[Reference, ...]
+
+    def keys(self, column: Column) -> str:
+        """Return the marks of *column*: PK, FK, UK, as ER diagrams have them."""
+        foreign = any(column.name in reference.columns for reference in self.references)
+        marks = {"PK": column.primary, "FK": foreign, "UK": column.unique and not column.primary}
+        return ", ".join(mark for mark, given in marks.items() if given)
 
 
 def read_tables(connection: Connection, version_table: str) -> tuple[Table, ...]:

@@ -9,13 +9,12 @@ from db_ops.results.outcomes import Result
 class Diagram(Result):
     """A picture of the schema or, with `revisions`, of the revision graph.
 
-    `text` is all of it, in the `format` `mermaid` or `svg`. `path` is the file that it belongs in,
+    `text` is all of it, in Mermaid. `path` is the file that it belongs in,
     if one was named, and `changed` whether that file had something else in it, or nothing. With
     `check`, nothing was written.
     """
 
     revisions: bool
-    format: str
     path: str | None
     changed: bool
     check: bool
