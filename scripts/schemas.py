@@ -77,13 +77,16 @@ def command_schema(name: str, function: Callable[..., object]) -> Schema:
         "$id": f"{name}.json",
         "title": f"db-ops {name} --json",
         "description": _said(function),
-        "oneOf": [*found, {"$ref": "error.json"}],
+        "oneOf": [
+            *found,
+            _error_envelope("The command failed; error.json has each error's details."),
+        ],
         "$defs": known,
     }
 
 
 def error_schema() -> Schema:
-    """Return the schema of every error: which it is decides what its details are."""
+    """Return the schema of every error: `error` decides what the details are."""
     known: dict[str, Schema] = {}
     kinds = [getattr(errors, name) for name in sorted(errors.__all__) if name != "ExitCode"]
     raised = [kind for kind in kinds if hasattr(kind, "what")]
@@ -91,6 +94,7 @@ def error_schema() -> Schema:
         "$schema": DRAFT,
         "$id": "error.json",
         "title": "What any command prints with --json when it fails",
+        **_error_envelope("An error: its type, what people are told, and its data."),
         "oneOf": [_error(kind, known) for kind in raised],
         "$defs": known,
     }
@@ -114,18 +118,29 @@ def _result(kind: type[Result], known: dict[str, Schema]) -> Schema:
     return _object(_said(kind), {**head, **_fields(kind, known)})
 
 
-def _error(kind: type[DbOpsError], known: dict[str, Schema]) -> Schema:
+def _error_envelope(description: str) -> Schema:
     return _object(
-        _said(kind),
+        description,
         {
             "result": {"const": "error"},
-            "exit_code": {"const": int(kind.exit_code)},
-            "error": {"const": kind.__name__},
+            "exit_code": {"type": "integer"},
+            "error": {"type": "string"},
             "message": {"type": "string"},
             "hint": {"type": "string"},
-            "details": _object(None, _fields(kind, known)),
+            "details": {"type": "object"},
         },
     )
+
+
+def _error(kind: type[DbOpsError], known: dict[str, Schema]) -> Schema:
+    return {
+        "description": _said(kind),
+        "properties": {
+            "error": {"const": kind.__name__},
+            "exit_code": {"const": int(kind.exit_code)},
+            "details": _object(None, _fields(kind, known)),
+        },
+    }
 
 
 _STAMP: Schema = {
@@ -180,7 +195,6 @@ def _object(description: str | None, properties: dict[str, Schema]) -> Schema:
         "type": "object",
         "properties": properties,
         "required": list(properties),
-        "additionalProperties": False,
     }
 
 

@@ -64,6 +64,14 @@ def test_every_schema_is_one(name: str) -> None:
     Draft202012Validator.check_schema(read_schema(name))
 
 
+def test_a_schema_alone_validates_a_document_with_fields_of_a_later_version() -> None:
+    schema = read_schema("snapshots.json")
+    document = {"result": "snapshots", "exit_code": 0, "location": "x/y", "snapshots": []}
+    assert not list(Draft202012Validator(schema).iter_errors(document | {"dropped": None}))
+    assert not list(Draft202012Validator(schema).iter_errors(document | {"dropped": None, "z": 1}))
+    assert list(Draft202012Validator(schema).iter_errors(document | {"location": 1}))
+
+
 def test_every_command_is_called_below() -> None:
     assert CALLS.keys() == set(collection.task_names)
 
