@@ -22,7 +22,7 @@ from tests.support.project import Project, query
 
 # An extra, which an environment without it leaves out; the one for development has it.
 needs_squawk = pytest.mark.skipif(
-    not (Path(BIN) / "squawk").exists(), reason="db-ops[squawk] is not installed"
+    not (Path(BIN) / "squawk").exists(), reason="squawk-cli is not installed"
 )
 
 
@@ -362,7 +362,7 @@ def test_squawk_that_is_asked_for_and_not_there_is_said_before_anything_is_writt
     paths = os.pathsep.join(path for path in sys.path if path)
     argv = [str(venv / "bin" / "python"), "-m", "db_ops", "upgrade", "--plan"]
     outcome = run(argv, cwd=behind.root, env={**behind.env, "PYTHONPATH": paths})
-    assert "db-ops[squawk]" in outcome.failed(2).hint
+    assert "squawk-cli" in outcome.failed(2).hint
 
 
 @pytest.mark.parametrize("settings", ["squawk = 1", "squawk = 'yes'", "records = 0"])

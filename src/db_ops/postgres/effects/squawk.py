@@ -58,7 +58,7 @@ def require_squawk() -> None:
     if not _program().exists():
         raise UsageError(
             "squawk is asked for in pyproject.toml, and not installed",
-            "pip install 'db-ops[squawk]', or take squawk out of [tool.db_ops]",
+            "pip install 'squawk-cli>=2', or take squawk out of [tool.db_ops]",
         )
 
 
