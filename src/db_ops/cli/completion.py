@@ -19,7 +19,7 @@ _db_ops_complete() {{
         python*)
             at=1
             [[ "${{COMP_WORDS[1]}}" == -m ]] && at=2
-            case "${{COMP_WORDS[at]}}" in {script}) ;; *) return ;; esac ;;
+            case "${{COMP_WORDS[at]}}" in db_ops|{script}) ;; *) return ;; esac ;;
     esac
     local IFS=$'\\n'
     local program=("${{COMP_WORDS[@]:0:at+1}}") typed=("${{COMP_WORDS[@]:at+1:COMP_CWORD-at}}")
@@ -34,7 +34,7 @@ _db_ops_complete() {{
         python*)
             at=2
             [[ "${{words[2]}}" == -m ]] && at=3
-            case "${{words[at]}}" in {script}) ;; *) _default; return ;; esac ;;
+            case "${{words[at]}}" in db_ops|{script}) ;; *) _default; return ;; esac ;;
     esac
     local program=("${{words[@]:0:$at}}") typed=("${{words[@]:$at:$((CURRENT-at))}}")
     local found=("${{(@f)$("${{program[@]}}" --complete "${{typed[@]}}" 2>/dev/null)}}")
@@ -78,7 +78,7 @@ def completion_script(shell: str, program: str) -> str:
             "-a '(__db_ops_complete)'\n"
             for name in names
         )
-        return _FISH.format(fish=f"(^|/){script}$".replace(".", "\\."), lines=lines)
+        return _FISH.format(fish=f"^db_ops$|(^|/){script}$".replace(".", "\\."), lines=lines)
     template = _BASH if shell == "bash" else _ZSH
     return template.format(script=f"{script}|*/{script}", names=" ".join(names))
 
