@@ -70,6 +70,11 @@ def test_plain_alembic_names_our_command_with_the_options_that_it_was_given(
     assert typed in outcome.err + outcome.out
     run([str(BIN / "db-ops"), *shlex.split(typed)[1:]], cwd=elsewhere.root, env=elsewhere.env)
     assert elsewhere.tables == ["alembic_version", "one"]
+    # The lock and the records are those of the section, too.
+    elsewhere.table("0002", "two")
+    elsewhere.alembic("-c", "deploy/own.ini", "-n", "billing", "upgrade", "head").succeeded()
+    shown = elsewhere.run("-c", "deploy/own.ini", "--name", "billing", "history").succeeded().out
+    assert shown.count("applied 20") == 2
 
 
 def test_inv_is_named_with_where_its_tasks_are(project: Project) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from db_ops.settings import sources, variables
 from tests.support.project import Project
 from tests.support.schemas import validated
 
@@ -172,3 +175,9 @@ def test_a_mistake_in_pyproject_is_sought_there(project: Project) -> None:
     (project.root / "pyproject.toml").write_text("[tool.db_ops]\nx = 'tenant=north'\n")
     outcome = project.run("status").failed(2)
     assert outcome.hint == "correct [tool.db_ops] x in pyproject.toml"
+
+
+def test_every_variable_that_is_read_is_listed_once() -> None:
+    read = set(re.findall(r'"(DB_OPS_[A-Z_]+)"', Path(sources.__file__).read_text()))
+    assert read <= set(variables.OWN)
+    assert len(variables.OWN) == len(set(variables.OWN))
