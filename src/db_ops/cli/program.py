@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import Namespace
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -15,6 +17,7 @@ from db_ops.cli.arguments import Line, cut
 from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Options
 from db_ops.cli.execution import ForEveryCommand, execute, output_of, show_failure
 from db_ops.cli.parsers import HELP, command_parser, program_parser
+from db_ops.cli.speaking import log_form
 from db_ops.cli.terminal import Options as OutputOptions
 from db_ops.cli.terminal import discard, open_closed_streams, options, write
 from db_ops.errors import DbOpsError, ExitCode
@@ -49,6 +52,8 @@ def run(arguments: list[str]) -> int:
         ]
     except DbOpsError as error:
         options.set(OutputOptions(json="--json" in arguments or "-j" in arguments))
+        with suppress(DbOpsError):
+            options.set(replace(options.get(), log=log_form()))
         show_failure(error)
         return int(error.exit_code)
     except BrokenPipeError:

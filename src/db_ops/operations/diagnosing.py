@@ -92,7 +92,8 @@ class _Examination:
         config = str(settings.alembic_ini).removeprefix(f"{settings.root}/")
         yield Finding("project", name, config, f"section [{settings.section}]")
         if settings.x:
-            yield Finding("project", "arguments", " ".join(f"-x {shlex.quote(one)}" for one in settings.x))
+            arguments = " ".join(f"-x {shlex.quote(one)}" for one in settings.x)
+            yield Finding("project", "arguments", arguments)
         self.project = read_project(
             settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
         )
