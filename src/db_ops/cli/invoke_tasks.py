@@ -1,4 +1,4 @@
-"""The commands as Invoke tasks, for `inv db.<command>`."""
+"""The commands as Invoke tasks, for `inv`."""
 
 from __future__ import annotations
 

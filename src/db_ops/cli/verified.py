@@ -79,4 +79,4 @@ def _abridged(difference: Difference) -> Iterator[Line]:
 
 
 def _is_command(remedy: str) -> bool:
-    return remedy.startswith(("db-ops ", "inv db.", "alembic ", "check out "))
+    return remedy.startswith(("db-ops ", "alembic ", "check out "))

@@ -80,7 +80,7 @@ class Interrupted(DbOpsError):
     """A signal stopped the command; the open transaction was rolled back."""
 
     what = "{signal}: stopped, the running statement is rolled back; {done}"
-    then = "see where the database stands: inv db.status"
+    then = "see where the database stands: db-ops status"
     signal: str
     done: str
     exit_code = ExitCode.INTERRUPTED

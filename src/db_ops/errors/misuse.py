@@ -121,7 +121,7 @@ class MultipleHeads(MisuseError):
 
     what = "{path}: several heads: {heads}"
     then = (
-        "put yours on top: inv db.create-migration --rebase REVISION, "
+        "put yours on top: db-ops create-migration --rebase REVISION, "
         "or merge them: alembic merge -m 'merge heads' heads"
     )
     path: str
@@ -132,7 +132,7 @@ class BranchNotNamed(MisuseError):
     """The project has several branches on purpose, and a command is for one of them."""
 
     what = "{path}: several branches: {branches}"
-    then = "say which is meant: inv db.create-migration --branch NAME -m MESSAGE"
+    then = "say which is meant: db-ops create-migration --branch NAME -m MESSAGE"
     path: str
     branches: tuple[str, ...]
 

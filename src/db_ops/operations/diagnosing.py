@@ -152,7 +152,7 @@ class _Examination:
         if settings.url is None:
             embedded = EmbeddedServer(settings.embedded_home)
             if not embedded.is_running():
-                yield Finding("server", "embedded", "does not run", advice="inv db.start")
+                yield Finding("server", "embedded", "does not run", advice="db-ops start")
                 return
             settings = replace(settings, url=embedded_url(settings, embedded))
         server = server_of(settings, "doctor", self.on_event)
@@ -164,7 +164,7 @@ class _Examination:
             yield Finding("server", "role", connection.info.user, right)
             exists = database_exists(connection, server.url.database)
         if not exists:
-            yield Finding("server", "database", "does not exist", advice="inv db.init")
+            yield Finding("server", "database", "does not exist", advice="db-ops init")
             return
         with server.target() as connection:
             found = target.look(connection)

@@ -161,7 +161,7 @@ def _check_name(name: str) -> None:
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise UsageError(
             f"snapshot: {name!r} is no name of 1 to {_LONGEST_NAME} printable characters",
-            "name it, for example: inv db.snapshot before-the-change",
+            "name it, for example: db-ops snapshot before-the-change",
         )
 
 
