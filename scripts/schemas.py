@@ -108,7 +108,7 @@ def log_schema() -> Schema:
         "$schema": DRAFT,
         "$id": "log.json",
         "title": "One line on stderr under DB_OPS_LOG=json",
-        "oneOf": [*(line for line in lines if line), _FAILED, _ENDED],
+        "oneOf": [*(line for line in lines if line), _FAILED, _NOTED, _ENDED],
         "$defs": known,
     }
 
@@ -218,6 +218,10 @@ _FAILED = _object(
         "hint": {"type": "string"},
         "details": {"type": "object"},
     },
+)
+_NOTED = _object(
+    "What is no error and may be a mistake, as a misspelt variable.",
+    {**_STAMP, "event": {"const": "Noted"}, "text": {"type": "string"}},
 )
 _ENDED = _object(
     "The last line of a command.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.cluster import free_port
 from tests.support.command import Command
 from tests.support.project import Project
 from tests.test_migrating import WITH_NICKNAME, WITHOUT_NICKNAME
@@ -54,7 +55,7 @@ def test_alembic_on_a_missing_database_is_told_what_to_run(project: Project) -> 
     outcome = project.alembic("upgrade", "head")
     assert outcome.code != 0
     assert "does not exist" in outcome.err + outcome.out
-    assert "inv db.init" in outcome.err + outcome.out
+    assert "db-ops init" in outcome.err + outcome.out
     assert "Traceback" not in outcome.err
 
 
@@ -70,3 +71,11 @@ def test_a_revision_id_that_the_version_table_cannot_hold_is_refused(migrated: P
     outcome = migrated.alembic("revision", "--autogenerate", "--rev-id", "x" * 33, "-m", "long")
     assert outcome.code != 0
     assert "longer than 32" in outcome.err + outcome.out
+
+
+def test_alembic_says_once_what_it_waits_for(migrated: Project) -> None:
+    migrated.url = f"postgresql://u@127.0.0.1:{free_port()}/app"
+    migrated.env["DB_OPS_WAIT_TIMEOUT"] = "2"
+    outcome = migrated.alembic("stamp", "head")
+    assert outcome.code != 0
+    assert outcome.err.count("waiting") == 1

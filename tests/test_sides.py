@@ -33,7 +33,7 @@ ONLY_IN_MIGRATIONS = """
     CREATE INDEX ix_totals ON totals (n);
     CREATE EXTENSION citext;
 """
-CREATE, UPGRADE = "inv db.create-migration -m MESSAGE", "inv db.upgrade"
+CREATE, UPGRADE = "db-ops create-migration -m MESSAGE", "db-ops upgrade"
 
 
 class Builder:

@@ -34,7 +34,7 @@ THIRD_PARTIES = {
     "pytest_plugin": {"pytest", "psycopg2", "sqlalchemy"},
     "migrations": {"alembic", "flask", "sqlalchemy"},
     "postgres": {"psycopg2"},
-    "settings": {"environs", "psycopg2"},
+    "settings": {"dotenv", "environs", "psycopg2"},
 }
 # results names errors' exit codes: the only two rooms of one floor that know each other.
 NEIGHBOURS = {("results", "errors")}
@@ -82,6 +82,7 @@ def test_imports_point_down_only(path: Path) -> None:
                     "bytecode",
                     "errors",
                     "results",
+                    "settings",
                     "__init__",
                 )
                 continue

@@ -128,6 +128,14 @@ def test_a_misused_command_line_is_a_document_where_json_is_asked_for(project: P
     assert validated("init.json", outcome.out)["error"] == "UsageError"
 
 
+def test_a_misused_command_line_is_a_line_of_the_log(project: Project) -> None:
+    project.env["DB_OPS_LOG"] = "json"
+    outcome = project.run("init", "--bogus")
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert validated("log.json", line)["error"] == "UsageError"
+
+
 def test_what_revisions_and_their_children_print_goes_to_stderr(project: Project) -> None:
     project.revision("0001", "import os\nprint('from python')\nos.system('echo from a shell')")
     outcome = project.run("init", "--from-migrations", "--json").succeeded()

@@ -1,9 +1,24 @@
-"""The command line: one collection of tasks behind every door.
+"""The command line: one declaration of the commands behind every door.
 
-The only room that prints and exits.
+The only room that prints and exits. `collection` holds the Invoke tasks for a project's `tasks.py`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import db_ops.cli.process  # noqa: F401  # first, for the imports that follow
-from db_ops.cli.commands import collection
+
+if TYPE_CHECKING:
+    from db_ops.cli.invoke_tasks import collection
 
 __all__ = ["collection"]
+
+
+def __getattr__(name: str) -> Any:
+    # `db-ops` does without Invoke.
+    if name == "collection":
+        from db_ops.cli.invoke_tasks import collection
+
+        return collection
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,8 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from db_ops.cli.rendering import plain_lines
-from db_ops.cli.terminal import as_called, encodable, one_line, options
+from db_ops.cli.terminal import encodable, one_line, options, write
 from db_ops.errors import DbOpsError
+from db_ops.errors.invocation import as_typed
 from db_ops.results import Downgraded, Migrated, Result, Verified
 
 REPORT = "gl-code-quality-report.json"
@@ -60,7 +61,7 @@ def _findings(done: Result | DbOpsError) -> Iterator[Finding]:
         yield Finding(done.message, done.hint, _in_repository(path), int(line[1]) if line else None)
     elif isinstance(done, Verified):
         for difference in done.differences:
-            yield Finding(difference.description, as_called(difference.remedy))
+            yield Finding(difference.description, as_typed(difference.remedy))
     elif done.exit_code:
         yield Finding("\n".join(plain_lines(done)))
 
@@ -80,7 +81,7 @@ def _write_error(command: str, text: str, at: Finding | None) -> None:
         properties = {"file": at.path, "line": str(at.line or 1), **properties}
     said = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
     # The runner reads both streams; stdout may be somebody's document.
-    print(encodable(f"::error {said}::{_escaped(text)}", sys.stderr), file=sys.stderr, flush=True)
+    write(encodable(f"::error {said}::{_escaped(text)}", sys.stderr), to_stderr=True)
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -98,7 +99,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
     if isinstance(done, DbOpsError):
         lines = [
             f"error: {one_line(done.message)}",
-            f"hint: {as_called(one_line(done.hint))}",
+            f"hint: {one_line(done.hint)}",
         ]
     else:
         lines = plain_lines(done)

@@ -1,228 +1,282 @@
-"""The commands: read the settings, run one operation, show its result."""
+"""Every command and its options; `--help`, the parsers and the completion are made from this."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from db_ops.cli import bodies
+from db_ops.cli.declaration import Command, Kind, Option
 
-from invoke.collection import Collection
-from invoke.context import Context
-from invoke.tasks import task
+DATABASE = "Create and delete the database"
+MIGRATIONS = "Write, apply and revert migrations"
+CHECKS = "See where things stand"
+SNAPSHOTS = "Keep the data and bring it back"
+SERVER = "Server and cache"
+PROJECT = "Begin a project"
 
-import db_ops
-from db_ops.cli.progress import Progress
-from db_ops.cli.questions import asking
-from db_ops.cli.rendering import show
-from db_ops.cli.snapshot_commands import restore, snapshot, snapshots
-from db_ops.cli.surroundings import (
-    cache,
-    check_models,
-    diagram,
-    doctor,
-    new,
-    start,
-    stop,
-    url,
+_CONFIRM = Option(
+    "confirm",
+    "Repeat the exact name of the database, to allow this where its data is protected.",
+    "c",
+    Kind.VALUE,
+    "DATABASE",
 )
-from db_ops.cli.task import CONFIRM, JSON, Command
-from db_ops.errors import UsageError
-from db_ops.results import Result
-
-_REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
-_BRANCH = {"branch": "The branch that is meant, where there are several: a label, or its head."}
-_STEPS = {"steps": "How many to revert (default: 1)."}
-_PLAN = {"plan": "Only show what would run, measured in a scratch database."}
-_SQL = {"sql": "Only print the SQL, for psql."}
-_QUICK = {"quick": "Only look whether the catalogs are as they were when the head was applied."}
-_RECORD = {"record": "First record the database and the revision files as they are now."}
-
-
-@task(klass=Command, help=_REPLAY | JSON)
-def init(context: Context, from_migrations: bool = False, json: bool = False) -> Result:
-    """Create the database if it is missing and apply every migration."""
-    with Progress() as progress:
-        settings = db_ops.load()
-        done = db_ops.init(settings, from_migrations=from_migrations, on_event=progress)
-        return show(done, json)
-
-
-@task(klass=Command, help=CONFIRM | _REPLAY | JSON)
-def recreate(
-    context: Context,
-    confirm: str | None = None,
-    from_migrations: bool = False,
-    json: bool = False,
-) -> Result:
-    """Delete the database, then create it and apply every migration."""
-    with Progress() as progress:
-        settings = db_ops.load()
-        done = db_ops.recreate(
-            settings, confirm=confirm, from_migrations=from_migrations, on_event=progress
-        )
-        return show(done, json)
-
-
-@task(klass=Command, help=CONFIRM | JSON)
-def delete_db(context: Context, confirm: str | None = None, json: bool = False) -> Result:
-    """Drop the database, whoever is connected to it."""
-    with Progress() as progress:
-        return show(db_ops.delete_db(db_ops.load(), confirm=confirm, on_event=progress), json)
-
-
-_CREATION = {
-    "message": "What changes, in a few words.",
-    "rename": "What was renamed: table.old:new or old_table:new_table. Any number of times.",
-    "no-rename": "Nothing else was renamed: what is gone is dropped, what is new is added.",
-    "irreversible": "Write a downgrade that refuses, and do not try it.",
-    "rebase": "Write nothing: put this head, yours and applied nowhere, on top of the other one.",
-}
-
-
-@task(klass=Command, positional=[], iterable=["rename"], help=_CREATION | _BRANCH | JSON)
-def create_migration(
-    context: Context,
-    rename: list[str],
-    message: str = "",
-    no_rename: bool = False,
-    irreversible: bool = False,
-    rebase: str | None = None,
-    branch: str | None = None,
-    json: bool = False,
-) -> Result:
-    """Write one revision file from what changed in the models, and prove it."""
-    with Progress() as progress:
-        settings = db_ops.load()
-        if rebase is not None:
-            return show(db_ops.rebase_migration(settings, rebase, on_event=progress), json)
-        create = partial(
-            db_ops.create_migration,
-            settings,
-            message,
-            irreversible=irreversible,
-            branch=branch,
-            on_event=progress,
-        )
-        done = asking(create, tuple(rename), no_rename=no_rename, silent=json)
-        return show(done, json)
-
-
-@task(
-    klass=Command,
-    help={"revision": "Where to stop, or +N for so many (default: head)."} | _PLAN | _SQL | JSON,
+_FROM_MIGRATIONS = Option(
+    "from-migrations", "Run every migration, even where a template database could be copied.", "f"
 )
-def upgrade(
-    context: Context,
-    revision: str | None = None,
-    plan: bool = False,
-    sql: bool = False,
-    json: bool = False,
-) -> Result:
-    """Apply pending migrations."""
-    operation = _chosen("upgrade", {"plan_upgrade": plan, "upgrade_sql": sql})
-    with Progress() as progress:
-        return show(operation(db_ops.load(), revision=revision, on_event=progress), json)
-
-
-@task(
-    klass=Command,
-    help={"steps": "How many to revert (default: 1)."} | _BRANCH | CONFIRM | _PLAN | JSON,
+_BRANCH = Option(
+    "branch",
+    "The branch to work on, if the migrations have several: its label, or its head revision.",
+    "b",
+    Kind.VALUE,
+    "BRANCH",
 )
-def downgrade(
-    context: Context,
-    steps: str = "1",
-    branch: str | None = None,
-    confirm: str | None = None,
-    plan: bool = False,
-    json: bool = False,
-) -> Result:
-    """Revert the newest migrations."""
-    number = _number(steps)
-    with Progress() as progress:
-        settings = db_ops.load()
-        if plan:
-            return show(db_ops.plan_downgrade(settings, steps=number, on_event=progress), json)
-        done = db_ops.downgrade(
-            settings, steps=number, branch=branch, confirm=confirm, on_event=progress
-        )
-        return show(done, json)
-
-
-@task(klass=Command, help=_RECORD | JSON)
-def history(context: Context, record: bool = False, json: bool = False) -> Result:
-    """Show every revision: whether it is applied, when, by whom, in what time."""
-    with Progress() as progress:
-        return show(db_ops.history(db_ops.load(), record=record, on_event=progress), json)
-
-
-@task(
-    klass=Command,
-    help={
-        "grants": "Compare owners and rights too.",
-        "accept": "Write the differences to the baseline, and accept them from now on.",
-    }
-    | _QUICK
-    | JSON,
+_PLAN = Option(
+    "plan",
+    "Change nothing; show each statement that would run, and what it locks and rewrites, as"
+    " measured in a scratch database.",
+    "p",
 )
-def verify(
-    context: Context,
-    grants: bool = False,
-    accept: bool = False,
-    json: bool = False,
-    quick: bool = False,
-) -> Result:
-    """Check that models, migrations and database agree; exit 3 if not."""
-    with Progress() as progress:
-        settings = db_ops.load()
-        done = db_ops.verify(settings, grants=grants, accept=accept, quick=quick, on_event=progress)
-        return show(done, json)
 
-
-@task(klass=Command, help={"check": "Exit 3 unless the database is at head."} | JSON)
-def status(context: Context, check: bool = False, json: bool = False) -> Result:
-    """Show where the database stands and what to run next."""
-    with Progress() as progress:
-        return show(db_ops.status(db_ops.load(), check=check, on_event=progress), json)
-
-
-def _chosen(usual: str, by_flag: Mapping[str, bool]) -> Callable[..., Result]:
-    """Return the operation whose flag was given, *usual* without one."""
-    given = [name for name, is_given in by_flag.items() if is_given]
-    if len(given) > 1:
-        raise UsageError(f"{usual}: two flags contradict each other", "leave one of them out")
-    operation: Callable[..., Result] = getattr(db_ops, given[0] if given else usual)
-    return operation
-
-
-def _number(text: str) -> int:
-    # Invoke's own conversion of a number that is none ends in a traceback.
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(
-            f"steps: {text!r} is not a number", "revert one: inv db.downgrade -s 1"
-        ) from None
-
-
-collection = Collection(
-    "db",
-    init,
-    recreate,
-    delete_db,
-    create_migration,
-    upgrade,
-    downgrade,
-    verify,
-    status,
-    history,
-    start,
-    stop,
-    url,
-    cache,
-    doctor,
-    new,
-    snapshot,
-    restore,
-    snapshots,
-    diagram,
-    check_models,
+COMMANDS = (
+    Command(
+        "init",
+        DATABASE,
+        "Create the database if it is missing and apply every migration.",
+        "It can be run any number of times, and by many processes at once: a database that is up"
+        " to date is left as it is.",
+        (_FROM_MIGRATIONS,),
+        shows="status",
+    ),
+    Command(
+        "recreate",
+        DATABASE,
+        "Delete the database with its data, create it again and apply every migration.",
+        "The old database is replaced once the new one is complete.",
+        (_CONFIRM, _FROM_MIGRATIONS),
+        shows="status",
+    ),
+    Command(
+        "delete-db",
+        DATABASE,
+        "Delete the database with its data, even while programs are connected to it.",
+        "A database that does not exist is a success.",
+        (_CONFIRM,),
+        shows="status",
+    ),
+    Command(
+        "create-migration",
+        MIGRATIONS,
+        "Write one migration file from what changed in the models, and prove that it works.",
+        "The models are compared with what the migrations build, in scratch databases. If nothing"
+        " changed, no file is written.",
+        (
+            Option("message", "What changes, in a few words.", "m", Kind.VALUE, "MESSAGE"),
+            Option(
+                "rename",
+                "Something was renamed: TABLE.OLD_COLUMN:NEW_COLUMN, or OLD_TABLE:NEW_TABLE. Can"
+                " be given several times.",
+                "r",
+                Kind.LIST,
+                "OLD:NEW",
+            ),
+            Option(
+                "no-rename",
+                "Nothing else was renamed: what is gone is dropped, what is new is added.",
+                "n",
+            ),
+            Option(
+                "irreversible",
+                "Write a downgrade that refuses to run, for a change that cannot be undone.",
+                "i",
+            ),
+            Option(
+                "rebase",
+                "Write no new file; put this revision, which is applied nowhere yet, on top of the"
+                " other head.",
+                "e",
+                Kind.VALUE,
+                "REVISION",
+            ),
+            _BRANCH,
+        ),
+        shows="check-models",
+        body=bodies.create_migration,
+    ),
+    Command(
+        "upgrade",
+        MIGRATIONS,
+        "Apply the migrations that are pending, all of them or up to a revision.",
+        "Each migration commits on its own, so that a failure leaves those before it applied.",
+        (
+            Option(
+                "revision",
+                "Where to stop: a revision, or +N for the next N migrations (default: head).",
+                "r",
+                Kind.VALUE,
+                "REVISION",
+            ),
+            _PLAN,
+            Option("sql", "Change nothing; print the SQL that would run, for psql.", "s"),
+        ),
+        shows="upgrade --plan",
+        looks_with=("plan", "sql"),
+        body=bodies.upgrade,
+    ),
+    Command(
+        "downgrade",
+        MIGRATIONS,
+        "Revert the migrations that were applied last.",
+        "What they are is said before they are reverted.",
+        (
+            Option("steps", "How many migrations to revert (default: 1).", "s", Kind.VALUE, "N"),
+            _BRANCH,
+            _CONFIRM,
+            _PLAN,
+        ),
+        shows="downgrade --plan",
+        looks_with=("plan",),
+        body=bodies.downgrade,
+    ),
+    Command(
+        "status",
+        CHECKS,
+        "Show where the database stands, which migrations are pending and what to run next.",
+        options=(
+            Option("check", "Exit with 3 unless every migration is applied and no other.", "c"),
+        ),
+    ),
+    Command(
+        "verify",
+        CHECKS,
+        "Check that models, migrations and database agree, and name every difference.",
+        "Exits with 3 if there is one. Nothing is written to the database.",
+        (
+            Option("grants", "Compare owners and privileges too.", "g"),
+            Option(
+                "accept",
+                "Write the differences into a file beside env.py, and accept them from now on.",
+                "a",
+            ),
+            Option(
+                "quick",
+                "Only check whether the database is as it was when its last migration was applied.",
+            ),
+        ),
+        shows="verify",
+        writes_with=("accept",),
+    ),
+    Command(
+        "check-models",
+        CHECKS,
+        "Check that models and migrations agree, in a database made for it.",
+        "The service's own database is not needed. Exits with 3 if there is a difference.",
+        body=bodies.check_models,
+    ),
+    Command(
+        "history",
+        CHECKS,
+        "List every migration: whether it is applied, when, by whom, and how long it took.",
+        options=(
+            Option(
+                "record",
+                "First record the database and the migration files as they are now.",
+                "r",
+            ),
+        ),
+        shows="history",
+        writes_with=("record",),
+    ),
+    Command(
+        "doctor",
+        CHECKS,
+        "Check settings, project and server, and say what to do about each problem.",
+        "Exits with 3 if there is one. Nothing is changed.",
+    ),
+    Command(
+        "diagram",
+        CHECKS,
+        "Draw the tables, or the migrations and what each follows, as Mermaid.",
+        options=(
+            Option(
+                "output",
+                "Write it to this file, .mmd or .md (default: print it).",
+                "o",
+                Kind.VALUE,
+                "FILE",
+            ),
+            Option("revisions", "Draw the migrations instead of the tables.", "r"),
+            Option("check", "Write nothing; exit with 3 if the file is not up to date.", "c"),
+        ),
+        shows="diagram",
+        writes_with=("output",),
+        looks_with=("check",),
+    ),
+    Command(
+        "snapshot",
+        SNAPSHOTS,
+        "Keep a copy of the database with its data, under a name.",
+        "The programs that are connected to the database are disconnected for it.",
+        (Option("name", "What to call it.", kind=Kind.POSITIONAL, metavar="NAME"), _CONFIRM),
+        shows="snapshots",
+    ),
+    Command(
+        "restore",
+        SNAPSHOTS,
+        "Bring the database back to what it was when the snapshot was taken.",
+        "What was written since then is lost.",
+        (
+            Option("name", "Which snapshot to restore.", kind=Kind.POSITIONAL, metavar="NAME"),
+            _CONFIRM,
+        ),
+        shows="snapshots",
+    ),
+    Command(
+        "snapshots",
+        SNAPSHOTS,
+        "List the snapshots of the database, with age, size and revision.",
+        options=(Option("drop", "Delete the snapshot of this name.", "d", Kind.VALUE, "NAME"),),
+        shows="snapshots",
+        writes_with=("drop",),
+        body=bodies.snapshots,
+    ),
+    Command(
+        "start",
+        SERVER,
+        "Start the project's own PostgreSQL server.",
+        "It is created first if there is none. Commands that need it start it, too.",
+        shows="doctor",
+    ),
+    Command(
+        "stop", SERVER, "Stop the project's own PostgreSQL server; its data stays.", shows="doctor"
+    ),
+    Command(
+        "url",
+        SERVER,
+        "Print the URL of the database, for psql and the application.",
+        options=(Option("with-password", "Print the password in it too.", "w"),),
+    ),
+    Command(
+        "cache",
+        SERVER,
+        "List the databases that are kept to make `init` and `recreate` quick.",
+        options=(Option("clear", "Delete those of this database; they are made again.", "c"),),
+        shows="cache",
+        writes_with=("clear",),
+    ),
+    Command(
+        "new",
+        PROJECT,
+        "Write the files that Alembic needs, for models that exist; no file is overwritten.",
+        options=(
+            Option(
+                "models",
+                "Where the models are, as Python imports them.",
+                "m",
+                Kind.VALUE,
+                "MODULE:BASE",
+            ),
+        ),
+        shows="doctor",
+        body=bodies.new,
+    ),
 )
+BY_NAME = {command.name: command for command in COMMANDS}

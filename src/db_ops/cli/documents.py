@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from db_ops.cli.terminal import as_called, encodable
+from db_ops.cli.terminal import encodable, write
 from db_ops.errors import DbOpsError
+from db_ops.errors.invocation import as_typed
 from db_ops.results import Event, Result
+
+# Fields of results that say what to run next; all others are data.
+_HOLD_COMMANDS = frozenset(("advice", "next_command", "remaining", "remedies", "remedy"))
 
 
 def result_document(result: Result) -> dict[str, Any]:
@@ -18,7 +22,7 @@ def result_document(result: Result) -> dict[str, Any]:
     return {
         "result": type(result).__name__.lower(),
         "exit_code": int(result.exit_code),
-        **asdict(result),
+        **_typed(asdict(result)),
     }
 
 
@@ -29,7 +33,7 @@ def error_document(error: DbOpsError) -> dict[str, Any]:
         "exit_code": int(error.exit_code),
         "error": type(error).__name__,
         "message": error.message,
-        "hint": as_called(error.hint),
+        "hint": error.hint,
         "details": dict(vars(error)),
     }
 
@@ -45,7 +49,16 @@ def print_document(document: Mapping[str, Any], *, to_stderr: bool = False) -> N
     ascii_only = (stream.encoding or "utf-8").lower().replace("-", "") != "utf8"
     text = json.dumps(document, ensure_ascii=ascii_only, default=_plain)
     # What is left are lone surrogates, of which JSON has the same escapes.
-    print(encodable(text, stream), file=stream, flush=True)
+    write(encodable(text, stream), to_stderr=to_stderr)
+
+
+def _typed(value: Any, name: str = "") -> Any:
+    """Return *value* with the commands in it as they have to be typed."""
+    if isinstance(value, dict):
+        return {key: _typed(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_typed(one, name) for one in value]
+    return as_typed(value) if isinstance(value, str) and name in _HOLD_COMMANDS else value
 
 
 def _plain(value: object) -> object:

@@ -1,78 +1,124 @@
-"""The program behind `python scripts/manage_db.py` and `db-ops`."""
+"""The program behind `db-ops`, `python scripts/manage_db.py` and `python -m db_ops`."""
 
 from __future__ import annotations
 
-import os
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-from invoke.exceptions import Exit, ParseError
-from invoke.parser.argument import Argument
-from invoke.program import Program
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import NoReturn
 
 import db_ops
-from db_ops.bytecode import keep_bytecode
-from db_ops.cli.commands import collection
-from db_ops.cli.speaking import show_error
-from db_ops.cli.terminal import Options, options
-from db_ops.errors import UsageError
+from db_ops.cli.arguments import Line, cut
+from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Options
+from db_ops.cli.execution import ForEveryCommand, execute, output_of, show_failure
+from db_ops.cli.parsers import HELP, command_parser, program_parser
+from db_ops.cli.speaking import log_form
+from db_ops.cli.terminal import Options as OutputOptions
+from db_ops.cli.terminal import discard, open_closed_streams, options, write
+from db_ops.errors import DbOpsError, ExitCode
+from db_ops.errors.invocation import Invocation, invocation
 
-_OFFERED = ("complete", "help", "list", "print-completion-script", "version")
-
-
-class DatabaseProgram(Program):
-    """Invoke's program without the options that mean nothing for a database."""
-
-    def core_args(self) -> list[Argument]:
-        offered = [argument for argument in super().core_args() if argument.name in _OFFERED]
-        return [
-            *offered,
-            Argument(name="name", help="The section of alembic.ini that is meant."),
-            Argument(name="x", kind=list, help="An argument for env.py, as in -x tenant=one."),
-        ]
-
-    @property
-    def args(self) -> Any:
-        # Invoke reads all of its options; those not offered here are at their defaults.
-        given = super().args
-        for argument in super().core_args():
-            given.setdefault(argument.name, argument)
-        return given
-
-    def parse_core(self, argv: list[str] | None) -> None:
-        with _misuse_explained():
-            super().parse_core(argv)
-        keep_bytecode()
-
-    def parse_tasks(self) -> None:
-        with _misuse_explained():
-            super().parse_tasks()
-
-    def parse_cleanup(self) -> None:
-        with _misuse_explained():
-            super().parse_cleanup()
-        # Where every door's settings come from.
-        for name in ("name", "x"):
-            value = self.args[name].value
-            if value:
-                os.environ[f"DB_OPS_{name.upper()}"] = value if name == "name" else " ".join(value)
+_COMPLETE = "--complete"
 
 
-@contextmanager
-def _misuse_explained() -> Iterator[None]:
-    try:
-        yield
-    except ParseError as error:
-        command = f"{error.context.name} " if error.context and error.context.name else ""
-        usage = UsageError(str(error), f"see the options: inv db.{command}--help")
-        options.set(Options(json="--json" in sys.argv))
-        show_error(usage)
-        raise Exit(code=usage.exit_code) from None
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line of this process and exit."""
-    program = DatabaseProgram(version=db_ops.__version__, namespace=collection, name="db-ops")
-    program.run()
+    open_closed_streams()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    program = _program()
+    invocation.set(Invocation(program))
+    try:
+        if arguments[:1] == [_COMPLETE]:
+            from db_ops.cli.completion import candidates
+
+            return _print("\n".join(candidates(arguments[1:])))
+        line = cut(arguments)
+        text = _asked_for(line, program)
+        if text is not None:
+            return _print(text)
+        common = program_parser().parse_args(line.common)
+        # What is wrong with the last command is said before the first one runs.
+        commands = [
+            (command, command_parser(command).parse_args(words)) for command, words in line.commands
+        ]
+    except DbOpsError as error:
+        options.set(OutputOptions(json="--json" in arguments or "-j" in arguments))
+        with suppress(DbOpsError):
+            options.set(replace(options.get(), log=log_form()))
+        show_failure(error)
+        return int(error.exit_code)
+    except BrokenPipeError:
+        # Nobody reads the output any more, as in `... | head`.
+        discard(sys.stdout)
+        return int(ExitCode.FAILED)
+    return _run(commands, common, program)
+
+
+def _asked_for(line: Line, program: str) -> str | None:
+    """Return what is to be printed instead of running a command: help, the version, a script."""
+    for command, words in line.commands:
+        if HELP.flags[-1] in takewhile(lambda word: word != "--", words):
+            return command_parser(command).format_help()
+    common = program_parser().parse_args(line.common)
+    if common.version:
+        return f"db-ops {db_ops.__version__}"
+    if common.print_completion_script is not None:
+        from db_ops.cli.completion import completion_script
+
+        return completion_script(common.print_completion_script, program)
+    asks = common.help or common.list or not line.commands
+    return program_parser().format_help() if asks else None
+
+
+def _run(commands: list[tuple[Command, Namespace]], common: Namespace, program: str) -> int:
+    """Run the commands in the order written, until one fails."""
+    given = ForEveryCommand(common.config, common.name, tuple(common.x))
+    invocation.set(Invocation(program, _typed_for_all(given)))
+    for command, found in commands:
+        both = {
+            one.parameter: getattr(common, one.parameter) or getattr(found, one.parameter)
+            for one in FOR_EVERY_COMMAND
+        }
+        read = partial(_of_command, command, found)
+        code = execute(command, read, output=output_of(both), given=given)
+        if code:
+            return code
+    return int(ExitCode.DONE)
+
+
+def _of_command(command: Command, found: Namespace) -> Options:
+    return {one.parameter: getattr(found, one.parameter) for one in command.options}
+
+
+def _print(text: str) -> int:
+    write(text.rstrip("\n"))
+    return int(ExitCode.DONE)
+
+
+def _program() -> str:
+    """Return how this program was called, as it is typed."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return "python -m db_ops"
+    return f"python {shlex.quote(sys.argv[0])}" if path.suffix == ".py" else "db-ops"
+
+
+def _typed_for_all(given: ForEveryCommand) -> tuple[str, ...]:
+    """Return the options for every command of a line as they are typed."""
+    typed: list[str] = []
+    if given.alembic_ini is not None:
+        typed += ["--config", given.alembic_ini]
+    if given.section is not None:
+        typed += ["--name", given.section]
+    for argument in given.x:
+        typed += ["-x", argument]
+    return tuple(typed)

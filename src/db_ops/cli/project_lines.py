@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from db_ops.cli.terminal import as_called, door, one_line
+from db_ops.cli.terminal import one_line
 from db_ops.cli.words import Line
+from db_ops.errors.invocation import as_typed
 from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebased, Scaffolded
 
 
@@ -30,9 +31,9 @@ def migration_created(result: MigrationCreated) -> Iterator[Line]:
     for kept in result.kept:
         yield f"downgrade: {one_line(kept)}", ""
     if result.exit_code:
-        yield f"complete {result.revision.path}, then run {door()}verify", ""
+        yield f"complete {result.revision.path}, then run {as_typed('db-ops verify')}", ""
     else:
-        yield f"review it, then apply it: {door()}upgrade", ""
+        yield f"review it, then apply it: {as_typed('db-ops upgrade')}", ""
 
 
 def diagnosis(result: Diagnosis) -> Iterator[Line]:
@@ -45,7 +46,7 @@ def diagnosis(result: Diagnosis) -> Iterator[Line]:
             style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
             yield f"  {finding.name:{width}}  {one_line(finding.value)}{source}", style
             if finding.advice:
-                yield f"  {'':{width}}  -> {as_called(finding.advice)}", style
+                yield f"  {'':{width}}  -> {as_typed(finding.advice)}", style
     problems = sum(finding.is_problem for finding in result.findings)
     plural = "" if problems == 1 else "s"
     yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
@@ -55,7 +56,7 @@ def scaffolded(result: Scaffolded) -> Iterator[Line]:
     for name in result.written:
         yield f"wrote {name}", "green"
     for step in result.remaining:
-        yield f"next: {step}", ""
+        yield f"next: {as_typed(step)}", ""
 
 
 def diagram(result: Diagram) -> Iterator[Line]:
@@ -64,7 +65,7 @@ def diagram(result: Diagram) -> Iterator[Line]:
     elif result.check and result.changed:
         option = " --revisions" if result.revisions else ""
         yield f"{result.path}: not up to date", "yellow"
-        yield f"next: {door()}diagram{option} --output {result.path}", ""
+        yield as_typed(f"next: db-ops diagram{option} --output {result.path}"), ""
     else:
         done = "written" if result.changed else "up to date"
         yield f"{result.path}: {done}", "green"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from db_ops.cli.terminal import one_line
+from db_ops.cli.terminal import one_line, options
 from db_ops.errors import RenameUndecided
 
 if TYPE_CHECKING:
@@ -18,18 +18,17 @@ def asking(
     renames: tuple[str, ...],
     *,
     no_rename: bool,
-    silent: bool,
 ) -> MigrationCreated:
     """Call *create* with *renames*, and again with the answers to what it has to ask.
 
-    Without a terminal, or if *silent*, `RenameUndecided` is left to say what to answer.
+    Without a terminal, or with `--json`, `RenameUndecided` is left to say what to answer.
     """
     refused: set[str] = set()
     while True:
         try:
             return create(rename=renames, no_rename=no_rename)
         except RenameUndecided as undecided:
-            if silent or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            if options.get().json or not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
             pairs = zip(undecided.questions, undecided.flags, strict=True)
             asked = [(question, flag) for question, flag in pairs if flag not in refused]

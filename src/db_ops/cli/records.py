@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from db_ops.cli.terminal import as_called, seconds
+from db_ops.cli.terminal import seconds
 from db_ops.cli.words import Line, at
+from db_ops.errors.invocation import as_typed
 from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified, Status
 
 _DONE = {
@@ -48,7 +49,7 @@ def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
     if result.drift.state != "equal":
         yield f"{result.location}: catalogs {_drift_text(result.drift)}", "yellow"
     if result.next_command:
-        yield f"next: {as_called(result.next_command)}", ""
+        yield f"next: {as_typed(result.next_command)}", ""
 
 
 def _drift_text(drift: Drift) -> str:
@@ -131,7 +132,7 @@ def status_lines(result: Status) -> Iterator[Line]:
     if result.exists:
         yield f"drift        {_drift_text(result.drift)}", _drift_style(result.drift)
     if result.next_command:
-        yield f"next         {as_called(result.next_command)}", "bold"
+        yield f"next         {as_typed(result.next_command)}", "bold"
     else:
         yield "up to date", "green"
 

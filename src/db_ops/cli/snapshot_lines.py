@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.terminal import door, seconds
+from db_ops.cli.terminal import seconds
 from db_ops.cli.words import Line, age, at, megabytes
+from db_ops.errors.invocation import as_typed
 from db_ops.results import Restored, Snapshots, SnapshotTaken
 
 
@@ -28,14 +29,20 @@ def restored(result: Restored) -> Iterator[Line]:
     for revision in result.unknown:
         yield f"unknown: {revision}, which this checkout does not have", "yellow"
     if result.pending and not result.unknown:
-        yield f"pending: {len(result.pending)}; to apply them: {door()}upgrade", "yellow"
+        yield (
+            f"pending: {len(result.pending)}; to apply them: {as_typed('db-ops upgrade')}",
+            "yellow",
+        )
 
 
 def snapshots(result: Snapshots) -> Iterator[Line]:
     if result.dropped is not None:
         yield f"{result.location}: dropped the snapshot {result.dropped}", "green"
     if not result.snapshots:
-        yield f"{result.location}: no snapshots; to take one: {door()}snapshot NAME", ""
+        yield (
+            f"{result.location}: no snapshots; to take one: {as_typed('db-ops snapshot NAME')}",
+            "",
+        )
     width = max((len(one.name) for one in result.snapshots), default=0)
     for one in result.snapshots:
         about = f"{age(one.taken):>14}  {megabytes(one.bytes):>10}  {at(one.heads)}"

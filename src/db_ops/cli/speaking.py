@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from db_ops.cli.documents import error_document, event_document, print_document
-from db_ops.cli.terminal import as_called, one_line, options, say
+from db_ops.cli.terminal import one_line, options, say
 from db_ops.errors import DbOpsError, InvalidSettings
 from db_ops.results import Connected, Event
 
 _FORMS = ("text", "json")
+_OFF = ("", "0", "false", "no", "off")
 
 
 def log_form() -> str:
-    """Return the form that `DB_OPS_LOG` asks for. Raises `InvalidSettings`."""
-    form = os.environ.get("DB_OPS_LOG") or "text"
+    """Return the form that `DB_OPS_LOG` asks for, also in `.env`. Raises `InvalidSettings`."""
+    form = _variable("DB_OPS_LOG") or "text"
     if form not in _FORMS:
         raise InvalidSettings({"DB_OPS_LOG": f"{form!r} is neither text nor json"})
     return form
+
+
+def shows_tracebacks() -> bool:
+    """Tell whether `DB_OPS_DEBUG` asks for the traceback of an error, also in `.env`."""
+    return _variable("DB_OPS_DEBUG").lower() not in _OFF
+
+
+def _variable(name: str) -> str:
+    from db_ops.settings import own_variables
+
+    return own_variables(Path.cwd()).get(name, "")
+
+
+def show_note(text: str) -> None:
+    """Print on stderr what is no error, and may be a mistake."""
+    if options.get().log == "json":
+        _log("info", {"event": "Noted", "text": text})
+    else:
+        say(f"note: {one_line(text)}", "yellow", to_stderr=True)
 
 
 def show_error(error: DbOpsError) -> None:
@@ -31,8 +51,7 @@ def show_error(error: DbOpsError) -> None:
         _log("error", {"event": "Failed", **document})
     else:
         say(f"error: {one_line(error.message)}", "bold red", to_stderr=True)
-        hint = as_called(one_line(error.hint))
-        say(f"hint: {hint}", to_stderr=True)
+        say(f"hint: {one_line(error.hint)}", to_stderr=True)
     if options.get().json:
         print_document(error_document(error))
 

@@ -6,10 +6,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+from db_ops.errors import OutputLost
 
 # Select Graphic Rendition: ECMA-48, 8.3.117.
 _CODES = {"bold": "1", "bold red": "1;31", "green": "32", "yellow": "33"}
@@ -31,6 +34,66 @@ options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa:
 erase: ContextVar[Callable[[], None] | None] = ContextVar("erase", default=None)
 
 
+def write(text: str, *, to_stderr: bool = False) -> None:
+    """Write one line and let it through at once.
+
+    What cannot be written to stderr is given up: nothing may stop half-way for it. Raises
+    `OutputLost` for stdout, and `BrokenPipeError` where nobody reads it any more.
+    """
+    stream = sys.stderr if to_stderr else sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except (OSError, ValueError) as error:
+        discard(stream)
+        if to_stderr:
+            return
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputLost(getattr(error, "strerror", None) or str(error)) from None
+
+
+def flush() -> None:
+    """Let through what the project's own code has printed. Raises what `write` raises."""
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            discard(stream)
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                raise OutputLost(getattr(error, "strerror", None) or str(error)) from None
+
+
+def discard(stream: TextIO) -> None:
+    """Send to nowhere what is still in the buffer of *stream*.
+
+    The interpreter would try to write it once more at its end, and complain.
+    """
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Take the place of standard streams that the caller has closed.
+
+    A connection or a file of somebody's would get their descriptors, and what is printed would go
+    there. Stdout is opened for reading, so that the attempt to write to it fails as it should.
+    """
+    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, flags)
+            os.set_inheritable(opened, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
     """Print one line, in colour where the stream takes it; what it cannot encode is escaped."""
     stream = sys.stderr if to_stderr else sys.stdout
@@ -41,7 +104,7 @@ def say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
     take_away = erase.get()
     if take_away:
         take_away()
-    print(text, file=stream, flush=True)
+    write(text, to_stderr=to_stderr)
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -86,21 +149,6 @@ def seconds(seconds: float) -> str:
 def short(directory: str) -> str:
     path, here = Path(directory), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else directory
-
-
-def door() -> str:
-    """Return how this process was called, up to the name of a command."""
-    program = Path(sys.argv[0]).name
-    if program == "__main__.py":
-        return "python -m db_ops "
-    if program.endswith(".py") and program != "tasks.py":
-        return f"python {sys.argv[0]} "
-    return "db-ops " if program == "db-ops" else "inv db."
-
-
-def as_called(text: str) -> str:
-    """Return *text* with the commands in it as this process would be called for them."""
-    return text.replace("inv db.", door())
 
 
 def one_line(text: str) -> str:

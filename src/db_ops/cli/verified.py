@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.terminal import as_called, one_line, seconds
+from db_ops.cli.terminal import one_line, seconds
 from db_ops.cli.words import Line, at
+from db_ops.errors.invocation import as_typed
 from db_ops.results import Difference, Verified
 
 _WIDTH = 160
@@ -27,7 +28,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
                 yield f"    undo it     {one_line(remedy)}{loss}", ""
     remedies = (remedy for one in result.differences for remedy in one.remedies or (one.remedy,))
     for remedy in dict.fromkeys(filter(_is_command, remedies)):
-        yield f"next: {as_called(remedy)}", ""
+        yield f"next: {as_typed(remedy)}", ""
     for line in _notes(result):
         yield line, ""
 
@@ -78,4 +79,4 @@ def _abridged(difference: Difference) -> Iterator[Line]:
 
 
 def _is_command(remedy: str) -> bool:
-    return remedy.startswith(("inv db.", "alembic ", "check out "))
+    return remedy.startswith(("db-ops ", "alembic ", "check out "))

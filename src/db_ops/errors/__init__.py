@@ -4,6 +4,7 @@ from db_ops.errors.base import (
     DbOpsError,
     ExitCode,
     Interrupted,
+    OutputLost,
     Terminated,
 )
 from db_ops.errors.migration import (
@@ -116,6 +117,7 @@ __all__ = [
     "NotAtHead",
     "NotMeasurable",
     "NotThatFarAhead",
+    "OutputLost",
     "ReadOnlyServer",
     "RebuildFailed",
     "RecordsUnavailable",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, dataclass_transform
 
+from db_ops.errors.invocation import as_typed
+
 # Where the URL is, if nothing else is named.
 URL_VARIABLE = "DATABASE_URL"
 
@@ -34,7 +36,7 @@ class DbOpsError(Exception):
     """Base of all errors of `db_ops`.
 
     A subclass is a dataclass of its fields; `what` and `then` are format strings over them.
-    A hint names commands as `inv db.<command>`; another door puts its own name there.
+    A hint names commands as they are typed at the door that this process was called through.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
@@ -53,7 +55,7 @@ class DbOpsError(Exception):
     @property
     def hint(self) -> str:
         """Name the next command, or the setting to change."""
-        return self.then.format_map(self.described())
+        return as_typed(self.then.format_map(self.described()))
 
     def described(self) -> Mapping[str, object]:
         """Return the fields as the format strings see them: names joined, long lists cut."""
@@ -78,7 +80,7 @@ class Interrupted(DbOpsError):
     """A signal stopped the command; the open transaction was rolled back."""
 
     what = "{signal}: stopped, the running statement is rolled back; {done}"
-    then = "see where the database stands: inv db.status"
+    then = "see where the database stands: db-ops status"
     signal: str
     done: str
     exit_code = ExitCode.INTERRUPTED
@@ -88,6 +90,14 @@ class Terminated(Interrupted):
     """SIGTERM stopped the command."""
 
     exit_code = ExitCode.TERMINATED
+
+
+class OutputLost(DbOpsError):
+    """The command is done, and what it had to say could not be written."""
+
+    what = "stdout: the result could not be written: {reason}"
+    then = "give it an output that can be written, then look again: db-ops status"
+    reason: str
 
 
 def enumerate_names(names: tuple[object, ...], limit: int = 5) -> str:

@@ -22,7 +22,7 @@ class UnknownRevisions(ServerError):
     """The database is at a revision that this checkout does not have."""
 
     what = "{location}: is at {revisions}, which this checkout does not have"
-    then = "check out the branch with that revision, or start over: inv db.recreate"
+    then = "check out the branch with that revision, or start over: db-ops recreate"
     revisions: tuple[str, ...]
 
 
@@ -30,7 +30,7 @@ class NotAtHead(ServerError):
     """The command needs the database at head, and revisions are pending."""
 
     what = "{location}: not at head, pending: {pending}"
-    then = "apply them first: inv db.upgrade"
+    then = "apply them first: db-ops upgrade"
     pending: tuple[str, ...]
 
 
@@ -38,7 +38,7 @@ class NotThatFarAhead(DbOpsError):
     """A relative revision leads past the head, or branches leave open what it means."""
 
     what = "{steps}: no single revision is that far ahead; pending: {pending}"
-    then = "name the revision: inv db.upgrade -r REVISION, or see what is pending: inv db.status"
+    then = "name the revision: db-ops upgrade -r REVISION, or see what is pending: db-ops status"
     steps: str
     pending: tuple[str, ...]
 
@@ -50,7 +50,7 @@ class TooManySteps(ServerError):
     """More revisions to revert than are applied."""
 
     what = "{location}: cannot revert {steps}, only {applied} applied"
-    then = "see what is applied: inv db.status"
+    then = "see what is applied: db-ops status"
     steps: int
     applied: int
 
@@ -59,7 +59,7 @@ class AmbiguousDowngrade(ServerError):
     """The newest revisions are several branches, so "the newest N" has no meaning."""
 
     what = "{location}: the newest revisions are on several branches: {revisions}"
-    then = "name one by its label or its newest revision: inv db.downgrade --branch NAME"
+    then = "name one by its label or its newest revision: db-ops downgrade --branch NAME"
     revisions: tuple[str, ...]
 
 
@@ -171,7 +171,7 @@ class RenameUndecided(DbOpsError):
 
     exit_code = ExitCode.REFUSED
     what = "create-migration: {asked}"
-    then = "if so: inv db.create-migration -m {quoted}{answers}; if not, add --no-rename"
+    then = "if so: db-ops create-migration -m {quoted}{answers}; if not, add --no-rename"
     questions: tuple[str, ...]
     flags: tuple[str, ...]
     message_given: str
@@ -198,6 +198,6 @@ class AppliedRevision(ServerError):
     """The revision to be put on top is in the database, which would then skip the others."""
 
     what = "{location}: {revision} is applied there, so it cannot be put on top of {head}"
-    then = "revert it first: inv db.downgrade, or merge the heads: alembic merge -m 'merge' heads"
+    then = "revert it first: db-ops downgrade, or merge the heads: alembic merge -m 'merge' heads"
     revision: str
     head: str

@@ -26,12 +26,19 @@ class InvalidSettings(MisuseError):
     """Some variables hold values that cannot be used; all of them are reported at once."""
 
     what = "{listed}"
-    then = "correct {variables} in the environment or in .env"
+    then = "correct {places}"
     problems: Mapping[str, str]
 
     def described(self) -> Mapping[str, object]:
-        listed = "; ".join(f"{variable}: {reason}" for variable, reason in self.problems.items())
-        return {"listed": listed, "variables": enumerate_names(tuple(self.problems))}
+        listed = "; ".join(f"{name}: {reason}" for name, reason in self.problems.items())
+        variables = tuple(name for name in self.problems if name.isidentifier())
+        places = (
+            [f"{enumerate_names(variables)} in the environment or in .env"] if variables else []
+        )
+        in_toml = [name for name in self.problems if name.startswith("[")]
+        places += [f"{enumerate_names(tuple(in_toml))} in pyproject.toml"] if in_toml else []
+        places += [name for name in self.problems if name not in (*variables, *in_toml)]
+        return {"listed": listed, "places": " and ".join(places)}
 
 
 class InvalidUrl(MisuseError):
@@ -114,7 +121,7 @@ class MultipleHeads(MisuseError):
 
     what = "{path}: several heads: {heads}"
     then = (
-        "put yours on top: inv db.create-migration --rebase REVISION, "
+        "put yours on top: db-ops create-migration --rebase REVISION, "
         "or merge them: alembic merge -m 'merge heads' heads"
     )
     path: str
@@ -125,7 +132,7 @@ class BranchNotNamed(MisuseError):
     """The project has several branches on purpose, and a command is for one of them."""
 
     what = "{path}: several branches: {branches}"
-    then = "say which is meant: inv db.create-migration --branch NAME -m MESSAGE"
+    then = "say which is meant: db-ops create-migration --branch NAME -m MESSAGE"
     path: str
     branches: tuple[str, ...]
 

@@ -63,7 +63,7 @@ class DatabaseMissing(ServerError):
     """The database does not exist."""
 
     what = "{location}: the database does not exist"
-    then = "create and migrate it: inv db.init"
+    then = "create and migrate it: db-ops init"
 
 
 class InsufficientPrivilege(ServerError):
@@ -98,7 +98,7 @@ class SnapshotExists(ServerError):
     """A snapshot of this name is kept already."""
 
     what = "{location}: there is a snapshot {name!r} already"
-    then = "choose another name, or drop it: inv db.snapshots --drop {quoted}"
+    then = "choose another name, or drop it: db-ops snapshots --drop {quoted}"
     name: str
 
     def described(self) -> Mapping[str, object]:
@@ -109,7 +109,7 @@ class SnapshotMissing(ServerError):
     """No snapshot of this name is kept, or it belongs to another role."""
 
     what = "{location}: there is no snapshot {name!r}"
-    then = "see which there are: inv db.snapshots"
+    then = "see which there are: db-ops snapshots"
     name: str
     known: tuple[str, ...]
 
@@ -119,7 +119,7 @@ class IndexInUse(ServerError):
 
     exit_code = ExitCode.TRY_AGAIN
     what = "{location}: index {index}, left INVALID by a failed build, is in use by {blockers}"
-    then = "let that transaction end, or end it, then: inv db.upgrade"
+    then = "let that transaction end, or end it, then: db-ops upgrade"
     index: str
     blockers: str
 
@@ -149,7 +149,7 @@ class ConnectionLost(ServerError):
 
     exit_code = ExitCode.TRY_AGAIN
     what = "{location}: connection lost: {reason}"
-    then = "see where the database stands: inv db.status"
+    then = "see where the database stands: db-ops status"
     reason: str
 
 
@@ -204,7 +204,7 @@ class Refused(ServerError):
 
     exit_code = ExitCode.REFUSED
     what = "{location}: {command} refused: {reason}"
-    then = "if this database may lose its data: inv db.{command}{arguments} --confirm {quoted}"
+    then = "if this database may lose its data: db-ops {command}{arguments} --confirm {quoted}"
     database: str
     command: str
     reason: str

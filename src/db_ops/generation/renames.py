@@ -119,7 +119,7 @@ def _column(models: Schema, migrations: Schema, answer: str, tables: Mapping[str
             return Rename(here, new)
     raise UsageError(
         f"--rename: {answer!r} is not a name that the migrations have and one that the models have",
-        "see what differs: inv db.verify",
+        "see what differs: db-ops verify",
     )
 
 

@@ -126,7 +126,7 @@ def _reason(error: Exception) -> str:
 
 def _remedy(run: Run, revision: str, error: Exception) -> str:
     path = run.graph.nodes[revision].revision.path
-    again = f"inv db.{run.direction}"
+    again = f"db-ops {run.direction}"
     statement = str(getattr(error, "statement", "") or "")
     if is_lock_timeout(error):
         return f"let the transaction that blocks it end, or end it, then: {again}"

@@ -109,6 +109,7 @@ def _encoded(target: Target) -> bytes:
         "user_cache": str(target.settings.user_cache or ""),
         "folder": str(target.settings.folder or ""),
         "sources": {},
+        "notes": (),
         "scratch_url": None,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }

@@ -105,7 +105,7 @@ def _checked(message: str) -> str:
     if not text or not text.isprintable():
         raise UsageError(
             "create-migration: the message is empty" if not text else "message: not printable",
-            "say what changes: inv db.create-migration -m 'add agents'",
+            "say what changes: db-ops create-migration -m 'add agents'",
         )
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -91,7 +92,8 @@ class _Examination:
         config = str(settings.alembic_ini).removeprefix(f"{settings.root}/")
         yield Finding("project", name, config, f"section [{settings.section}]")
         if settings.x:
-            yield Finding("project", "arguments", " ".join(f"-x {one}" for one in settings.x))
+            arguments = " ".join(f"-x {shlex.quote(one)}" for one in settings.x)
+            yield Finding("project", "arguments", arguments)
         self.project = read_project(
             settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
         )
@@ -123,11 +125,13 @@ class _Examination:
         yield Finding("settings", "database", shown, sources.get("url", "default"))
         declared = settings.declared_environment is not None
         source = sources.get("DB_OPS_ENVIRONMENT", ".env") if declared else "derived from the host"
-        yield Finding("settings", "environment", settings.environment, source)
+        yield Finding("settings", "environment", settings.environment_for_people, source)
         for name, variable in _DEFAULTED:
             if variable in sources:
                 value = str(getattr(settings, name))
                 yield Finding("settings", variable, value, sources[variable])
+        for note in settings.notes:
+            yield Finding("settings", "note", note, advice="correct it, or take it out")
 
     def _revisions(self) -> Iterator[Finding]:
         project = self.project
@@ -148,7 +152,7 @@ class _Examination:
         if settings.url is None:
             embedded = EmbeddedServer(settings.embedded_home)
             if not embedded.is_running():
-                yield Finding("server", "embedded", "does not run", advice="inv db.start")
+                yield Finding("server", "embedded", "does not run", advice="db-ops start")
                 return
             settings = replace(settings, url=embedded_url(settings, embedded))
         server = server_of(settings, "doctor", self.on_event)
@@ -160,7 +164,7 @@ class _Examination:
             yield Finding("server", "role", connection.info.user, right)
             exists = database_exists(connection, server.url.database)
         if not exists:
-            yield Finding("server", "database", "does not exist", advice="inv db.init")
+            yield Finding("server", "database", "does not exist", advice="db-ops init")
             return
         with server.target() as connection:
             found = target.look(connection)

@@ -69,14 +69,14 @@ def _suffix(output: str | None, check: bool) -> str:
         if check:
             raise UsageError(
                 "diagram: --check names no file to check",
-                "name it: inv db.diagram --check --output docs/schema.md",
+                "name it: db-ops diagram --check --output docs/schema.md",
             )
         return _MERMAID
     suffix = Path(output).suffix.lower()
     if suffix not in (_MERMAID, _MARKDOWN):
         raise UsageError(
             f"diagram: {output!r} ends neither in .md nor in .mmd",
-            "name the file for what it holds: inv db.diagram --output docs/schema.md",
+            "name the file for what it holds: db-ops diagram --output docs/schema.md",
         )
     return suffix
 

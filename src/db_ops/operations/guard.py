@@ -27,11 +27,11 @@ def check_intent(server: Server, confirm: str | None, arguments: str = "") -> No
     *confirm* with any other name than the database's is refused even where nothing had to be
     confirmed. *arguments* are repeated in the hint. Raises `Refused`.
     """
-    database, environment = server.url.database, server.settings.environment
+    database = server.url.database
     if confirm is not None and confirm != database:
         _refuse(server, f"--confirm names {confirm!r}, the database is {database!r}", arguments)
     if confirm is None and not server.settings.is_disposable:
-        _refuse(server, f"the environment is {environment}", arguments)
+        _refuse(server, f"the environment is {server.settings.environment_for_people}", arguments)
 
 
 def check_mark(

@@ -31,7 +31,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
             drift = judge_drift(found, major_version(connection))
             version = connection.info.parameter_status("server_version")
     exists = connection is not None
-    after_drift = "inv db.verify" if drift.state == "changed" else None
+    after_drift = "db-ops verify" if drift.state == "changed" else None
     return Status(
         location=target.location,
         environment=target.settings.environment,

@@ -65,7 +65,7 @@ def downgrade(
     from db_ops.migrations.runner import run_downgrade
 
     if steps < 1:
-        raise UsageError(f"steps: {steps} is not 1 or more", "revert one: inv db.downgrade -s 1")
+        raise UsageError(f"steps: {steps} is not 1 or more", "revert one: db-ops downgrade -s 1")
     target = open_target(settings, "downgrade", on_event)
     arguments = f" -s {steps}" + (f" --branch {branch}" if branch else "")
     check_intent(target.server, confirm, arguments)

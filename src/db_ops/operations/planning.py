@@ -59,7 +59,7 @@ def upgrade_sql(
 def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ignore) -> Planned:
     """Tell what `downgrade` would run; like `plan_upgrade` otherwise, and without its guard."""
     if steps < 1:
-        raise UsageError(f"steps: {steps} is not 1 or more", "see one: inv db.downgrade --plan")
+        raise UsageError(f"steps: {steps} is not 1 or more", "see one: db-ops downgrade --plan")
     target = _open(settings, "downgrade", on_event)
     current, rows = _look(target)
     doomed = newest(target, current, steps)

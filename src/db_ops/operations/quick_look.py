@@ -32,7 +32,7 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
     exists = connection is not None
     pending = tuple(revision.id for revision in target.graph.pending(found.revisions))
     unknown = target.graph.unknown(found.revisions)
-    after_drift = {"equal": None, "changed": "inv db.verify", "unknown": RECORD}[drift.state]
+    after_drift = {"equal": None, "changed": "db-ops verify", "unknown": RECORD}[drift.state]
     return QuicklyVerified(
         location=target.location,
         exists=exists,

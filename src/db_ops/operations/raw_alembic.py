@@ -6,10 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from db_ops.errors.invocation import Invocation, invocation
 from db_ops.migrations.environment import Opened
+from db_ops.migrations.plain_options import plain_options
 from db_ops.operations.target import open_target
 from db_ops.results import Event, NotRecorded, WaitingForLock, WaitingForServer
 from db_ops.settings import load
+
+_LOGGER = logging.getLogger("db_ops")
 
 
 @contextmanager
@@ -20,7 +24,12 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
     another connection, and what is done is recorded. Raises `DatabaseMissing` and what every other
     command raises.
     """
-    target = open_target(load(), "alembic", _log)
+    given = plain_options()
+    invocation.set(Invocation(options=given.typed(), alembic=given.typed_for_alembic()))
+    settings = load(alembic_ini=given.config, section=given.section, x=given.x)
+    for note in settings.notes:
+        _LOGGER.warning("%s", note)
+    target = open_target(settings, "alembic", _Log())
     if not writes:
         with target.server.target():
             connection = target.open(read_only=True)
@@ -35,13 +44,27 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
         yield Opened(connection, records)
 
 
-def _log(event: Event) -> None:
-    # Alembic's own command has no other way to tell its user that it waits, and for whom.
-    if isinstance(event, WaitingForLock):
-        text = "%s: waiting for %s; to end it: %s"
-        logging.getLogger("db_ops").warning(text, event.location, event.holder, event.remedy)
-    elif isinstance(event, NotRecorded):
-        text = "%s: not recorded, %s; %s"
-        logging.getLogger("db_ops").warning(text, event.location, event.reason, event.remedy)
-    elif isinstance(event, WaitingForServer):
-        logging.getLogger("db_ops").warning("%s: waiting, %s", event.location, event.reason)
+class _Log:
+    """Tells what the command waits for, which Alembic's own has no other way to say: once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, ...] = ()
+
+    def __call__(self, event: Event) -> None:
+        told = _told(event)
+        if told is None or told == self._last:
+            return
+        self._last = told
+        _LOGGER.warning("%s: %s", *told)
+
+
+def _told(event: Event) -> tuple[str, str] | None:
+    match event:
+        case WaitingForLock(location, holder, remedy):
+            return location, f"waiting for {holder}; to end it: {remedy}"
+        case WaitingForServer(location, reason):
+            return location, f"waiting, {reason}"
+        case NotRecorded(location, reason, remedy):
+            return location, f"not recorded, {reason}; {remedy}"
+        case _:
+            return None

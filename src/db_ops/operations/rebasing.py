@@ -28,7 +28,7 @@ def rebase_migration(
         heads = ", ".join(graph.heads)
         raise UsageError(
             f"--rebase: {mine} is not one of two heads, the heads are: {heads}",
-            "see the heads: inv db.status; merge several: alembic merge -m 'merge heads' heads",
+            "see the heads: db-ops status; merge several: alembic merge -m 'merge heads' heads",
         )
     (onto,) = others
     branch = _branch(graph, mine, onto)

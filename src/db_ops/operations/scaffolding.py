@@ -47,5 +47,5 @@ def new(folder: Path, *, models: str, on_event: OnEvent = ignore) -> Scaffolded:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    remaining.append("inv db.init, then inv db.create-migration -m 'create the first tables'")
+    remaining.append("db-ops init, then db-ops create-migration -m 'create the first tables'")
     return Scaffolded(str(root), tuple(files), tuple(remaining))

@@ -29,7 +29,7 @@ def server_of(settings: Settings, command: str, on_event: OnEvent) -> Server:
     url = settings.url
     if url is None:
         if not settings.is_disposable:
-            raise MissingDatabaseUrl(settings.environment)
+            raise MissingDatabaseUrl(settings.environment_for_people)
         from db_ops.postgres.embedded import EmbeddedServer
 
         embedded = EmbeddedServer(settings.embedded_home)

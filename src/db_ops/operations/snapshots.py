@@ -152,10 +152,16 @@ def _explained() -> Iterator[None]:
 
 
 def _check_name(name: str) -> None:
+    if name.startswith("-"):
+        # A mistyped option, which would end the sessions of everybody for nothing.
+        raise UsageError(
+            f"snapshot: {name!r} begins with a dash, as options do, and is no name",
+            "name it, for example: db-ops snapshot before-the-change",
+        )
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise UsageError(
             f"snapshot: {name!r} is no name of 1 to {_LONGEST_NAME} printable characters",
-            "name it, for example: inv db.snapshot before-the-change",
+            "name it, for example: db-ops snapshot before-the-change",
         )
 
 

@@ -214,12 +214,12 @@ class Target:
         if not self.graph.heads_are_meant():
             return "alembic merge -m 'merge heads' heads"
         if not exists:
-            return "inv db.init"
+            return "db-ops init"
         if self.graph.unknown(recorded):
             return "git switch BRANCH"
         if not self.graph.heads:
-            return "inv db.create-migration -m MESSAGE"
-        return "inv db.upgrade" if self.graph.pending(recorded) else None
+            return "db-ops create-migration -m MESSAGE"
+        return "db-ops upgrade" if self.graph.pending(recorded) else None
 
     def check_known(self, recorded: tuple[str, ...]) -> None:
         """Refuse a database whose history is not this checkout's. Raises `UnknownRevisions`."""

@@ -11,6 +11,11 @@ from db_ops.settings.url import DatabaseUrl
 DEVELOPMENT = "development"
 TEST = "test"
 PRODUCTION = "production"
+# Other names for the two: any name is allowed, and all others are protected.
+_MEANT = {
+    **dict.fromkeys(("dev", "devel", "develop", "developement", "local"), DEVELOPMENT),
+    **dict.fromkeys(("testing", "tests", "unittest"), TEST),
+}
 EMBEDDED_DATABASE = "app"
 TEST_DATABASE = "test"
 # Our own records live in this schema of the target; it is never part of a service's own.
@@ -50,6 +55,7 @@ class Settings:
     url_from: `module:attribute.attribute`, where the project's own settings hold the URL.
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
+    notes: what was seen beside the settings and has no effect: misspelt variables, for people.
     scratch_url: a server of the same major version on which databases to look at are built and
         dropped again; None is the target's own server.
     """
@@ -75,6 +81,7 @@ class Settings:
     url_from: str | None = None
     embedded: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
     scratch_url: DatabaseUrl | None = None
 
     @property
@@ -101,6 +108,30 @@ class Settings:
             return self.declared_environment
         local = self.url is None or self.url.is_local()
         return DEVELOPMENT if local else PRODUCTION
+
+    @property
+    def environment_for_people(self) -> str:
+        """Name the environment, and the one that its name may have been meant for."""
+        meant = _MEANT.get(self.environment)
+        if meant is None:
+            return self.environment
+        return f"{self.environment}, which is protected; did you mean {meant}?"
+
+    def alembic_options(self) -> tuple[str, ...]:
+        """Return what the plain `alembic` command needs, here, to read the same configuration."""
+        here = Path.cwd()
+        options: list[str] = []
+        if self.alembic_ini not in (here / "alembic.ini", here / "pyproject.toml"):
+            within = self.alembic_ini.is_relative_to(here)
+            options += [
+                "-c",
+                str(self.alembic_ini.relative_to(here) if within else self.alembic_ini),
+            ]
+        if self.section != "alembic":
+            options += ["-n", self.section]
+        for argument in self.x:
+            options += ["-x", argument]
+        return tuple(options)
 
     @property
     def is_disposable(self) -> bool:

@@ -5,35 +5,61 @@ What names things of the project, and is no secret, may also stand in its `pypro
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from environs import EnvError, EnvValidationError, FileAwareEnv, ValidationError, validate
+from environs import Env, EnvError, EnvValidationError, ValidationError, validate
 
-from db_ops.errors import InvalidSettings
+from db_ops.errors import InvalidSettings, UsageError
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
+from db_ops.settings.variables import (
+    FILE_SUFFIX,
+    OWN,
+    SCRATCH_URL,
+    TEST_URL,
+    URL,
+    read_variables,
+)
 
 _NOT_CI = ("", "0", "false")
 _NOT_UTF_8 = "not UTF-8"
-SCRATCH_VARIABLE = "DB_OPS_SCRATCH_URL"
+SCRATCH_VARIABLE = SCRATCH_URL
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
-def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
+class _Variables(Env):
+    """environs' parsers, over variables that were found already."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(eager=False, expand_vars=False)
+        # There is no public way but a file, which environs reads with python-dotenv's own words.
+        self._environ = dict(variables)
+
+
+def load(
+    start: Path | None = None,
+    *,
+    for_tests: bool = False,
+    alembic_ini: str | None = None,
+    section: str | None = None,
+    x: tuple[str, ...] = (),
+) -> Settings:
     """Read the settings of the project around *start* (the current directory).
 
     The project is the nearest folder upwards that `find_project` knows for one, and its `.env` is
     the one that counts. The real environment wins over `.env`, and `DATABASE_URL_FILE` over
     `DATABASE_URL`. Another name for that variable, or the attribute of the project's settings that
     holds the URL, and other names of the project's may stand in `[tool.db_ops]` of its
-    `pyproject.toml`.
+    `pyproject.toml`. *alembic_ini* and *section* win over what the variables say, *x* is added.
 
     With *for_tests*, the databases of tests are meant: their server is that of `DB_OPS_TEST_URL`,
     from whose database they are created, or the embedded one. `DATABASE_URL` has no say then.
@@ -42,19 +68,22 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     `DatabaseUrl.parse` raises.
     """
     here = (start or Path.cwd()).resolve()
-    nearest = find_root(here)
-    env = FileAwareEnv(eager=False, expand_vars=False, strip_whitespace=True)
-    dotenv = (nearest or here) / ".env"
-    if dotenv.is_file():
-        env.read_env(dotenv, recurse=False)
+    variables, notes = read_variables(find_root(here) or here)
+    env = _Variables(variables)
+    named = alembic_ini if alembic_ini is not None else variables.get("DB_OPS_ALEMBIC_INI")
+    if named is not None and not named.strip():
+        what = {"DB_OPS_ALEMBIC_INI": "set, but empty; unset it, or name the file"}
+        raise (
+            InvalidSettings(what)
+            if alembic_ini is None
+            else UsageError(
+                "--config: it is empty", "name the project's alembic.ini, or leave it out"
+            )
+        )
+    files = find_project(here, named)
+    variable = TEST_URL if for_tests else files.declared.get("url_env", URL)
+    url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
     try:
-        files = find_project(here, env.str("DB_OPS_ALEMBIC_INI", None))
-        named = files.declared.get("url_env", "DATABASE_URL")
-        variable = "DB_OPS_TEST_URL" if for_tests else named
-        url = env.str(variable, None)
-        section = env.str("DB_OPS_NAME", None) or files.declared.get("name")
-        x = (*files.declared.get("x", ()), *env.str("DB_OPS_X", "").split())
-        scratch = env.str(SCRATCH_VARIABLE, None)
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
             "maintenance_database": env.str(
@@ -76,24 +105,87 @@ def load(start: Path | None = None, *, for_tests: bool = False) -> Settings:
     except EnvValidationError as error:
         problems: dict[str, list[str]] = dict(error.error_messages)  # type: ignore[arg-type]  # environs types it as a union; seal() gives the mapping
         raise InvalidSettings({name: " ".join(said) for name, said in problems.items()}) from None
-    except (EnvError, ValueError) as error:
-        # environs reports an unreadable *_FILE as a plain ValueError that names the variable.
-        raise InvalidSettings({"DATABASE_URL_FILE": str(error)}) from None
+    except EnvError as error:
+        raise InvalidSettings({"the environment": str(error)}) from None
     if for_tests and url is None:
         given["embedded"] = True
     settings = Settings(
         alembic_ini=files.alembic_config,
         folder=files.root,
         url=None if url is None else _parse(url, variable),
-        section=section or "alembic",
-        x=x,
+        section=_section(section, variables.get("DB_OPS_NAME"), files.declared.get("name")),
+        x=(*files.declared.get("x", ()), *_arguments(variables.get("DB_OPS_X", "")), *x),
         url_env=None if for_tests else files.declared.get("url_env"),
         url_from=None if for_tests else files.declared.get("url_from"),
-        sources=_sources(variable, url, files.declared),
-        scratch_url=None if scratch is None else _parse(scratch, SCRATCH_VARIABLE),
+        sources=_sources(variable, variables, files.declared),
+        scratch_url=None if scratch is None else _parse(scratch, SCRATCH_URL),
+        notes=notes,
         **{name: value for name, value in given.items() if value is not None},
     )
     return _for_tests(settings) if for_tests else settings
+
+
+def own_variables(start: Path) -> Mapping[str, str]:
+    """Return those variables that are ours, whatever is wrong with the rest of what is set."""
+    variables: Mapping[str, str] = os.environ
+    with suppress(InvalidSettings):
+        variables = read_variables(find_root(start) or start)[0]
+    return {name: variables[name] for name in OWN if name in variables}
+
+
+def _section(typed: str | None, variable: str | None, declared: str | None) -> str:
+    if typed is not None and not typed.strip():
+        raise UsageError("--name: it is empty", "name a section of alembic.ini, or leave it out")
+    return typed or variable or declared or "alembic"
+
+
+def _arguments(text: str) -> list[str]:
+    """Return the arguments for env.py in `DB_OPS_X`: words as a shell splits them, or JSON."""
+    try:
+        if text.lstrip().startswith("["):
+            found = json.loads(text)
+            if not all(isinstance(one, str) for one in found):
+                raise ValueError("not a list of strings")
+            return list(found)
+        return shlex.split(text)
+    except ValueError as error:
+        raise InvalidSettings({"DB_OPS_X": f"cannot be split into arguments: {error}"}) from None
+
+
+def _from_file_or_plain(variables: Mapping[str, str], *names: str) -> list[str | None]:
+    """Return the value of each variable, or what is in the file that one beside it names."""
+    problems: dict[str, str] = {}
+    values: list[str | None] = []
+    for name in names:
+        path = variables.get(name + FILE_SUFFIX)
+        value = variables.get(name)
+        if path is not None:
+            try:
+                value = _content(path)
+            except ValueError as error:
+                problems[name + FILE_SUFFIX] = str(error)
+        values.append(value)
+    if problems:
+        raise InvalidSettings(problems)
+    return values
+
+
+def _content(path: str) -> str:
+    """Return the one line of a file. The `ValueError` for any other repeats none of it."""
+    if not path.strip():
+        raise ValueError("set, but empty; unset it, or name the file that holds the URL")
+    try:
+        lines = Path(path).read_bytes().decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is {_NOT_UTF_8}") from None
+    filled = [number for number, line in enumerate(lines, start=1) if line.strip()]
+    if not filled:
+        raise ValueError(f"{path} is empty; it has to hold the URL")
+    if len(filled) > 1:
+        raise ValueError(f"{path} has a second line, line {filled[1]}; it has to hold one URL")
+    return lines[filled[0] - 1].strip()
 
 
 def _for_tests(settings: Settings) -> Settings:
@@ -148,19 +240,26 @@ def _utf_8(value: str) -> None:
         raise ValidationError(_NOT_UTF_8)
 
 
-def _environment(env: FileAwareEnv) -> str | None:
+def _environment(env: Env) -> str | None:
     return env.str("DB_OPS_ENVIRONMENT", None, validate=validate.Regexp(ENVIRONMENT_NAME))
 
 
-def _seconds(env: FileAwareEnv, name: str, least: float = 0) -> float | None:
+def _seconds(env: Env, name: str, least: float = 0) -> float | None:
     return env.float(name, None, validate=validate.Range(min=least, max=86_400))
 
 
-def _sources(variable: str, url: str | None, declared: Mapping[str, object]) -> dict[str, str]:
+def _sources(
+    variable: str, variables: Mapping[str, str], declared: Mapping[str, object]
+) -> dict[str, str]:
     """Say for each setting that is not a default where it came from."""
-    found = {name: "the environment" for name in os.environ if name.startswith("DB_OPS_")}
+    found = {
+        name: "the environment" if name in os.environ else ".env"
+        for name in variables
+        if name.startswith("DB_OPS_")
+    }
     found |= {f"[tool.db_ops] {name}": "pyproject.toml" for name in declared}
-    if url is not None:
-        name = variable if variable in os.environ else f"{variable}_FILE"
-        found["url"] = name if name in os.environ else f"{variable} in .env"
+    for name in (variable + FILE_SUFFIX, variable):
+        if name in variables:
+            found["url"] = name if name in os.environ else f"{name} in .env"
+            break
     return found

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from environs import Env
-
 from db_ops.errors import MisuseError
 from db_ops.settings.url import DatabaseUrl
+from db_ops.settings.variables import read_variables
 
-_NAMED = re.compile(r"^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=", re.M)
 # A shell and a terminal set these, and no service reads its database from them.
 _OF_NO_INTEREST = frozenset(
     ("_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "TERM", "WINDOWID", "INVOCATION_ID")
@@ -37,7 +34,7 @@ def environment_digest(root: Path) -> str:
 
 def variable_with(url: DatabaseUrl, root: Path) -> str | None:
     """Return the name of a variable that holds *url*, None if there is none."""
-    for name, value in _variables(root).items():
+    for name, value in read_variables(root)[0].items():
         if "://" in value and _parsed(value) == url.parameters:
             return name
     return None
@@ -45,18 +42,8 @@ def variable_with(url: DatabaseUrl, root: Path) -> str | None:
 
 def url_in(name: str, root: Path) -> DatabaseUrl | None:
     """Return the URL that the variable *name* holds, None if it holds none."""
-    parameters = _parsed(_variables(root).get(name, ""))
+    parameters = _parsed(read_variables(root)[0].get(name, ""))
     return DatabaseUrl(parameters) if parameters else None
-
-
-def _variables(root: Path) -> Mapping[str, str]:
-    dotenv = root / ".env"
-    if not dotenv.is_file():
-        return os.environ
-    env = Env(expand_vars=False)
-    env.read_env(dotenv, recurse=False)
-    named = _NAMED.findall(dotenv.read_text(errors="replace"))
-    return {**{name: env.str(name, "") for name in named}, **os.environ}
 
 
 def _parsed(text: str) -> Mapping[str, str] | None:

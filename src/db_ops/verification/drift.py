@@ -6,7 +6,7 @@ from db_ops.postgres.recorded import Look, Row
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.results import Drift
 
-RECORD = "inv db.history --record"
+RECORD = "db-ops history --record"
 
 
 def judge_drift(found: Look, major: int) -> Drift:

@@ -10,8 +10,8 @@ from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.verification.expressible import expressible
 
-CREATE_MIGRATION = "inv db.create-migration -m MESSAGE"
-UPGRADE = "inv db.upgrade"
+CREATE_MIGRATION = "db-ops create-migration -m MESSAGE"
+UPGRADE = "db-ops upgrade"
 BY_HAND = (
     "no statement is certain to undo it: restore it by hand, or make it official in a revision"
 )

@@ -18,7 +18,7 @@ def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Dif
             )
         )
     if recorded is None:
-        found.append(Difference("database", "the database does not exist", "inv db.init"))
+        found.append(Difference("database", "the database does not exist", "db-ops init"))
         return tuple(found)
     for revision in graph.unknown(recorded):
         found.append(
@@ -33,7 +33,7 @@ def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Dif
             Difference(
                 "pending",
                 f"revision {pending.id} is not applied: {pending.summary}",
-                "inv db.upgrade",
+                "db-ops upgrade",
             )
         )
     return tuple(found)

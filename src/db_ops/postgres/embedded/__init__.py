@@ -102,7 +102,7 @@ class EmbeddedServer:
         with self._explained():
             postmaster = read_postmaster(self._cluster.data)
         if postmaster is None:
-            raise EmbeddedServerFailed(str(self.directory), "not running", "start it: inv db.start")
+            raise EmbeddedServerFailed(str(self.directory), "not running", "start it: db-ops start")
         return {"host": postmaster.host, "port": str(postmaster.port), "user": SUPERUSER}
 
     @cached_property

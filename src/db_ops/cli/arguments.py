@@ -1,0 +1,145 @@
+"""A command line, cut into its commands: `[options] command [options] [command [options] ...]`.
+
+Which words are values is known from the declaration, so that a value may be called like a command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from db_ops.cli.commands import BY_NAME
+from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Option
+from db_ops.cli.parsers import FOR_EVERY_LINE, HELP, OF_THE_PROGRAM
+from db_ops.errors import UsageError
+
+# As argparse has it: a number below zero and a text with spaces are values.
+_A_VALUE = re.compile(r"(?!-)|-\Z|-\d|-.* ", re.DOTALL)
+
+
+@dataclass
+class Line:
+    """The words of a command line: those for all of it, and those of each command."""
+
+    common: list[str] = field(default_factory=list)
+    commands: list[tuple[Command, list[str]]] = field(default_factory=list)
+
+    @property
+    def command(self) -> Command | None:
+        return self.commands[-1][0] if self.commands else None
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Return the options that may come next; a command's own come first."""
+        if self.command is None:
+            return (*OF_THE_PROGRAM, *FOR_EVERY_COMMAND)
+        return (*self.command.all_options, HELP, *FOR_EVERY_LINE)
+
+    def keep(self, option: Option, *words: str) -> None:
+        """Note *words* where *option* belongs: with its command, or with the whole line."""
+        whole = self.command is None or option in FOR_EVERY_LINE
+        (self.common if whole else self.commands[-1][1]).extend(words)
+
+
+def cut(words: list[str]) -> Line:
+    """Cut a command line into its commands. Raises `UsageError` for an unknown word."""
+    line = Line()
+    rest = iter(words)
+    missing = 0
+    for word in rest:
+        if word == "--" and line.command is not None:
+            values = list(rest)
+            line.commands[-1][1].extend(("--", *values))
+        elif not _A_VALUE.match(word):
+            _option(line, word, rest)
+        elif missing:
+            missing -= 1
+            line.commands[-1][1].append(word)
+        elif word in BY_NAME:
+            line.commands.append((BY_NAME[word], []))
+            missing = len(BY_NAME[word].positionals)
+        else:
+            raise _unknown_word(line, word)
+    return line
+
+
+def _option(line: Line, word: str, rest: Iterator[str]) -> None:
+    for flag, value in _parts(line, word):
+        option = next((one for one in line.options if flag in one.flags), None)
+        if option is None:
+            raise _unknown_option(line, flag)
+        if option.takes_value and value is None:
+            # Missing, it is left to argparse to say so.
+            following = next(rest, None)
+            if following is not None and not _A_VALUE.match(following):
+                raise UsageError(
+                    f"{_said_of(line)}{flag} lacks its value, {option.metavar}; a value that begins"
+                    f" with a dash is written {option.flags[-1]}={following}",
+                    f"see the options: db-ops {_asked(line)}--help",
+                )
+            value = following
+        long = option.flags[-1]
+        if value is None:
+            line.keep(option, long)
+        elif long.startswith("--"):
+            line.keep(option, f"{long}={value}")
+        else:
+            line.keep(option, f"{long}{value}")
+
+
+def _parts(line: Line, word: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the options in one word, `--name=value` or letters, with the value in it."""
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        yield name, value if equals else None
+        return
+    letters = word[1:]
+    while letters:
+        flag, letters = f"-{letters[0]}", letters[1:]
+        option = next((one for one in line.options if flag in one.flags), None)
+        if option is not None and option.takes_value and letters:
+            yield flag, letters.removeprefix("=")
+            return
+        yield flag, None
+
+
+def _said_of(line: Line) -> str:
+    return f"{line.command.name}: " if line.command else ""
+
+
+def _asked(line: Line) -> str:
+    return f"{line.command.name} " if line.command else ""
+
+
+def _unknown_word(line: Line, word: str) -> UsageError:
+    near = get_close_matches(word.removeprefix("db."), BY_NAME, n=1, cutoff=0.6)
+    if near:
+        return UsageError(f"there is no command {word!r}", f"did you mean: db-ops {near[0]}")
+    if line.command is None:
+        return UsageError(f"there is no command {word!r}", "see the commands: db-ops --help")
+    return UsageError(
+        f"{line.command.name}: {word!r} is neither one of its options nor a command",
+        f"see the options: db-ops {line.command.name} --help",
+    )
+
+
+def _unknown_option(line: Line, flag: str) -> UsageError:
+    problem = f"{_said_of(line)}there is no option {flag}"
+    known = [option.name for option in line.options if len(option.name) > 1]
+    near = get_close_matches(flag.lstrip("-"), known, n=1, cutoff=0.6) if len(flag) > 2 else []
+    if near:
+        return UsageError(problem, f"did you mean: db-ops {_asked(line)}--{near[0]}")
+    owners = [
+        command.name
+        for command in BY_NAME.values()
+        if any(flag in option.flags for option in command.options)
+    ]
+    if line.command is None and owners:
+        of = " or ".join(owners[:2])
+        return UsageError(
+            f"{problem} before the first command; it is one of {of}",
+            f"write it after the command: db-ops {owners[0]} {flag}",
+        )
+    return UsageError(problem, f"see the options: db-ops {_asked(line)}--help")

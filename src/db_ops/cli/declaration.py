@@ -1,0 +1,93 @@
+"""What a command and an option are, as data: Invoke's tasks and the parser are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from db_ops.results import OnEvent, Result
+
+
+class Kind(Enum):
+    """What follows an option on the command line."""
+
+    FLAG = "nothing"
+    VALUE = "one value, and the option once"
+    LIST = "one value, and the option any number of times"
+    POSITIONAL = "it is a value without an option"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option; `help` is a sentence for somebody who has never seen the command."""
+
+    name: str
+    help: str
+    letter: str | None = None
+    kind: Kind = Kind.FLAG
+    metavar: str = ""
+
+    @property
+    def parameter(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def takes_value(self) -> bool:
+        return self.kind in (Kind.VALUE, Kind.LIST)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Return what is typed for it, the short form first; nothing for a positional."""
+        if self.kind is Kind.POSITIONAL:
+            return ()
+        long = (f"--{self.name}",) if len(self.name) > 1 else (f"-{self.name}",)
+        return (f"-{self.letter}", *long) if self.letter else long
+
+
+Options = Mapping[str, Any]
+# Runs a command: what reads the settings, its options by parameter, who is told of events.
+Body = Callable[[Callable[..., Any], Options, OnEvent], Result]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    `shows` is the command line that shows what this one would do, for a command that writes;
+    `writes_with` are the options without which it only looks, `looks_with` those with which it
+    does. `body` is for what is more than a call of the function of that name.
+    """
+
+    name: str
+    purpose: str
+    summary: str
+    details: str = ""
+    options: tuple[Option, ...] = ()
+    shows: str | None = None
+    writes_with: tuple[str, ...] = ()
+    looks_with: tuple[str, ...] = ()
+    body: Body | None = None
+
+    @property
+    def all_options(self) -> tuple[Option, ...]:
+        return (*self.options, *FOR_EVERY_COMMAND)
+
+    @property
+    def positionals(self) -> tuple[Option, ...]:
+        return tuple(one for one in self.options if one.kind is Kind.POSITIONAL)
+
+    def writes(self, options: Options) -> bool:
+        """Tell whether the command, given these options, changes anything."""
+        given = {name for name, value in options.items() if value not in (None, False, [])}
+        if self.shows is None or given & set(self.looks_with):
+            return False
+        return not self.writes_with or bool(given & set(self.writes_with))
+
+
+FOR_EVERY_COMMAND = (
+    Option("json", "Print the result as one JSON document on stdout.", "j"),
+    Option("quiet", "Print only what was asked for, and errors.", "q"),
+    Option("verbose", "Print everything there is to say, and when it happened.", "v"),
+)

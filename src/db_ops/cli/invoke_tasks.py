@@ -1,0 +1,147 @@
+"""The commands as Invoke tasks, for `inv`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
+from invoke.tasks import Task
+
+from db_ops.cli.commands import COMMANDS
+from db_ops.cli.declaration import Command, Kind, Option, Options
+from db_ops.cli.execution import execute, output_of, show_failure
+from db_ops.cli.parsers import command_parser
+from db_ops.cli.terminal import write
+from db_ops.errors import DbOpsError, UsageError
+from db_ops.errors.invocation import Invocation, invocation
+
+# Options of Invoke's own that say where the tasks are; without them it would not find ours again.
+_FINDS_TASKS = re.compile(r"(-[cr]|--collection|--search-root|--config)(=.*)?\Z|-f\Z")
+_LIKE_AN_OPTION = re.compile(r"--?[A-Za-z]")
+
+
+class CommandTask(Task[Any]):
+    """An Invoke task for one command; it exits with the code of the command."""
+
+    def __init__(self, command: Command) -> None:
+        def body(context: Context) -> None:
+            """Stand for the command: what runs is in `__call__`."""
+
+        body.__doc__ = f"{command.summary}\n\n{fill(command.details, 76)}".strip()
+        super().__init__(body, name=command.name, positional=())
+        self.command = command
+
+    def __eq__(self, other: object) -> bool:
+        # Invoke merges equal calls of one command line. Ours run each time they are named:
+        # `init delete-db init` is three commands.
+        return False
+
+    __hash__ = Task.__hash__
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        return [_Argument(option) for option in self.command.all_options]
+
+    def __call__(self, context: Context, **given: Any) -> None:
+        invocation.set(_invocation(self.command.name))
+        if any(value in ("-h", "--help") for value in _values(given)):
+            # Invoke takes whatever follows an option, or stands for a positional, for its value.
+            _print(command_parser(self.command).format_help().rstrip())
+            return
+        code = execute(self.command, lambda: self._options(context, given), output=output_of(given))
+        if code:
+            raise Exit(code=code)
+
+    def _options(self, context: Context, given: dict[str, Any]) -> Options:
+        """Return the options by parameter. Raises `UsageError`."""
+        read = {option.parameter: self._value(option, given) for option in self.command.options}
+        if context.config.run.dry and self.command.writes(read):
+            raise UsageError(
+                f"{self.command.name} refused: Invoke was asked for a dry run, which has no effect"
+                " on this command",
+                f"see what there is to do: db-ops {self.command.shows}",
+            )
+        return read
+
+    def _value(self, option: Option, given: dict[str, Any]) -> Any:
+        value = given.get(option.parameter)
+        if option.kind is Kind.FLAG:
+            return bool(value)
+        several = value if isinstance(value, list) else [] if value is None else [value]
+        for one in several:
+            if _LIKE_AN_OPTION.match(one) and " " not in one:
+                raise UsageError(
+                    f"{self.command.name}: {one} is no option of it, and stands where"
+                    f" {option.metavar} has to stand",
+                    f"see the options: db-ops {self.command.name} --help",
+                )
+        if option.kind is Kind.LIST:
+            return several
+        if len(several) > 1:
+            raise UsageError(
+                f"{self.command.name}: --{option.name} is given {len(several)} times",
+                "leave all but one of them out",
+            )
+        return several[0] if several else None
+
+
+class _Argument(Argument):
+    """An option as Invoke's parser takes it.
+
+    What takes one value is a list here, so that a second one is seen and refused; unlike a list of
+    Invoke's, it is not given without a value.
+    """
+
+    def __init__(self, option: Option) -> None:
+        names = (option.name, option.letter) if option.letter else (option.name,)
+        kinds: dict[Kind, Any] = {Kind.FLAG: bool, Kind.POSITIONAL: str}
+        said = f"{option.metavar}: {option.help}" if option.takes_value else option.help
+        super().__init__(
+            names=names,
+            kind=kinds.get(option.kind, list),
+            default=False if option.kind is Kind.FLAG else None,
+            help=said,
+            positional=option.kind is Kind.POSITIONAL,
+            attr_name=option.parameter if "-" in option.name else None,
+        )
+        if option.takes_value:
+            self.raw_value = None
+
+
+def _print(text: str) -> None:
+    try:
+        write(text)
+    except DbOpsError as error:
+        show_failure(error)
+        raise Exit(code=error.exit_code) from None
+
+
+def _values(given: dict[str, Any]) -> Iterator[str]:
+    for value in given.values():
+        yield from value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
+def _invocation(command: str) -> Invocation:
+    """Return how Invoke was called for *command*: by what name, and where its tasks are."""
+    program = Path(sys.argv[0])
+    arguments = sys.argv[1:]
+    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
+    kept: list[str] = []
+    for at, argument in enumerate(arguments):
+        found = _FINDS_TASKS.match(argument)
+        if found:
+            kept += arguments[at : at + (1 if found[2] else 2)]
+        if argument.rpartition(".")[2] == command:
+            return Invocation(name, tuple(kept), prefix=argument.removesuffix(command))
+    # Called by a task of the project's own.
+    return Invocation(name if program.name in ("inv", "invoke") else "inv", prefix="db.")
+
+
+collection = Collection("db", *map(CommandTask, COMMANDS))

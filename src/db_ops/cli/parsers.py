@@ -1,0 +1,162 @@
+"""The parsers of the program and of each command, which also write its `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NoReturn
+
+from db_ops.cli.commands import COMMANDS
+from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Kind, Option
+from db_ops.errors import UsageError
+from db_ops.errors.invocation import invocation
+
+CONFIG = Option(
+    "config",
+    "The project's alembic.ini, as with `alembic -c` (default: found here or above).",
+    "c",
+    Kind.VALUE,
+    "FILE",
+)
+NAME = Option(
+    "name",
+    "The section of alembic.ini to use, as with `alembic -n`.",
+    kind=Kind.VALUE,
+    metavar="SECTION",
+)
+X = Option(
+    "x",
+    "An argument for env.py, as with `alembic -x`. Can be given several times.",
+    kind=Kind.LIST,
+    metavar="NAME=VALUE",
+)
+HELP = Option("help", "Show this help.", "h")
+VERSION = Option("version", "Show the version.", "V")
+LIST = Option("list", "Show the commands.", "l")
+COMPLETION = Option(
+    "print-completion-script",
+    "Print the script that lets this shell (bash, zsh or fish) complete commands and options.",
+    kind=Kind.VALUE,
+    metavar="SHELL",
+)
+# Wherever they stand, they are for all commands of the line.
+FOR_EVERY_LINE = (CONFIG, NAME, X)
+OF_THE_PROGRAM = (*FOR_EVERY_LINE, HELP, VERSION, LIST, COMPLETION)
+
+_ABOUT = """\
+One command for every moment in the life of a service's PostgreSQL database.
+Several commands in a line run in the order written."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are `UsageError`."""
+
+    said_of: str = ""
+
+    def error(self, message: str) -> NoReturn:
+        raise _misuse(self.said_of, message)
+
+
+class _Once(argparse.Action):
+    """Keep one value, and refuse a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "given more than once; it takes one value")
+        setattr(namespace, self.dest, values)
+
+
+def program_parser() -> Parser:
+    """Return the parser of what stands before the first command, or is for the whole line."""
+    name = _program()
+    parser = Parser(
+        prog=name,
+        usage=f"{name} [options] command [options] [command [options] ...]",
+        description=f"{_ABOUT}\n\n{_listed()}",
+        epilog=f"The options of a command: {name} COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    _add(parser.add_argument_group("for the whole line, before or after a command"), OF_THE_PROGRAM)
+    _add(
+        parser.add_argument_group("of every command; before the first one, for all of them"),
+        FOR_EVERY_COMMAND,
+    )
+    return parser
+
+
+def command_parser(command: Command) -> Parser:
+    """Return the parser of what belongs to *command*."""
+    parser = Parser(
+        prog=f"{_program()}{'' if invocation.get().prefix else ' '}{command.name}",
+        description=f"{command.summary} {command.details}".strip(),
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.said_of = command.name
+    _add(parser, (*command.all_options, HELP))
+    return parser
+
+
+def _program() -> str:
+    now = invocation.get()
+    return f"{now.program} {now.prefix}".rstrip()
+
+
+def _add(to: argparse._ActionsContainer, options: Iterable[Option]) -> None:
+    for option in options:
+        if option.kind is Kind.POSITIONAL:
+            to.add_argument(option.parameter, metavar=option.metavar, help=option.help)
+        elif option.kind is Kind.FLAG:
+            to.add_argument(
+                *option.flags, dest=option.parameter, action="store_true", help=option.help
+            )
+        elif option.kind is Kind.LIST:
+            to.add_argument(
+                *option.flags,
+                dest=option.parameter,
+                action="append",
+                default=[],
+                metavar=option.metavar,
+                help=option.help,
+            )
+        else:
+            to.add_argument(
+                *option.flags,
+                dest=option.parameter,
+                action=_Once,
+                metavar=option.metavar,
+                help=option.help,
+            )
+
+
+def _listed() -> str:
+    """Return the commands by purpose."""
+    return "\n\n".join(
+        "\n".join((f"{purpose}:", *_rows(commands)))
+        for purpose, commands in groupby(COMMANDS, key=lambda command: command.purpose)
+    )
+
+
+def _rows(commands: Iterable[Command]) -> Iterator[str]:
+    for command in commands:
+        left = f"  {command.name}".ljust(21)
+        yield from textwrap.wrap(
+            command.summary, 79, initial_indent=left, subsequent_indent=" " * 21
+        )
+
+
+def _misuse(command: str, message: str) -> UsageError:
+    message = message.removeprefix("argument ")
+    said = f"{command}: {message}" if command else message
+    typed = f"{command} --help" if command else "--help"
+    return UsageError(said, f"see the options: db-ops {typed}")

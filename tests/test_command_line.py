@@ -1,0 +1,176 @@
+"""The command line of `db-ops` and `manage_db.py`: options, chains, help, completion, mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from db_ops.cli.commands import COMMANDS
+from db_ops.cli.completion import candidates
+from db_ops.cli.declaration import FOR_EVERY_COMMAND
+from tests.support.doors import BIN, run
+from tests.support.project import Project
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "hint"),
+    [
+        (("statsu",), "there is no command 'statsu'", "did you mean: ... status"),
+        (("db.init",), "there is no command 'db.init'", "did you mean: ... init"),
+        (("xyzzy",), "there is no command 'xyzzy'", "see the commands: ... --help"),
+        (("upgrade", "head"), "'head' is neither one of its options nor a command", "... upgrade"),
+        (("upgrade", "--paln"), "there is no option --paln", "did you mean: ... upgrade --plan"),
+        (("--plan", "upgrade"), "before the first command", "... upgrade --plan"),
+        (("status", "--bogus"), "there is no option --bogus", "... status --help"),
+        (("status", "-qz"), "there is no option -z", "... status --help"),
+        (("status", "--json=1"), "--json: ignored explicit argument", "... status --help"),
+        (("downgrade", "-s"), "-s/--steps: expected one argument", "... downgrade --help"),
+        (("downgrade", "-s", "--plan"), "-s lacks its value, N", "... downgrade --help"),
+        (("snapshot",), "arguments are required: NAME", "... snapshot --help"),
+        (("create-migration", "-m", "a", "-m", "b"), "more than once", "create-migration --help"),
+        (("--name", "a", "status", "--name", "b"), "--name: given more than once", "... --help"),
+        (("--name=", "status"), "--name: it is empty", "leave it out"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named_before_anything_runs(
+    project: Project, arguments: tuple[str, ...], said: str, hint: str
+) -> None:
+    outcome = project.run(*arguments).failed(2)
+    assert said in outcome.error
+    program = f"python {project.root}/scripts/manage_db.py"
+    assert hint.replace("...", program) in outcome.hint
+    assert outcome.out == ""
+
+
+def test_a_mistake_in_the_last_command_of_a_chain_keeps_the_first_from_running(
+    project: Project,
+) -> None:
+    project.table("0001", "one")
+    project.run("init", "verify", "--bogus").failed(2)
+    assert "does not exist" in project.run("status").out
+
+
+def test_an_option_given_twice_is_one_error_under_inv_too(migrated: Project) -> None:
+    outcome = migrated.run("create-migration", "-m", "a", "-m", "b", door="inv").failed(2)
+    assert "--message is given 2 times" in outcome.error
+    assert len(migrated.revision_files) == 3
+
+
+def test_options_for_all_commands_stand_before_the_first_one_or_after_any(
+    migrated: Project,
+) -> None:
+    outcome = migrated.run("--json", "status", "url").succeeded()
+    assert [line[:11] for line in outcome.out.splitlines()] == ['{"result": '] * 2
+    outcome = migrated.run("status", "-q", "url", "--json", "history").succeeded()
+    assert outcome.out.count('{"result": ') == 1
+    # A cluster of letters, a value in the same word, and one that begins with a dash.
+    assert migrated.run("downgrade", "-pqs2").succeeded().out.count("revert ") == 2
+    assert "not a number" in migrated.run("downgrade", "--steps=-x").failed(2).error
+    assert "-1 is not 1 or more" in migrated.run("downgrade", "-s", "-1").failed(2).error
+    assert len(migrated.tables) == 4
+
+
+def test_a_value_may_be_called_like_a_command(migrated: Project) -> None:
+    outcome = migrated.run("snapshot", "status", "status").succeeded()
+    assert "kept as status" in outcome.out
+    assert "up to date" in outcome.out
+    dropped = migrated.run("snapshots", "--drop", "status").succeeded().out
+    assert "dropped the snapshot status" in dropped
+
+
+def test_help_is_shown_wherever_it_is_asked_for_and_nothing_runs(project: Project) -> None:
+    for arguments in ((), ("--help",), ("-h",), ("--list",)):
+        text = project.run(*arguments).succeeded().out
+        assert "Write, apply and revert migrations:" in text
+    for arguments in (("init", "--help"), ("init", "-qh"), ("init", "status", "init", "-h")):
+        text = project.run(*arguments).succeeded().out
+        assert "every migration, even where a template database could be copied" in " ".join(
+            text.split()
+        )
+    assert "does not exist" in project.run("status").succeeded().out
+
+
+def test_help_says_the_same_under_inv(project: Project) -> None:
+    def words(text: str) -> str:
+        return " ".join(text.split())
+
+    for name in ("create-migration", "downgrade", "snapshot"):
+        command = next(command for command in COMMANDS if command.name == name)
+        ours = words(project.run(name, "--help").succeeded().out)
+        argv = [str(BIN / "inv"), "--help", f"db.{name}"]
+        theirs = words(run(argv, cwd=project.root, env={}).succeeded().out)
+        said = [command.summary, command.details, *(one.help for one in command.all_options)]
+        for text in said:
+            assert words(text) in ours
+            assert words(text) in theirs
+
+
+def test_every_letter_means_one_option_of_a_command() -> None:
+    for command in COMMANDS:
+        flags = [flag for option in command.all_options for flag in option.flags]
+        assert len(flags) == len({*flags, "-h"} - {"-h"}), command.name
+
+
+def test_a_stranger_is_told_in_sentences() -> None:
+    for command in COMMANDS:
+        for option in (*command.options, *FOR_EVERY_COMMAND):
+            assert option.help[0].isupper(), (command.name, option.name)
+            assert option.help.endswith((".", ").")), (command.name, option.name)
+        assert command.summary.endswith("."), command.name
+
+
+def test_the_program_does_without_invoke(project: Project) -> None:
+    code = (
+        "import sys; sys.argv = ['db-ops', 'status']\n"
+        "from db_ops.cli.program import main\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    outcome = run([sys.executable, "-c", code], cwd=project.root, env=project.env).succeeded()
+    assert "database " in outcome.out
+    assert not {"invoke", "sqlalchemy", "alembic"} & set(outcome.err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "some", "none"),
+    [
+        ([""], {"init", "status"}, {"--json"}),
+        (["sta"], {"status", "start"}, {"stop"}),
+        (["--"], {"--name", "--config", "--json"}, {"--plan"}),
+        (["upgrade", "--"], {"--plan", "--json", "--name"}, {"--steps"}),
+        (["upgrade", "-r", ""], set(), {"init"}),
+        (["snapshot", ""], set(), {"init"}),
+        (["snapshot", "one", ""], {"init"}, set()),
+        (["--name", "init", ""], {"init"}, set()),
+        (["status", "downgrade", "-"], {"--steps"}, {"--check"}),
+        (["--print-completion-script", ""], {"bash", "zsh", "fish"}, {"init"}),
+    ],
+)
+def test_what_may_come_next_is_completed(words: list[str], some: set[str], none: set[str]) -> None:
+    found = set(candidates(words))
+    assert some <= found
+    assert not none & found
+
+
+def test_the_script_for_bash_completes_both_programs(project: Project) -> None:
+    script = project.run("--print-completion-script", "bash").succeeded().out
+    for program in ("db-ops", "python scripts/manage_db.py", "python -m db_ops"):
+        typed = [*program.split(), "upgrade", "--pl"]
+        words = " ".join(f"'{word}'" for word in typed)
+        shell = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}\n_db_ops_complete\n"
+        done = subprocess.run(
+            ["bash", "-c", shell + 'printf "%s\\n" "${COMPREPLY[@]}"; complete -p'],
+            cwd=project.root,
+            env={"PATH": f"{BIN}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.splitlines()[0] == "--plan", done.stderr
+        for name in ("db-ops", "manage_db.py", "python"):
+            assert f"-F _db_ops_complete {name}\n" in done.stdout
+
+
+def test_a_shell_that_is_not_known_is_misuse(project: Project) -> None:
+    assert "bash, zsh, fish" in project.run("--print-completion-script", "csh").failed(2).error

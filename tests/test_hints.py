@@ -1,0 +1,116 @@
+"""Every hint names the command as it is typed at the door that was used, with what it needs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+import db_ops
+from db_ops.errors import DatabaseMissing, MultipleHeads
+from db_ops.errors.invocation import Invocation, as_typed, invocation
+from db_ops.settings import DatabaseUrl, Settings
+from tests.support.doors import BIN, run
+from tests.support.project import Project
+
+TWO_WORDS = "label=two words"
+
+
+@pytest.fixture
+def elsewhere(project: Project) -> Project:
+    """A project whose ini lies in a folder of its own and has a section of another name."""
+    project.table("0001", "one")
+    ini = (project.root / "alembic.ini").read_text()
+    (project.root / "alembic.ini").unlink()
+    (project.root / "deploy").mkdir()
+    text = ini.replace("[alembic]", "[billing]").replace("%(here)s", "%(here)s/..")
+    (project.root / "deploy" / "own.ini").write_text(text)
+    return project
+
+
+def test_a_hint_repeats_the_options_that_were_given_and_works_as_it_stands(
+    elsewhere: Project,
+) -> None:
+    given = ("--config", "deploy/own.ini", "--name", "billing", "-x", TWO_WORDS)
+    outcome = elsewhere.run(*given, "upgrade").failed(1)
+    program = f"python {elsewhere.root}/scripts/manage_db.py"
+    typed = f"{program} --config deploy/own.ini --name billing -x 'label=two words' init"
+    assert outcome.hint.endswith(typed)
+    again = elsewhere.run(*shlex.split(typed)[2:]).succeeded()
+    assert "now at 0001" in again.out
+    # What alembic is asked for is asked of the same configuration.
+    hint = elsewhere.run("upgrade", "-r", "nope", *given).failed(2).hint
+    typed = "alembic -c deploy/own.ini -n billing -x 'label=two words' history"
+    assert typed in hint
+    outcome = elsewhere.alembic(*shlex.split(typed)[1:]).succeeded()
+    assert "0001" in outcome.out
+
+
+def test_json_documents_and_results_name_commands_as_they_are_typed(elsewhere: Project) -> None:
+    given = ("-c", "deploy/own.ini", "--name", "billing")
+    program = f"python {elsewhere.root}/scripts/manage_db.py --config deploy/own.ini --name billing"
+    document = json.loads(elsewhere.run(*given, "status", "--json").succeeded().out)
+    assert document["next_command"] == f"{program} init"
+    document = json.loads(elsewhere.run(*given, "upgrade", "--json").failed(1).out)
+    assert document["hint"].endswith(f"{program} init")
+    document = json.loads(elsewhere.run(*given, "verify", "--json").out)
+    assert [one["remedy"] for one in document["differences"]] == [f"{program} init"]
+
+
+def test_plain_alembic_names_our_command_with_the_options_that_it_was_given(
+    elsewhere: Project,
+) -> None:
+    outcome = elsewhere.alembic(
+        "-c", "deploy/own.ini", "-n", "billing", "-x", TWO_WORDS, "upgrade", "head"
+    )
+    assert outcome.code != 0
+    typed = "db-ops --config deploy/own.ini --name billing -x 'label=two words' init"
+    assert typed in outcome.err + outcome.out
+    run([str(BIN / "db-ops"), *shlex.split(typed)[1:]], cwd=elsewhere.root, env=elsewhere.env)
+    assert elsewhere.tables == ["alembic_version", "one"]
+    # The lock and the records are those of the section, too.
+    elsewhere.table("0002", "two")
+    elsewhere.alembic("-c", "deploy/own.ini", "-n", "billing", "upgrade", "head").succeeded()
+    shown = elsewhere.run("-c", "deploy/own.ini", "--name", "billing", "history").succeeded().out
+    assert shown.count("applied 20") == 2
+
+
+def test_inv_is_named_with_where_its_tasks_are(project: Project) -> None:
+    (project.root / "operations.py").write_text(
+        "from invoke.collection import Collection\n"
+        "from db_ops.cli import collection\n"
+        "namespace = Collection()\n"
+        "namespace.add_collection(collection, name='database')\n"
+    )
+    argv = [str(BIN / "inv"), "-c", "operations", "database.upgrade"]
+    outcome = run(argv, cwd=project.root, env=project.env).failed(1)
+    assert outcome.hint.endswith("inv -c operations database.init")
+
+
+def test_a_caller_from_python_is_told_of_the_installed_command(project: Project) -> None:
+    settings = Settings(project.root / "alembic.ini", DatabaseUrl.parse(project.url))
+    with pytest.raises(DatabaseMissing) as caught:
+        db_ops.upgrade(settings)
+    assert caught.value.hint.endswith("db-ops init")
+
+
+def test_a_name_in_a_hint_is_left_as_it_is() -> None:
+    token = invocation.set(Invocation("inv", ("-c", "my tasks"), "db.", ("-n", "b")))
+    try:
+        hint = MultipleHeads("alembic.ini", ("a", "b")).hint
+        assert "inv -c 'my tasks' db.create-migration" in hint
+        assert "alembic -n b merge -m 'merge heads' heads" in hint
+        # Twice is as once, and a path or a package is no command.
+        assert as_typed(hint) == hint
+        for text in ("pip install 'db-ops[embedded]'", "alembic.ini", "alembic/versions/a.py"):
+            assert as_typed(text) == text
+    finally:
+        invocation.reset(token)
+
+
+def test_the_sources_name_commands_in_one_way() -> None:
+    root = Path(db_ops.__file__).parent
+    told = [path for path in root.rglob("*.py") if "inv db." in path.read_text()]
+    assert [path.name for path in told] == ["invocation.py"]
