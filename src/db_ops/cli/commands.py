@@ -29,7 +29,7 @@ from db_ops.errors import UsageError
 from db_ops.results import Result
 
 _REPLAY = {"from-migrations": "Run the migrations even if there is a template to copy."}
-_BRANCH = {"branch": "The branch that is meant, where there are several: a label, or its head."}
+_BRANCH = {"branch": "The branch that is meant, by a label or any of its revisions."}
 _STEPS = {"steps": "How many to revert (default: 1)."}
 _PLAN = {"plan": "Only show what would run, measured in a scratch database."}
 _SQL = {"sql": "Only print the SQL, for psql."}
@@ -108,7 +108,10 @@ def create_migration(
 
 @task(
     klass=Command,
-    help={"revision": "Where to stop, or +N for so many (default: head)."} | _PLAN | _SQL | JSON,
+    help={"revision": "Where to stop: a revision, LABEL@head, or +N for so many (default: head)."}
+    | _PLAN
+    | _SQL
+    | JSON,
 )
 def upgrade(
     context: Context,
@@ -140,7 +143,10 @@ def downgrade(
     with Progress() as progress:
         settings = db_ops.load()
         if plan:
-            return show(db_ops.plan_downgrade(settings, steps=number, on_event=progress), json)
+            planned = db_ops.plan_downgrade(
+                settings, steps=number, branch=branch, on_event=progress
+            )
+            return show(planned, json)
         done = db_ops.downgrade(
             settings, steps=number, branch=branch, confirm=confirm, on_event=progress
         )
