@@ -211,6 +211,14 @@ def test_branches_are_chosen_by_name(adopt: Adopt) -> None:
     project.run("upgrade", "-r", "sales@head").succeeded()
 
 
+def test_the_revision_graph_is_that_of_the_environment_asked_for(adopt: Adopt) -> None:
+    project = adopt("ini_sections")
+    assert "b001" in project.run("--name", "billing", "diagram", "--revisions").succeeded().out
+    assert "b001" not in project.run("diagram", "--revisions").succeeded().out
+    project = adopt("locations_in_env")
+    assert "0002" in project.run("diagram", "--revisions").succeeded().out
+
+
 def test_an_environment_that_nobody_has_written_is_said(adopt: Adopt) -> None:
     project = adopt("ini_sections")
     outcome = project.run("--name", "shipping", "status").failed(2)
