@@ -147,7 +147,7 @@ def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str,
         try:
             with (
                 warnings.catch_warnings(),
-                keeping_bytecode(project.version_locations),
+                keeping_bytecode(project.revision_folders),
                 their_way(project, session, config),
             ):
                 # What reflection does not know is no news: the catalogs are read as well.
