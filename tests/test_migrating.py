@@ -86,6 +86,50 @@ def test_more_steps_ahead_than_there_are_is_refused_and_names_what_is_pending(
     assert migrated.tables == ["alembic_version", "one", "two"]
 
 
+@pytest.mark.parametrize("flag", ["", "--plan", "--sql"])
+def test_a_revision_that_is_not_there_and_one_that_may_be_several_are_told_apart(
+    migrated: Project, flag: str
+) -> None:
+    flags = (flag,) if flag else ()
+    outcome = migrated.run("upgrade", *flags, "-r", "nosuch").failed(2)
+    assert outcome.error == "alembic/versions: no revision 'nosuch'"
+    assert outcome.hint.endswith("manage_db.py history")
+    outcome = migrated.run("upgrade", *flags, "-r", "000").failed(2)
+    assert "'000' means several revisions: 0001, 0002, 0003" in outcome.error
+    assert outcome.hint.endswith(" ".join(("upgrade", *flags, "-r 0001")))
+
+
+def test_a_revision_file_without_a_downgrade_is_named_before_anything_is_reverted(
+    migrated: Project,
+) -> None:
+    path = migrated.table("0004", "four")
+    path.write_text(path.read_text().partition("def downgrade")[0])
+    migrated.table("0005", "five")
+    migrated.run("upgrade").succeeded()
+    before = migrated.fingerprint()
+    for plan in ((), ("--plan",)):
+        outcome = migrated.run("downgrade", "-s", "2", *plan).failed(1)
+        assert outcome.error == "alembic/versions/0004.py: has no downgrade()"
+    assert migrated.fingerprint() == before
+
+
+def test_a_version_table_that_env_py_changes_stops_the_steps_that_were_announced(
+    migrated: Project,
+) -> None:
+    env_py = migrated.root / "alembic" / "env.py"
+    env_py.write_text(
+        "import os, psycopg2\n"
+        "with psycopg2.connect(os.environ['DATABASE_URL']) as connection:\n"
+        "    with connection.cursor() as cursor:\n"
+        "        cursor.execute(\"UPDATE alembic_version SET version_num = '0002'\")\n"
+        + env_py.read_text()
+    )
+    outcome = migrated.run("downgrade").failed(1)
+    assert "announced is 0003, but from 0002 Alembic would run" in outcome.error
+    assert "alembic/env.py" in outcome.hint
+    assert migrated.tables == ["alembic_version", "one", "three", "two"]
+
+
 def test_steps_ahead_of_the_head_are_refused_and_nothing_is_named(migrated: Project) -> None:
     assert "pending: none" in migrated.run("upgrade", "-r", "+1").failed(1).error
 
@@ -103,22 +147,6 @@ def test_downgrade_of_everything_ends_at_base(migrated: Project) -> None:
     assert migrated.tables == ["alembic_version"]
     migrated.run("init").succeeded()
     assert migrated.tables == ["alembic_version", "one", "three", "two"]
-
-
-def test_downgrade_over_a_merge_reverts_the_merge_and_then_asks(migrated: Project) -> None:
-    migrated.table("0004a", "left_side")
-    migrated.revision("0004b", down_revision="0003")
-    migrated.revision("0005", down_revision=("0004a", "0004b"))
-    migrated.run("upgrade").succeeded()
-    before = migrated.fingerprint()
-    outcome = migrated.run("downgrade", "-s", "2").failed(1)
-    assert "0004a, 0004b" in outcome.error
-    assert migrated.fingerprint() == before
-    migrated.run("downgrade").succeeded()
-    assert migrated.query("SELECT version_num FROM alembic_version ORDER BY 1") == [
-        ("0004a",),
-        ("0004b",),
-    ]
 
 
 def test_branches_that_are_merged_are_applied_completely(migrated: Project) -> None:

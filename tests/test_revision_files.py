@@ -175,3 +175,24 @@ def test_nothing_to_do_asks_the_server_once(migrated: Project) -> None:
         command(settings, on_event=note)
         (statements,) = said
         assert len(statements) == 1, statements
+
+
+def test_revisions_in_folders_below_are_applied_where_alembic_looks_there(
+    migrated: Project,
+) -> None:
+    ini = migrated.root / "alembic.ini"
+    section = "[alembic]\n"
+    ini.write_text(
+        ini.read_text().replace(section, f"{section}recursive_version_locations = true\n")
+    )
+    folder = migrated.root / "alembic" / "versions" / "2026"
+    folder.mkdir()
+    migrated.table("0004", "four").rename(folder / "0004.py")
+    assert "pending: 0004" in migrated.run("diagram").failed(1).error
+    migrated.run("upgrade").succeeded()
+    assert "four" in migrated.tables
+    path = folder / "0004.py"
+    path.write_text(path.read_text().replace("def upgrade", "raise ValueError\n\ndef upgrade"))
+    migrated.revision("0005").rename(folder / "0005.py")
+    outcome = migrated.run("upgrade").failed(1)
+    assert outcome.error.startswith("alembic/versions/2026/0004.py: does not import")

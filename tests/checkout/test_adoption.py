@@ -211,6 +211,27 @@ def test_branches_are_chosen_by_name(adopt: Adopt) -> None:
     project.run("upgrade", "-r", "sales@head").succeeded()
 
 
+def test_the_revision_graph_is_that_of_the_environment_asked_for(adopt: Adopt) -> None:
+    project = adopt("ini_sections")
+    assert "b001" in project.run("--name", "billing", "diagram", "--revisions").succeeded().out
+    assert "b001" not in project.run("diagram", "--revisions").succeeded().out
+    project = adopt("locations_in_env")
+    assert "0002" in project.run("diagram", "--revisions").succeeded().out
+
+
+def test_version_tables_that_differ_are_not_reverted_to_different_revisions(
+    adopt: Adopt,
+) -> None:
+    project = adopt("several_version_tables")
+    project.run("init").succeeded()
+    query(project.url, "UPDATE north.alembic_version SET version_num = '0001'")
+    outcome = project.run("downgrade").failed(1)
+    assert "the version tables are at different revisions: 0001, 0002" in outcome.error
+    assert query(project.url, "SELECT version_num FROM south.alembic_version") == [("0002",)]
+    query(project.url, "UPDATE north.alembic_version SET version_num = '0002'")
+    assert "2 revisions reverted" in project.run("downgrade").succeeded().out
+
+
 def test_an_environment_that_nobody_has_written_is_said(adopt: Adopt) -> None:
     project = adopt("ini_sections")
     outcome = project.run("--name", "shipping", "status").failed(2)

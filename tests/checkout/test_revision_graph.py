@@ -28,7 +28,10 @@ STYLES = (
     "branch_labels = {labels!r}\nrevision = str({revision!r})\ndepends_on = {depends!r}\n"
     "down_revision = {down!r}\n",
 )
-TAIL = "\n\ndef upgrade():\n    text = '''\nthe revision of this text\n'''\n"
+TAIL = (
+    "\n\ndef upgrade():\n    text = '''\nthe revision of this text\n'''\n"
+    "\n\ndef downgrade():\n    pass\n"
+)
 
 
 @st.composite

@@ -65,6 +65,8 @@ from alembic import op
 
 revision = {revision!r}
 down_revision = {down_revision!r}
+branch_labels = {label!r}
+depends_on = {depends_on!r}
 
 
 def upgrade():
@@ -155,6 +157,8 @@ class Project:
         *,
         summary: str = "",
         down_revision: str | tuple[str, ...] | None = "last",
+        label: str | None = None,
+        depends_on: str | tuple[str, ...] | None = None,
     ) -> Path:
         """Write a revision file on top of the one before, or of *down_revision*."""
         path = self.root / "alembic" / "versions" / f"{revision}.py"
@@ -163,6 +167,8 @@ class Project:
                 summary=summary or f"revision {revision}",
                 revision=revision,
                 down_revision=self.last_revision if down_revision == "last" else down_revision,
+                label=label,
+                depends_on=depends_on,
                 upgrade=textwrap.indent(textwrap.dedent(upgrade).strip(), "    "),
                 downgrade=textwrap.indent(textwrap.dedent(downgrade).strip(), "    "),
             )

@@ -40,7 +40,7 @@ def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
 def downgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
     steps, branch, confirm = _number(options["steps"]), options["branch"], options["confirm"]
     if options["plan"]:
-        return db_ops.plan_downgrade(load(), steps=steps, on_event=on_event)
+        return db_ops.plan_downgrade(load(), steps=steps, branch=branch, on_event=on_event)
     return db_ops.downgrade(load(), steps=steps, branch=branch, confirm=confirm, on_event=on_event)
 
 

@@ -24,7 +24,7 @@ _FROM_MIGRATIONS = Option(
 )
 _BRANCH = Option(
     "branch",
-    "The branch to work on, if the migrations have several: its label, or its head revision.",
+    "The branch to work on, if the migrations have several: its label, or any of its revisions.",
     "b",
     Kind.VALUE,
     "BRANCH",
@@ -109,7 +109,7 @@ COMMANDS = (
         (
             Option(
                 "revision",
-                "Where to stop: a revision, or +N for the next N migrations (default: head).",
+                "Where to stop: a revision, LABEL@head, or +N for the next N (default: head).",
                 "r",
                 Kind.VALUE,
                 "REVISION",

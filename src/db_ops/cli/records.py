@@ -40,7 +40,7 @@ def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
     if result.agreed:
         yield f"{result.location}: at {here}, catalogs as recorded {_since(result.drift)}", "green"
         return
-    if len(result.heads) > 1:
+    if not result.heads_are_meant:
         yield f"{result.location}: several heads: {', '.join(result.heads)}", "yellow"
     for revision in result.unknown:
         yield f"{result.location}: at {revision}, which this checkout does not have", "yellow"

@@ -35,32 +35,100 @@ class NotAtHead(ServerError):
 
 
 class NotThatFarAhead(DbOpsError):
-    """A relative revision leads past the head, or branches leave open what it means."""
+    """A relative revision leads past the ends, or branches leave open what it means."""
 
-    what = "{steps}: no single revision is that far ahead; pending: {pending}"
-    then = "name the revision: db-ops upgrade -r REVISION, or see what is pending: db-ops status"
+    what = "{steps}: leads to no single revision; pending: {pending}"
+    then = "{remedy}"
     steps: str
     pending: tuple[str, ...]
+    command: str = "db-ops upgrade -r"
 
     def described(self) -> Mapping[str, object]:
-        return {**super().described(), "pending": enumerate_names(self.pending) or "none"}
+        named = f"name the revision: {self.command} {self.pending[0]}" if self.pending else ""
+        return {
+            **super().described(),
+            "pending": enumerate_names(self.pending) or "none",
+            "remedy": named or "see what is applied: db-ops history",
+        }
 
 
 class TooManySteps(ServerError):
-    """More revisions to revert than are applied."""
+    """More revisions to revert than are applied, in all or of the `branch`."""
 
-    what = "{location}: cannot revert {steps}, only {applied} applied"
-    then = "see what is applied: db-ops status"
+    what = "{location}: cannot revert {steps}, only {applied} applied{of}"
+    then = "see what is applied: db-ops history"
     steps: int
     applied: int
+    branch: str | None = None
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "of": f" of {self.branch}" if self.branch else ""}
 
 
 class AmbiguousDowngrade(ServerError):
-    """The newest revisions are several branches, so "the newest N" has no meaning."""
+    """The newest revisions are on several branches, so "the newest N" has no meaning.
 
-    what = "{location}: the newest revisions are on several branches: {revisions}"
-    then = "name one by its label or its newest revision: db-ops downgrade --branch NAME"
+    So many as `certain` says come before that; `commands` revert those, or the newest of each
+    branch if there are none.
+    """
+
+    what = "{location}: {after}the newest revisions are on several branches: {revisions}"
+    then = "{say}: {alternatives}"
     revisions: tuple[str, ...]
+    certain: int
+    commands: tuple[str, ...]
+
+    def described(self) -> Mapping[str, object]:
+        return {
+            **super().described(),
+            "after": f"below the newest {self.certain}, " if self.certain else "",
+            "say": "revert those before first" if self.certain else "say on which",
+            "alternatives": ", or ".join(self.commands),
+        }
+
+
+class NeededByOthers(ServerError):
+    """A revision cannot be reverted alone: others, which are not to be reverted, need it."""
+
+    what = "{location}: {revision} cannot be reverted alone, it is needed by: {by}"
+    then = "revert that first: {command}"
+    revision: str
+    by: tuple[str, ...]
+    command: str
+
+
+class VersionTablesDiffer(ServerError):
+    """The version tables of a project are at different revisions, so "newest" has no meaning."""
+
+    what = "{location}: the version tables are at different revisions: {revisions}"
+    then = "bring them together first: db-ops upgrade"
+    revisions: tuple[str, ...]
+
+
+class StepsDiffer(ServerError):
+    """Alembic would not run the steps that were announced; none of them was run.
+
+    `heads` is where Alembic takes the database to be.
+    """
+
+    what = (
+        "{location}: {direction} refused: announced is {announced}, "
+        "but from {heads} Alembic would run {planned}"
+    )
+    then = "see what {env_py} does with the version table and the folders of revisions"
+    direction: str
+    announced: tuple[str, ...]
+    planned: tuple[str, ...]
+    heads: tuple[str, ...]
+    env_py: str
+
+    def described(self) -> Mapping[str, object]:
+        return {
+            **super().described(),
+            "announced": enumerate_names(self.announced) or "nothing",
+            "planned": enumerate_names(self.planned) or "nothing",
+            "heads": enumerate_names(self.heads) or "base",
+        }
 
 
 class RevisionFileBroken(DbOpsError):
@@ -70,6 +138,15 @@ class RevisionFileBroken(DbOpsError):
     then = "correct {path}, then run the same command again"
     path: str
     reason: str
+
+
+class FunctionMissing(DbOpsError):
+    """A revision file has no `upgrade()` or no `downgrade()`, and it would have to run."""
+
+    what = "{path}: has no {function}()"
+    then = "write {function}() in {path}, then run the same command again"
+    path: str
+    function: str
 
 
 class EnvironmentBroken(DbOpsError):
@@ -198,6 +275,9 @@ class AppliedRevision(ServerError):
     """The revision to be put on top is in the database, which would then skip the others."""
 
     what = "{location}: {revision} is applied there, so it cannot be put on top of {head}"
-    then = "revert it first: db-ops downgrade, or merge the heads: alembic merge -m 'merge' heads"
+    then = (
+        "revert it first: db-ops downgrade --branch {revision}, "
+        "or merge the heads: alembic merge -m 'merge' heads"
+    )
     revision: str
     head: str

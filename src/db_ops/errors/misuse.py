@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode, enumerate_names
@@ -132,9 +133,14 @@ class BranchNotNamed(MisuseError):
     """The project has several branches on purpose, and a command is for one of them."""
 
     what = "{path}: several branches: {branches}"
-    then = "say which is meant: db-ops create-migration --branch NAME -m MESSAGE"
+    then = "say which is meant: {commands}"
     path: str
     branches: tuple[str, ...]
+    command: str = "db-ops create-migration -m MESSAGE --branch"
+
+    def described(self) -> Mapping[str, object]:
+        commands = (f"{self.command} {shlex.quote(name)}" for name in self.branches)
+        return {**super().described(), "commands": ", or ".join(commands)}
 
 
 class InvalidVerifyRules(MisuseError):
@@ -149,10 +155,24 @@ class InvalidVerifyRules(MisuseError):
 class NoSuchRevision(MisuseError):
     """The revision asked for is not among the revision files."""
 
-    what = "{path}: no revision {revision!r}, or several that begin so"
-    then = "choose one from: alembic history"
+    what = "{path}: no revision {revision!r}"
+    then = "choose one from: db-ops history"
     path: str
     revision: str
+
+
+class AmbiguousRevision(MisuseError):
+    """What was asked for may be any of several revisions; `command` is what is typed before it."""
+
+    what = "{path}: {revision!r} means several revisions: {candidates}"
+    then = "name one of them: {command} {first}"
+    path: str
+    revision: str
+    candidates: tuple[str, ...]
+    command: str
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "first": self.candidates[0]}
 
 
 class UnknownDatabase(MisuseError):

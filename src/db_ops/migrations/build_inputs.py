@@ -66,7 +66,7 @@ class BuildInputs:
     @cached_property
     def sources(self) -> dict[str, bytes]:
         """The content of `alembic.ini`, `env.py` and all revision files."""
-        return self._running | self._contents(map(Path, Listing(self.project.version_locations)))
+        return self._running | self._contents(map(Path, Listing(self.project.revision_folders)))
 
     @cached_property
     def _running(self) -> dict[str, bytes]:
@@ -160,7 +160,7 @@ class Used:
             return False
         if path.is_dir():
             return str(path) not in sys.path_importer_cache and (
-                path not in self.inputs.project.version_locations
+                path not in self.inputs.project.revision_folders
             )
         return not any(part in _NOT_READ for part in path.parts)
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 
-from db_ops.errors import (
-    BranchNotNamed,
-    MultipleHeads,
-    NoSuchRevision,
-    NotThatFarAhead,
-    RevisionGraphBroken,
-)
+from db_ops.errors import MultipleHeads, RevisionGraphBroken
 from db_ops.results import Revision
 
-_STEPS = re.compile(r"\+[0-9]+")
+# Where an upgrade ends; None for all heads.
+Goal = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -90,32 +84,6 @@ class Graph:
         """Tell whether no two heads have to be merged."""
         return all(self._independent(*pair) for pair in combinations(self.heads, 2))
 
-    def branch(self, named: str | None) -> str:
-        """Return how Alembic calls the head that a new revision follows.
-
-        That of the branch *named*, by a label or its head. Raises `MultipleHeads`,
-        `BranchNotNamed` if there are several branches and none is named, `NoSuchRevision`.
-        """
-        if named is not None:
-            return self._head_of(named, named)
-        if len(self.goals()) > 1:
-            raise BranchNotNamed(self.folder, tuple(map(self._name_of, self.heads)))
-        return "head"
-
-    def on_branch(self, recorded: tuple[str, ...], named: str | None) -> tuple[str, ...]:
-        """Return those of *recorded* that belong to the branch *named*, all if none is.
-
-        Raises `NoSuchRevision`.
-        """
-        if named is None:
-            return recorded
-        line = self._line(self._head_of(named, named))
-        return tuple(revision for revision in recorded if revision in line)
-
-    def _name_of(self, head: str) -> str:
-        others = {label for one in self.heads if one != head for label in self._all_labels(one)}
-        return next(iter(sorted(self._all_labels(head) - others)), head)
-
     def unknown(self, recorded: Iterable[str]) -> tuple[str, ...]:
         """Return those of *recorded* that no file has."""
         return tuple(
@@ -135,84 +103,68 @@ class Graph:
                 waiting.extend(self.nodes[revision].parents)
         return frozenset(seen)
 
-    def pending(self, recorded: Iterable[str], target: str | None = None) -> tuple[Revision, ...]:
-        """Return what leads from *recorded* to *target* (all heads), in an order that can run."""
-        goals = self.heads if target is None else (target,)
+    def pending(self, recorded: Iterable[str], goal: Goal = None) -> tuple[Revision, ...]:
+        """Return what leads from *recorded* to *goal*, in an order that can run."""
+        goals = self.heads if goal is None else goal
         recorded = tuple(recorded)
         if set(goals) <= set(recorded):
             return ()
         wanted = self.applied(goals) - self.applied(recorded)
         return tuple(self.nodes[name].revision for name in self.order if name in wanted)
 
-    def resolve(self, text: str) -> str:
-        """Return the revision that *text* names: `head`, an identifier, or a unique beginning.
+    def tips(self, revisions: Collection[str]) -> tuple[str, ...]:
+        """Return those of *revisions* that no other of them needs, in the order of the graph."""
+        needed = {parent for name in revisions for parent in self.nodes[name].parents}
+        return tuple(name for name in self.order if name in revisions and name not in needed)
 
-        `LABEL@head` is the head of the branch with that label.
+    def above(self, revision: str) -> frozenset[str]:
+        """Return *revision* and what follows it, however far, not what only depends on it."""
+        return self._reached(revision, lambda name: self.followers.get(name, ()))
 
-        Raises `NoSuchRevision`, or `MultipleHeads` for an ambiguous `head`.
-        """
-        if text == "head" and self.heads:
-            return self.head() or ""
-        if text in self.nodes:
-            return text
-        label, at, end = text.rpartition("@")
-        if at and end in ("head", "heads"):
-            return self._head_of(label, text)
-        found = [name for name in self.nodes if text and name.startswith(text)]
-        if len(found) != 1:
-            raise NoSuchRevision(self.folder, text)
-        return found[0]
+    def below(self, revision: str) -> frozenset[str]:
+        """Return *revision* and what it follows, however far, not what it only depends on."""
+        return self._reached(revision, lambda name: self.nodes[name].down)
 
-    def goal(self, text: str | None, recorded: Iterable[str]) -> str | None:
-        """Return the revision that *text* means for a database at *recorded*, None for all heads.
+    def lineage(self, revision: str) -> frozenset[str]:
+        """Return the branch of *revision* as Alembic takes it: all below and above."""
+        return self.below(revision) | self.above(revision)
 
-        Besides what `resolve` takes, *text* is None or `heads`, or a number of steps ahead: `+2`.
-        Raises what `resolve` raises, `MultipleHeads` for heads that have to be merged if none is
-        named, and `NotThatFarAhead`, also where branches leave open which steps are meant.
-        """
-        if text is None:
-            self.goals()
-        if text is None or text == "heads":
-            return None
-        return self._ahead(text, recorded) if _STEPS.fullmatch(text) else self.resolve(text)
+    @cached_property
+    def followers(self) -> Mapping[str, list[str]]:
+        """What follows each revision at once; none that only depends on it."""
+        followers: dict[str, list[str]] = {}
+        for name, node in self.nodes.items():
+            for parent in node.down:
+                followers.setdefault(parent, []).append(name)
+        return followers
 
-    def _ahead(self, text: str, recorded: Iterable[str]) -> str:
-        steps, recorded = int(text), tuple(recorded)
-        pending = self.pending(recorded)
-        if 0 < steps <= len(pending):
-            goal = pending[steps - 1].id
-            if len(self.pending(recorded, goal)) == steps:
-                return goal
-        raise NotThatFarAhead(text, tuple(revision.id for revision in pending))
+    @cached_property
+    def labelled(self) -> Mapping[str, str]:
+        """The revision that carries each branch label."""
+        return {label: name for name, node in self.nodes.items() for label in node.labels}
 
-    def _head_of(self, label: str, text: str) -> str:
-        found = [head for head in self.heads if head == label or label in self._all_labels(head)]
-        if len(found) != 1:
-            raise NoSuchRevision(self.folder, text)
-        return found[0]
+    def all_labels(self, revision: str) -> set[str]:
+        """Return the labels of *revision* and of everything that it follows."""
+        return self._labels(self.below(revision))
 
     def _independent(self, one: str, other: str) -> bool:
-        ours, theirs = self._line(one), self._line(other)
+        ours, theirs = self.below(one), self.below(other)
         if ours.isdisjoint(theirs):
             return True
         return bool(self._labels(ours - theirs)) and bool(self._labels(theirs - ours))
 
-    def _line(self, head: str) -> set[str]:
-        """Return what *head* follows, not what it only depends on."""
+    def _labels(self, revisions: Iterable[str]) -> set[str]:
+        return {label for revision in revisions for label in self.nodes[revision].labels}
+
+    def _reached(self, start: str, step: Callable[[str], Iterable[str]]) -> frozenset[str]:
         seen: set[str] = set()
-        waiting = [head]
+        waiting = [start]
         while waiting:
             revision = waiting.pop()
             if revision not in seen:
                 seen.add(revision)
-                waiting.extend(self.nodes[revision].down)
-        return seen
-
-    def _labels(self, revisions: Iterable[str]) -> set[str]:
-        return {label for revision in revisions for label in self.nodes[revision].labels}
-
-    def _all_labels(self, head: str) -> set[str]:
-        return self._labels(self._line(head))
+                waiting.extend(step(revision))
+        return frozenset(seen)
 
     @cached_property
     def order(self) -> tuple[str, ...]:

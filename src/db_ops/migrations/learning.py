@@ -117,7 +117,7 @@ def needs_own_connection(project: Project) -> bool:
     """Tell whether a revision runs coroutines, for which only an async driver will do."""
     return any(
         _RUNS_ASYNC.search(path.read_bytes())
-        for folder in project.version_locations
+        for folder in project.revision_folders
         for path in folder.glob("*.py")
     )
 

@@ -48,6 +48,7 @@ class Project:
     import_paths: tuple[Path, ...] = ()
     url: str | None = None
     tables: tuple[tuple[str | None, str], ...] = ()
+    recursive: bool = False
 
     @property
     def root(self) -> Path:
@@ -56,6 +57,14 @@ class Project:
     @property
     def env_py(self) -> Path:
         return self.script_location / "env.py"
+
+    @property
+    def revision_folders(self) -> tuple[Path, ...]:
+        """The folders that revision files are in: with `recursive`, all below its locations."""
+        if not self.recursive:
+            return self.version_locations
+        folders = (folder for top in self.version_locations for folder, _, _ in os.walk(top))
+        return tuple(sorted(Path(one) for one in folders if not one.endswith("__pycache__")))
 
     @property
     def pyproject(self) -> Path:
@@ -167,6 +176,7 @@ def read_project(
         x=x,
         import_paths=options.paths("prepend_sys_path"),
         url=options.text("sqlalchemy.url"),
+        recursive=options.value("recursive_version_locations") in ("true", True),
     )
 
 

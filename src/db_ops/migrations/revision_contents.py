@@ -32,7 +32,7 @@ def read_contents(project: Project, cache: Path | None) -> RevisionContents:
     They are while their names, sizes and times of modification are as they were; what was changed
     within two seconds is not kept.
     """
-    listing = Listing(project.version_locations)
+    listing = Listing(project.revision_folders)
     path = None if cache is None else cache / f"contents-{_name(project)}.json"
     kept = _kept(path, listing)
     if kept is not None:

@@ -38,7 +38,7 @@ def read_graph(
     index = RevisionIndex.read(cache, project.version_locations)
     if meanwhile is not None and index.settled:
         meanwhile()
-    listing = Listing(project.version_locations)
+    listing = Listing(project.revision_folders)
     if index.is_current(listing):
         return Graph.of_checked(lambda: _nodes(project, index.entries), folder, index.heads)
     try:

@@ -1,8 +1,6 @@
 """Run revisions through the project's own env.py, one transaction each.
 
-What is private in Alembic and used here: `ScriptDirectory._upgrade_revs` and `_downgrade_revs`,
-which `alembic.command` itself is made of. Passing them on as a generator is what tells the start of
-a revision from its commit.
+Passing the steps on as a generator is what tells the start of a revision from its commit.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +30,7 @@ from db_ops.migrations.project import Project
 from db_ops.migrations.recording import composing_once
 from db_ops.migrations.running_env import broken_environment, run_env
 from db_ops.migrations.scripts import keeping_bytecode, load_scripts
+from db_ops.migrations.steps import StepPlan
 from db_ops.results import OnEvent, RevisionFinished, RevisionRetried, RevisionStarted, Step, ignore
 
 if TYPE_CHECKING:
@@ -77,12 +76,9 @@ class Run:
     """
 
     project: Project
-    graph: Graph
+    plan: StepPlan
     scripts: ScriptDirectory
     database: Database
-    direction: str
-    target: str
-    total: int
     before_attempt: Callable[[], None]
     on_event: OnEvent = ignore
     recorder: Recorder | None = None
@@ -90,20 +86,47 @@ class Run:
     running: str | None = None
     blocked_by: str | None = None
 
+    @property
+    def graph(self) -> Graph:
+        return self.plan.graph
 
-def run_upgrade(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
-    """Apply what is pending up to `run.target`; return what was committed.
+    @property
+    def direction(self) -> str:
+        return self.plan.direction
+
+    @property
+    def total(self) -> int:
+        return self.plan.total
+
+
+def run_steps(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
+    """Apply or revert what `run.plan` announces; return what was committed.
+
+    That is compared with what Alembic plans before anything runs, and again by what Alembic itself
+    reads from the version table.
 
     A revision that cannot get a table lock within `lock_timeout` is rolled back and run again,
     alone, at most *lock_retries* times: waiting in the lock queue would stall every reader behind
-    it. Raises `MigrationFailed`, `EnvironmentBroken`, `RevisionFileBroken`, `ConnectionLost`.
+    it. Raises `StepsDiffer`, `MigrationFailed`, `EnvironmentBroken`, `RevisionFileBroken`,
+    `ConnectionLost`.
     """
-    return _walk(run, lambda heads: run.scripts._upgrade_revs(run.target, heads), lock_retries)
-
-
-def run_downgrade(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
-    """Revert everything down to, not including, `run.target`; like `run_upgrade` otherwise."""
-    return _walk(run, lambda heads: run.scripts._downgrade_revs(run.target, heads), lock_retries)
+    run.plan.check(run.scripts)
+    attempt, pause = 1, 0.1
+    while True:
+        run.before_attempt()
+        try:
+            _attempt(run)
+            return tuple(run.steps)
+        except DbOpsError:
+            raise
+        except Exception as error:
+            if not is_lock_timeout(error) or run.running is None or attempt > lock_retries:
+                raise _failure(run, error) from error
+            reason = describe_lock_timeout(run)
+        attempt += 1
+        run.on_event(RevisionRetried(run.running, reason, attempt, lock_retries + 1))
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str, ...], Any]:
@@ -124,7 +147,7 @@ def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str,
         try:
             with (
                 warnings.catch_warnings(),
-                keeping_bytecode(project.version_locations),
+                keeping_bytecode(project.revision_folders),
                 their_way(project, session, config),
             ):
                 # What reflection does not know is no news: the catalogs are read as well.
@@ -139,28 +162,7 @@ def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str,
     return [], session.unchecked, session.metadata
 
 
-def _walk(
-    run: Run, plan: Callable[[Any], Iterable[MigrationStep]], retries: int
-) -> tuple[Step, ...]:
-    attempt, pause = 1, 0.1
-    while True:
-        run.before_attempt()
-        try:
-            _attempt(run, plan)
-            return tuple(run.steps)
-        except DbOpsError:
-            raise
-        except Exception as error:
-            if not is_lock_timeout(error) or run.running is None or attempt > retries:
-                raise _failure(run, error) from error
-            reason = describe_lock_timeout(run)
-        attempt += 1
-        run.on_event(RevisionRetried(run.running, reason, attempt, retries + 1))
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
+def _attempt(run: Run) -> None:
     with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
@@ -169,7 +171,7 @@ def _attempt(run: Run, plan: Callable[[Any], Iterable[MigrationStep]]) -> None:
                 session = Session(
                     connection, settings_after=settings.after_this, recording=recording
                 )
-                work = _reporting(run, plan, settings, connection, driver, recording)
+                work = _reporting(run, settings, connection, driver, recording)
                 with ExitStack() as stack:
                     if run.project.is_ours or not _keeps_theirs(run.project, session):
                         stack.enter_context(composing_once())
@@ -212,17 +214,16 @@ class _SessionSettings:
 
 def _reporting(
     run: Run,
-    plan: Callable[[Any], Iterable[MigrationStep]],
     settings: _SessionSettings,
     connection: Connection,
     driver: DriverConnection,
     recording: Recording | None,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
-    """Wrap *plan*: Alembic takes a step when it starts it, and the next one after its commit."""
+    """Return the steps of *run*: Alembic takes one when it starts it, the next after its commit."""
 
     def steps(heads: Any, context: Any) -> Iterator[MigrationStep]:
-        for step in plan(heads):
-            revision = run.graph.nodes[step.revision.revision].revision  # type: ignore[attr-defined]  # RevisionStep, the only kind these plans yield
+        for step in run.plan.steps_from(heads, run.scripts):
+            revision = run.graph.nodes[step.revision.revision].revision
             position = len(run.steps) + 1
             run.running = revision.id
             if context.connection is not connection:

@@ -28,10 +28,10 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
 
     scripts = ScriptDirectory.from_config(config or project.alembic_config())
     try:
-        with keeping_bytecode(project.version_locations):
+        with keeping_bytecode(project.revision_folders):
             scripts.get_heads()
     except Exception as error:
-        path = _culprit(error, project.version_locations) or project.version_locations[0]
+        path = _culprit(error, project.revision_folders) or project.version_locations[0]
         raise RevisionFileBroken(project.display(path), describe_failure(error, path)) from error
     return scripts
 

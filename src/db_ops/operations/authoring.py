@@ -28,11 +28,12 @@ from db_ops.generation import (
 from db_ops.migrations.draft import Draft, draft_revision
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.revision_text import Contents, fill, line_length
-from db_ops.migrations.runner import run_downgrade
+from db_ops.migrations.runner import run_steps
 from db_ops.migrations.scripts import describe_failure
 from db_ops.operations.measuring import measure_upgrade
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.sides import Side, read_side
+from db_ops.operations.step_plans import revert_plan
 from db_ops.operations.target import Target
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema
@@ -199,9 +200,7 @@ def counting(target: Target, models: Side, start: Schema) -> Callable[[Change], 
 
 def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
     """Go back to *start* and forth again; yield what is not as it was."""
-    below = new.graph.nodes[head].down
-    run = new.run("downgrade", below[0] if below else "base", 1, before_attempt=lambda: None)
-    run_downgrade(run, lock_retries=0)
+    run_steps(new.run(revert_plan(new, new.recorded(), (head,))), lock_retries=0)
     left = compare_schemas(start, read_side(new))
     for change in (one for one in left if not is_kept(one)):
         yield f"downgrade does not lead back: {describe(change)}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from db_ops.errors import (
     EmptyMetadata,
@@ -16,6 +16,7 @@ from db_ops.generation import (
     answered,
 )
 from db_ops.migrations.models import has_tables
+from db_ops.migrations.revision_names import branch_head
 from db_ops.migrations.running_env import rehearse
 from db_ops.operations.authoring import Author, counting
 from db_ops.operations.scratch import Scratch
@@ -31,9 +32,6 @@ from db_ops.results import (
     ignore,
 )
 from db_ops.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 def create_migration(
@@ -63,7 +61,8 @@ def create_migration(
     target = open_target(settings, "create-migration", _without_revisions(on_event))
     if settings.squawk:
         require_squawk()
-    head = target.graph.branch(branch)
+    command = f"db-ops create-migration -m {shlex.quote(text)} --branch"
+    head = branch_head(target.graph, branch, command)
     if target.project.tables:
         raise UsageError(
             "create-migration: env.py puts its models into several schemas, one version table each",

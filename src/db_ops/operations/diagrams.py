@@ -12,8 +12,8 @@ from pathlib import Path
 
 from db_ops.errors import NotAtHead, UsageError
 from db_ops.migrations.graph import Node
-from db_ops.migrations.project import read_project
 from db_ops.migrations.revision_files import read_graph
+from db_ops.operations.project import open_revisions
 from db_ops.operations.target import open_target
 from db_ops.postgres.relations import Reference, Table, read_tables
 from db_ops.results import Diagram, OnEvent, ignore
@@ -40,7 +40,7 @@ def diagram(
     """
     suffix = _suffix(output, check)
     if revisions:
-        project = read_project(settings.alembic_ini)
+        project = open_revisions(settings)
         location = str(project.display(project.env_py.parent))
         graph = read_graph(project, settings.cache_folder)
         text = revisions_as_mermaid([graph.nodes[name] for name in graph.order])

@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from db_ops.errors import NotMeasurable
-from db_ops.migrations.runner import run_downgrade
+from db_ops.migrations.graph import Goal
+from db_ops.migrations.runner import run_steps
+from db_ops.migrations.steps import StepPlan
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target
 from db_ops.postgres.effects import Observer, Recorder, may_write, observed_tables, records
@@ -32,10 +34,8 @@ if TYPE_CHECKING:
 _SETTING_AFTER = re.compile(r"\A; SET synchronous_commit = \w+;")
 
 
-def measure_upgrade(
-    scratch: Target, recorded: tuple[str, ...], goal: str | None = None
-) -> Measurement:
-    """Apply what leads from *recorded* to *goal* (the head) in a scratch database; measure it.
+def measure_upgrade(scratch: Target, recorded: tuple[str, ...], goal: Goal = None) -> Measurement:
+    """Apply what leads from *recorded* to *goal* (the heads) in a scratch database; measure it.
 
     *scratch* is a target whose server's URL names the scratch database, which is at *recorded*; it
     stays at *goal*. What is measured is what happens to the tables that are there at the beginning.
@@ -44,14 +44,9 @@ def measure_upgrade(
     return _measured(scratch, lambda target: apply_pending(target, recorded, goal))
 
 
-def measure_downgrade(scratch: Target, goal: str, steps: int) -> Measurement:
-    """Revert *steps* revisions down to *goal* in the scratch database, and measure it."""
-
-    def revert(target: Target) -> None:
-        run = target.run("downgrade", goal, steps, before_attempt=lambda: None)
-        run_downgrade(run, lock_retries=0)
-
-    return _measured(scratch, revert)
+def measure_downgrade(scratch: Target, plan: StepPlan) -> Measurement:
+    """Revert what *plan* announces in the scratch database, and measure it."""
+    return _measured(scratch, lambda target: run_steps(target.run(plan), lock_retries=0))
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
-from db_ops.errors import (
-    AmbiguousDowngrade,
-    StatementFailed,
-    TooManySteps,
-    UsageError,
-)
+from db_ops.errors import StatementFailed, UsageError
+from db_ops.migrations.graph import Goal
+from db_ops.migrations.revision_names import upgrade_goal
 from db_ops.operations.guard import check_intent, check_mark
+from db_ops.operations.step_plans import downgrade_plan, upgrade_plan
 from db_ops.operations.target import Target, open_target
 from db_ops.results import (
     Downgraded,
@@ -28,6 +27,8 @@ from db_ops.settings import Settings
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+    from db_ops.migrations.steps import StepPlan
+
 
 def upgrade(
     settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
@@ -41,10 +42,10 @@ def upgrade(
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         target.check_known(recorded)
-        goal = target.graph.goal(revision, recorded)
-        steps = apply_pending(target, recorded, goal, connection)
+        ends = upgrade_goal(target.graph, revision, recorded, "db-ops upgrade -r")
+        steps = apply_pending(target, recorded, ends, connection)
         # Nothing applied may mean that another process was faster.
-        heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded
+        heads = target.recorded_on(connection) if target.graph.pending(recorded, ends) else recorded
     return Migrated(target.location, heads, steps)
 
 
@@ -59,40 +60,33 @@ def downgrade(
     """Revert the newest *steps* migrations (of *branch*), each in a transaction of its own.
 
     Destructive, so the guard asks for `confirm` unless settings and database agree that it is
-    disposable. Raises `UsageError` for fewer than one step, `TooManySteps`, `AmbiguousDowngrade`
-    where branches make "newest" ambiguous, `Refused`, `MigrationFailed`.
+    disposable. *branch* is a label, or a revision that belongs to it. Raises `UsageError` for fewer
+    than one step, what `downgrade_plan` raises, `Refused`, `StepsDiffer`, `MigrationFailed`.
     """
-    from db_ops.migrations.runner import run_downgrade
+    from db_ops.migrations.runner import run_steps
 
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "revert one: db-ops downgrade -s 1")
     target = open_target(settings, "downgrade", on_event)
-    arguments = f" -s {steps}" + (f" --branch {branch}" if branch else "")
+    arguments = f" -s {steps}" + (f" --branch {shlex.quote(branch)}" if branch else "")
     check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
-        recorded = target.recorded_on(connection)
-        target.check_known(recorded)
-        doomed = newest(target, target.graph.on_branch(recorded, branch), steps)
+        plan = downgrade_plan(target, connection, steps, branch, "db-ops downgrade")
         check_mark(target.server, connection, confirm, arguments)
-        below = target.graph.nodes[doomed[-1].id].down
-        goal = below[0] if below else f"{branch}@base" if branch else "base"
-        total = len(doomed) * (1 + len(target.project.tables))
         with target.recording(connection) as records:
-            run = target.run("downgrade", goal, total, lambda: None, records)
-            done = run_downgrade(run, lock_retries=settings.lock_retries)
-        now = target.recorded_on(connection)
-        if target.graph.applied(now) & {revision.id for revision in doomed}:
-            raise _undone(target, "downgrade", now)
-        return Downgraded(target.location, now, done)
+            run = target.run(plan, recorder=records)
+            done = run_steps(run, lock_retries=settings.lock_retries)
+        _check_done(target, plan, connection)
+        return Downgraded(target.location, target.recorded_on(connection), done)
 
 
 def apply_pending(
     target: Target,
     recorded: tuple[str, ...],
-    goal: str | None = None,
+    goal: Goal = None,
     connection: Connection | None = None,
 ) -> tuple[Step, ...]:
-    """Apply what leads from *recorded* to *goal* (the head); nothing and no lock if nothing does.
+    """Apply what leads from *recorded* to *goal* (the heads); nothing and no lock if nothing does.
 
     The recorded revisions are read again once the lock is held: another process may have been
     faster. It is held on *connection* if there is one: who waits needs one slot of the server.
@@ -100,7 +94,7 @@ def apply_pending(
     target.check_known(recorded)
     if not target.graph.pending(recorded, goal):
         return ()
-    from db_ops.migrations.runner import run_upgrade
+    from db_ops.migrations.runner import run_steps
     from db_ops.postgres.indexes import invalid_indexes
 
     with target.migration_lock(connection) as locked:
@@ -110,32 +104,31 @@ def apply_pending(
         if not pending:
             return ()
         target.check_tracked(locked, recorded)
+        plan = upgrade_plan(target, locked, goal)
         with target.recording(locked) as records:
-            run = target.run(
-                "upgrade",
-                goal or "heads",
-                target.pending_in_all(locked, goal),
-                before_attempt=lambda: _drop_invalid_indexes(target, locked, pending),
-                recorder=records,
-            )
-            steps = run_upgrade(run, lock_retries=target.settings.lock_retries)
-        # Alembic's exit without an error is not a proof: what is recorded is.
-        now = target.recorded_on(locked)
-        if target.graph.pending(now, goal):
-            raise _undone(target, "upgrade", now)
+            run = target.run(plan, lambda: _drop_invalid_indexes(target, locked, pending), records)
+            steps = run_steps(run, lock_retries=target.settings.lock_retries)
+        _check_done(target, plan, locked)
         for _, index in invalid_indexes(locked):
             target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps
 
 
-def _undone(target: Target, action: str, now: tuple[str, ...]) -> StatementFailed:
-    return StatementFailed(
-        target.location,
-        action,
-        f"Alembic reported success, the database is at {', '.join(now) or 'base'}",
-        "none",
-        f"see what {target.project.display(target.project.env_py)} does with transactions",
-    )
+def _check_done(target: Target, plan: StepPlan, connection: Connection) -> None:
+    """See in the database that what *plan* announced is done, and that the rest has stayed.
+
+    Alembic's exit without an error is not a proof: what is recorded is.
+    """
+    now = target.recorded_in_all(connection)
+    if not plan.is_done(now):
+        at = "; ".join(", ".join(one) or "base" for one in now)
+        raise StatementFailed(
+            target.location,
+            plan.direction,
+            f"Alembic reported success, the database is at {at}",
+            "none",
+            f"see what {plan.env_py} does with transactions",
+        )
 
 
 def _drop_invalid_indexes(
@@ -153,19 +146,3 @@ def _drop_invalid_indexes(
         if re.search(rf"\b{re.escape(name)}\b", source):
             drop_left_index(target.server, connection, full_name)
             target.server.on_event(InvalidIndexDropped(target.location, full_name))
-
-
-def newest(target: Target, recorded: tuple[str, ...], steps: int) -> tuple[Revision, ...]:
-    """Name the newest *steps* revisions below *recorded*, newest first."""
-    applied = len(target.graph.applied(recorded))
-    if steps > applied:
-        raise TooManySteps(target.location, steps, applied)
-    named: list[Revision] = []
-    here = recorded
-    while len(named) < steps:
-        if len(here) != 1:
-            raise AmbiguousDowngrade(target.location, here)
-        node = target.graph.nodes[here[0]]
-        named.append(node.revision)
-        here = node.down
-    return tuple(named)

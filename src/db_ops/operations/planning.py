@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
+from db_ops.migrations.revision_names import upgrade_goal
 from db_ops.operations.measuring import measure_downgrade, measure_upgrade
-from db_ops.operations.migrating import newest
 from db_ops.operations.rehearsing import standing_like
+from db_ops.operations.step_plans import downgrade_plan
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.effects import notes, records, write_script
@@ -18,6 +19,8 @@ from db_ops.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from psycopg2.extensions import connection as Connection
 
 
 def plan_upgrade(
@@ -30,8 +33,9 @@ def plan_upgrade(
     `RebuildFailed`, `DatabaseMissing`, `UnknownRevisions`.
     """
     target = _open(settings, "upgrade", on_event)
-    current, rows = _look(target)
-    goal, measurement = _upgrade(target, current, revision)
+    with target.server.target() as connection:
+        current, rows = _look(target, connection)
+    goal, measurement = _upgrade(target, current, revision, "db-ops upgrade --plan -r")
     return _planned(target, "upgrade", current, goal, measurement, rows)
 
 
@@ -44,8 +48,9 @@ def upgrade_sql(
     given to does not stand where the target does now. Otherwise like `plan_upgrade`.
     """
     target = _open(settings, "upgrade", on_event)
-    current, _ = _look(target)
-    goal, measurement = _upgrade(target, current, revision)
+    with target.server.target() as connection:
+        current, _ = _look(target, connection)
+    goal, measurement = _upgrade(target, current, revision, "db-ops upgrade --sql -r")
     sql = write_script(
         measurement,
         current,
@@ -56,17 +61,21 @@ def upgrade_sql(
     return Script(target.location, current, goal, sql, notes(measurement))
 
 
-def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ignore) -> Planned:
+def plan_downgrade(
+    settings: Settings, *, steps: int = 1, branch: str | None = None, on_event: OnEvent = ignore
+) -> Planned:
     """Tell what `downgrade` would run; like `plan_upgrade` otherwise, and without its guard."""
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "see one: db-ops downgrade --plan")
     target = _open(settings, "downgrade", on_event)
-    current, rows = _look(target)
-    doomed = newest(target, current, steps)
-    goal = target.graph.nodes[doomed[-1].id].down
+    with target.server.target() as connection:
+        current, rows = _look(target, connection)
+        plan = downgrade_plan(target, connection, steps, branch, "db-ops downgrade --plan")
+    plan.check(target.scripts)
+    left = target.graph.applied(current).difference(*(table.steps for table in plan.tables))
     with standing_like(target, current) as scratch:
-        measurement = measure_downgrade(scratch, goal[0] if goal else "base", steps)
-    return _planned(target, "downgrade", current, goal, measurement, rows)
+        measurement = measure_downgrade(scratch, plan)
+    return _planned(target, "downgrade", current, target.graph.tips(left), measurement, rows)
 
 
 def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
@@ -76,19 +85,18 @@ def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
     return target
 
 
-def _look(target: Target) -> tuple[tuple[str, ...], Mapping[str, int]]:
+def _look(target: Target, connection: Connection) -> tuple[tuple[str, ...], Mapping[str, int]]:
     """Return the revisions that the target is at, and how many rows its tables have."""
-    with target.server.target() as connection:
-        recorded = target.recorded_on(connection)
-        target.check_known(recorded)
-        target.check_tracked(connection, recorded)
-        return recorded, estimated_rows(connection)
+    recorded = target.recorded_on(connection)
+    target.check_known(recorded)
+    target.check_tracked(connection, recorded)
+    return recorded, estimated_rows(connection)
 
 
 def _upgrade(
-    target: Target, current: tuple[str, ...], revision: str | None
+    target: Target, current: tuple[str, ...], revision: str | None, command: str
 ) -> tuple[tuple[str, ...], Measurement]:
-    goal = target.graph.goal(revision, current)
+    goal = upgrade_goal(target.graph, revision, current, command)
     if not target.graph.pending(current, goal):
         return current, Measurement((), ())
     with standing_like(target, current) as scratch:

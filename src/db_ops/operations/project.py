@@ -26,8 +26,21 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     settings = read_url_from(settings, project)
     if project.is_ours:
         return settings, project
-    learnt = _learn(project, settings)
+    is_known = settings.url is not None or settings.embedded
+    # A disagreement is told each time.
+    learnt = _learn(project, settings, is_known=is_known, check=True)
     return apply_learnt(settings, project, learnt), learnt.applied_to(project)
+
+
+def open_revisions(settings: Settings) -> Project:
+    """Read the project as far as its revision files go, for which no database need be known."""
+    project = read_project(
+        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+    )
+    if project.is_ours:
+        return project
+    learnt = _learn(project, settings, is_known=True)
+    return learnt.applied_to(project)
 
 
 def read_url_from(settings: Settings, project: Project) -> Settings:
@@ -48,21 +61,21 @@ def read_url_from(settings: Settings, project: Project) -> Settings:
     return settings
 
 
-def _learn(project: Project, settings: Settings) -> Learnt:
+def _learn(project: Project, settings: Settings, *, is_known: bool, check: bool = False) -> Learnt:
     # An env.py of ours need not pay for these.
     from db_ops.migrations.build_inputs import BuildInputs
     from db_ops.migrations.learning import learn
     from db_ops.migrations.learnt_cache import LearntCache
 
-    is_known = settings.url is not None or settings.embedded
     cache = LearntCache(project, settings.cache_folder, is_known)
     kept = cache.read()
     if kept is not None:
         return kept
     with BuildInputs(project).recording() as used:
         learnt = learn(project, is_known=is_known)
-    # A disagreement is told each time.
-    apply_learnt(settings, project, learnt)
+    if check:
+        # What contradicts the settings is not kept.
+        apply_learnt(settings, project, learnt)
     cache.write(learnt, used.files())
     return learnt
 

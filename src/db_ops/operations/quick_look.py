@@ -41,5 +41,6 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
         pending=pending,
         unknown=unknown,
         drift=drift,
+        heads_are_meant=target.graph.heads_are_meant(),
         next_command=target.next_command(found.revisions, exists=exists) or after_drift,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from db_ops.errors import AppliedRevision, UsageError
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.rebasing import follow
+from db_ops.migrations.revision_names import resolve
 from db_ops.operations.target import Target, open_target
 from db_ops.results import MigrationRebased, OnEvent, ignore
 from db_ops.settings import Settings
@@ -22,7 +23,7 @@ def rebase_migration(
     """
     target = open_target(settings, "create-migration", on_event)
     graph = target.graph
-    mine = graph.resolve(revision)
+    mine = resolve(graph, revision, "db-ops create-migration --rebase")
     others = [head for head in graph.heads if head != mine]
     if mine not in graph.heads or len(others) != 1:
         heads = ", ".join(graph.heads)

@@ -152,8 +152,7 @@ class Scratch:
                     return
         with self._database() as target:
             with BuildInputs(target.project, target.settings.cache_folder).recording() as used:
-                for revision in target.graph.heads if revisions is None else revisions:
-                    apply_pending(target, target.recorded(), revision)
+                apply_pending(target, (), revisions)
             yield target, ScratchOrigin("migrations", used.files())
 
     def _template(self) -> tuple[str | None, Files | None]:

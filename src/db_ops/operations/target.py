@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from db_ops.migrations.checksum import Checksums
     from db_ops.migrations.history import Recorder
     from db_ops.migrations.runner import Run
+    from db_ops.migrations.steps import StepPlan
     from db_ops.postgres.activity import BlockerWatch
     from db_ops.postgres.recorded import Look, Recorded
     from db_ops.postgres.records import OnTrouble, Records
@@ -61,23 +62,18 @@ class Target:
 
     def run(
         self,
-        direction: str,
-        target: str,
-        total: int,
-        before_attempt: Callable[[], None],
+        plan: StepPlan,
+        before_attempt: Callable[[], None] = lambda: None,
         recorder: Recorder | None = None,
     ) -> Run:
-        """Return a walk over the graph, not yet begun."""
+        """Return a run of what *plan* announces, not yet begun."""
         from db_ops.migrations.runner import Run
 
         return Run(
             project=self.project,
-            graph=self.graph,
+            plan=plan,
             scripts=self.scripts,
             database=self,
-            direction=direction,
-            target=target,
-            total=total,
             before_attempt=before_attempt,
             on_event=self.server.on_event,
             recorder=recorder,
@@ -176,12 +172,11 @@ class Target:
         first = recorded_revisions(connection, project.version_table, project.version_table_schema)
         return self._furthest_behind(first, connection)
 
-    def pending_in_all(self, connection: Connection, goal: str | None) -> int:
-        """Return how many steps lead to *goal* in all version tables together."""
+    def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
+        """Return the revisions recorded now in each version table."""
         project = self.project
         first = recorded_revisions(connection, project.version_table, project.version_table_schema)
-        recorded = (first, *self._recorded_in_others(connection))
-        return sum(len(self.graph.pending(one, goal)) for one in recorded)
+        return (first, *self._recorded_in_others(connection))
 
     def _furthest_behind(
         self, recorded: tuple[str, ...], connection: Connection

@@ -69,10 +69,11 @@ class QuicklyVerified(Result):
     unknown: tuple[str, ...]
     drift: Drift
     next_command: str | None
+    heads_are_meant: bool = True
 
     @property
     def agreed(self) -> bool:
-        at_head = self.exists and len(self.heads) < 2 and not self.pending and not self.unknown
+        at_head = self.exists and self.heads_are_meant and not self.pending and not self.unknown
         return at_head and self.drift.state == "equal"
 
     @property
