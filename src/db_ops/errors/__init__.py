@@ -10,6 +10,7 @@ from db_ops.errors.migration import (
     AlembicFailed,
     AmbiguousDowngrade,
     AppliedRevision,
+    DatabaseAhead,
     EmptyMetadata,
     EnvironmentBroken,
     GeneratedFileBroken,
@@ -26,6 +27,9 @@ from db_ops.errors.migration import (
     UnfinishedMigration,
     UnknownRevisions,
     UntrackedTables,
+    VersionTableDenied,
+    VersionTableHidden,
+    VersionTableUnusable,
 )
 from db_ops.errors.misuse import (
     AlembicIniBroken,
@@ -84,6 +88,7 @@ __all__ = [
     "BranchNotNamed",
     "ConnectionLost",
     "ConnectionRejected",
+    "DatabaseAhead",
     "DatabaseInUse",
     "DatabaseMissing",
     "DbOpsError",
@@ -142,4 +147,7 @@ __all__ = [
     "UntrackedTables",
     "UrlNotFound",
     "UsageError",
+    "VersionTableDenied",
+    "VersionTableHidden",
+    "VersionTableUnusable",
 ]

@@ -14,6 +14,7 @@ from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.revision_files import read_graph
 from db_ops.operations.project import apply_learnt, read_url_from
 from db_ops.operations.servers import embedded_url, server_of
+from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
@@ -169,7 +170,9 @@ class _Examination:
             yield Finding("server", "recorded", ", ".join(recorded) or "base")
             yield from _rights(connection)
             prepare_to_write(server, connection)
-        target.check_known(recorded)
+            ahead = check_known(target, recorded, connection).ahead
+        if ahead:
+            yield Finding("server", "ahead", ", ".join(ahead), "of this checkout")
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from db_ops.errors import (
     UsageError,
 )
 from db_ops.operations.guard import check_intent, check_mark
+from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.results import (
     Downgraded,
@@ -28,6 +29,8 @@ from db_ops.settings import Settings
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+NEEDS_FILES = "their files are needed to revert them"
+
 
 def upgrade(
     settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
@@ -40,12 +43,11 @@ def upgrade(
     target = open_target(settings, "upgrade", on_event, early=True)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        target.check_known(recorded)
-        goal = target.graph.goal(revision, recorded)
-        steps = apply_pending(target, recorded, goal, connection)
-        # Nothing applied may mean that another process was faster.
-        heads = target.recorded_on(connection) if target.graph.pending(recorded, goal) else recorded
-    return Migrated(target.location, heads, steps)
+        position = check_known(target, recorded, connection)
+        goal = target.graph.goal(revision, position.known)
+        steps = () if position.ahead else apply_pending(target, recorded, goal, connection)
+        heads, ahead = reached(target, recorded, goal, connection)
+    return Migrated(target.location, heads, steps, ahead=ahead)
 
 
 def downgrade(
@@ -71,7 +73,7 @@ def downgrade(
     check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
         recorded = target.recorded_on(connection)
-        target.check_known(recorded)
+        check_known(target, recorded, connection, NEEDS_FILES)
         doomed = newest(target, target.graph.on_branch(recorded, branch), steps)
         check_mark(target.server, connection, confirm, arguments)
         below = target.graph.nodes[doomed[-1].id].down
@@ -97,7 +99,6 @@ def apply_pending(
     The recorded revisions are read again once the lock is held: another process may have been
     faster. It is held on *connection* if there is one: who waits needs one slot of the server.
     """
-    target.check_known(recorded)
     if not target.graph.pending(recorded, goal):
         return ()
     from db_ops.migrations.runner import run_upgrade
@@ -105,11 +106,13 @@ def apply_pending(
 
     with target.migration_lock(connection) as locked:
         recorded = target.recorded_on(locked)
-        target.check_known(recorded)
         pending = target.graph.pending(recorded, goal)
-        if not pending:
+        if not pending or check_known(target, recorded, locked).ahead:
             return ()
-        target.check_tracked(locked, recorded)
+        if not recorded:
+            from db_ops.operations.untracked import check_tracked
+
+            check_tracked(target, locked, recorded)
         with target.recording(locked) as records:
             run = target.run(
                 "upgrade",
@@ -126,6 +129,19 @@ def apply_pending(
         for _, index in invalid_indexes(locked):
             target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps
+
+
+def reached(
+    target: Target, before: tuple[str, ...], goal: str | None, connection: Connection
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return where the database is now, and by what it is ahead; *before* it was there.
+
+    Another process, of a newer release perhaps, may have been faster than this one.
+    """
+    if not target.graph.pending(before, goal):
+        return before, ()
+    now = target.recorded_on(connection)
+    return now, check_known(target, now, connection).ahead
 
 
 def _undone(target: Target, action: str, now: tuple[str, ...]) -> StatementFailed:

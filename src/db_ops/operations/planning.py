@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
 from db_ops.operations.measuring import measure_downgrade, measure_upgrade
-from db_ops.operations.migrating import newest
+from db_ops.operations.migrating import NEEDS_FILES, newest
 from db_ops.operations.rehearsing import standing_like
+from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target, open_target
+from db_ops.operations.untracked import check_tracked
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.effects import notes, records, write_script
 from db_ops.postgres.effects.squawk import require_squawk
@@ -18,6 +20,8 @@ from db_ops.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from db_ops.verification.position import Position
 
 
 def plan_upgrade(
@@ -30,9 +34,11 @@ def plan_upgrade(
     `RebuildFailed`, `DatabaseMissing`, `UnknownRevisions`.
     """
     target = _open(settings, "upgrade", on_event)
-    current, rows = _look(target)
-    goal, measurement = _upgrade(target, current, revision)
-    return _planned(target, "upgrade", current, goal, measurement, rows)
+    position, rows = _look(target)
+    current = position.recorded
+    goal, measurement = _upgrade(target, position, revision)
+    planned = _planned(target, "upgrade", current, goal, measurement, rows)
+    return replace(planned, ahead=position.ahead)
 
 
 def upgrade_sql(
@@ -44,8 +50,9 @@ def upgrade_sql(
     given to does not stand where the target does now. Otherwise like `plan_upgrade`.
     """
     target = _open(settings, "upgrade", on_event)
-    current, _ = _look(target)
-    goal, measurement = _upgrade(target, current, revision)
+    position, _ = _look(target)
+    current = position.recorded
+    goal, measurement = _upgrade(target, position, revision)
     sql = write_script(
         measurement,
         current,
@@ -53,7 +60,10 @@ def upgrade_sql(
         schema=target.project.version_table_schema,
         timeouts=target.timeouts,
     )
-    return Script(target.location, current, goal, sql, notes(measurement))
+    said = notes(measurement)
+    if position.ahead:
+        said += (f"nothing to do: ahead of this checkout by {', '.join(position.ahead)}",)
+    return Script(target.location, current, goal, sql, said)
 
 
 def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ignore) -> Planned:
@@ -61,7 +71,8 @@ def plan_downgrade(settings: Settings, *, steps: int = 1, on_event: OnEvent = ig
     if steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "see one: inv db.downgrade --plan")
     target = _open(settings, "downgrade", on_event)
-    current, rows = _look(target)
+    position, rows = _look(target, NEEDS_FILES)
+    current = position.recorded
     doomed = newest(target, current, steps)
     goal = target.graph.nodes[doomed[-1].id].down
     with standing_like(target, current) as scratch:
@@ -76,20 +87,21 @@ def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
     return target
 
 
-def _look(target: Target) -> tuple[tuple[str, ...], Mapping[str, int]]:
-    """Return the revisions that the target is at, and how many rows its tables have."""
+def _look(target: Target, reason: str | None = None) -> tuple[Position, Mapping[str, int]]:
+    """Return where the target stands, and how many rows its tables have."""
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        target.check_known(recorded)
-        target.check_tracked(connection, recorded)
-        return recorded, estimated_rows(connection)
+        position = check_known(target, recorded, connection, reason)
+        check_tracked(target, connection, recorded)
+        return position, estimated_rows(connection)
 
 
 def _upgrade(
-    target: Target, current: tuple[str, ...], revision: str | None
+    target: Target, position: Position, revision: str | None
 ) -> tuple[tuple[str, ...], Measurement]:
-    goal = target.graph.goal(revision, current)
-    if not target.graph.pending(current, goal):
+    current = position.recorded
+    goal = target.graph.goal(revision, position.known)
+    if position.ahead or not target.graph.pending(current, goal):
         return current, Measurement((), ())
     with standing_like(target, current) as scratch:
         measurement = measure_upgrade(scratch, current, goal)
