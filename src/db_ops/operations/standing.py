@@ -52,10 +52,10 @@ def check_known(
     remedy = checkout_of(target, position.ahead or position.unknown).hint
     if position.ahead:
         raise DatabaseAhead(target.location, position.ahead, reason or "", remedy)
-    if not position.records.heads:
+    if not position.known:
         table = target.project.version_table
-        remedy += f"; if another service wrote that into {table}, give this one a version table"
-        remedy += " of its own: version_table = NAME in alembic.ini"
+        remedy += f"; if another service keeps {table} there, name another database, or a table of"
+        remedy += " this one's own: version_table = NAME in alembic.ini"
     if target.settings.is_disposable:
         remedy += "; or start over: inv db.recreate"
     pending = tuple(revision.id for revision in position.pending)
