@@ -50,7 +50,7 @@ def test_tables_of_others_are_named_and_left_alone(shared: Project, door: str) -
 def test_what_is_left_alone_is_in_the_log(shared: Project) -> None:
     shared.env["DB_OPS_LOG"] = "json"
     lines = [json.loads(line) for line in shared.run("init").succeeded().err.splitlines()]
-    (told,) = [line for line in lines if line.get("event") == "other_tables"]
+    (told,) = [line for line in lines if line["event"] == "OtherTables"]
     assert "public.legacy" in told["tables"]
 
 

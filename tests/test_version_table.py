@@ -13,8 +13,11 @@ FAILED = 1
 
 
 @pytest.fixture
-def moved(migrated: Project) -> Project:
-    """A project of production whose tables are all in the schema `app`, as was its session."""
+def moved(role: str, migrated: Project) -> Project:
+    """A project of production whose tables are all in the schema `app`, as was its session.
+
+    The role is there first, so that it goes last.
+    """
     migrated.query("CREATE SCHEMA app")
     for table in migrated.tables:
         migrated.query(f"ALTER TABLE {table} SET SCHEMA app")
