@@ -23,11 +23,11 @@ from db_ops.migrations.models import has_tables
 from db_ops.migrations.runner import compare
 from db_ops.migrations.running_env import rehearse
 from db_ops.migrations.scripts import import_alembic
+from db_ops.operations.ahead import checkout_of
 from db_ops.operations.looked import Looked, look
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.side_cache import Kept, content_key
 from db_ops.operations.sides import Side, migrations_side, models_side
-from db_ops.operations.standing import checkout_of
 from db_ops.operations.target import Target
 from db_ops.postgres.schema.ownership import as_owned_by
 from db_ops.results import Difference, Verified

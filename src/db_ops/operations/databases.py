@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
+from db_ops.operations.ahead import check_known
 from db_ops.operations.guard import check_intent, guarded, mark_lock
 from db_ops.operations.migrating import apply_pending, reached
 from db_ops.operations.servers import open_server
-from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.databases import (

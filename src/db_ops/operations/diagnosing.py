@@ -12,9 +12,9 @@ from db_ops.migrations.habits import habits_of
 from db_ops.migrations.learning import Learnt, learn
 from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.revision_files import read_graph
+from db_ops.operations.ahead import check_known
 from db_ops.operations.project import apply_learnt, read_url_from
 from db_ops.operations.servers import embedded_url, server_of
-from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer

@@ -14,7 +14,7 @@ from db_ops.errors import NotAtHead, UsageError
 from db_ops.migrations.graph import Node
 from db_ops.migrations.project import read_project
 from db_ops.migrations.revision_files import read_graph
-from db_ops.operations.standing import check_known
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import open_target
 from db_ops.postgres.relations import Reference, Table, read_tables
 from db_ops.results import Diagram, OnEvent, ignore

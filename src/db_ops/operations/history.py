@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from db_ops.errors import RecordsUnavailable, UsageError
-from db_ops.operations.standing import check_known
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.recorded import Recorded
 from db_ops.results import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.migrations.authorship import authors, created
-from db_ops.operations.standing import next_command
+from db_ops.operations.ahead import next_command
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.mark import mark_in
 from db_ops.postgres.recorded import Look

@@ -11,8 +11,8 @@ from db_ops.errors import (
     TooManySteps,
     UsageError,
 )
+from db_ops.operations.ahead import check_known
 from db_ops.operations.guard import check_intent, check_mark
-from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.results import (
     Downgraded,
@@ -110,7 +110,7 @@ def apply_pending(
         if not pending or check_known(target, recorded, locked).ahead:
             return ()
         if not recorded:
-            from db_ops.operations.untracked import check_tracked
+            from db_ops.operations.untracked_tables import check_tracked
 
             check_tracked(target, locked, recorded)
         with target.recording(locked) as records:

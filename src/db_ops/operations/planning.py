@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
+from db_ops.operations.ahead import check_known
 from db_ops.operations.measuring import measure_downgrade, measure_upgrade
 from db_ops.operations.migrating import NEEDS_FILES, newest
 from db_ops.operations.rehearsing import standing_like
-from db_ops.operations.standing import check_known
 from db_ops.operations.target import Target, open_target
-from db_ops.operations.untracked import check_tracked
+from db_ops.operations.untracked_tables import check_tracked
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.effects import notes, records, write_script
 from db_ops.postgres.effects.squawk import require_squawk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import InsufficientPrivilege
-from db_ops.operations.standing import next_command
+from db_ops.operations.ahead import next_command
 from db_ops.operations.target import open_target
 from db_ops.postgres.recorded import Look, to_read
 from db_ops.postgres.records_table import TABLE

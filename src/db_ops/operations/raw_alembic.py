@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import DatabaseAhead, UnknownRevisions
 from db_ops.migrations.environment import Opened
-from db_ops.operations.standing import check_known
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.results import Event, NotRecorded, WaitingForLock, WaitingForServer
 from db_ops.settings import load

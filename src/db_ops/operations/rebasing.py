@@ -5,7 +5,7 @@ from __future__ import annotations
 from db_ops.errors import AppliedRevision, UsageError
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.rebasing import follow
-from db_ops.operations.standing import check_known
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.results import MigrationRebased, OnEvent, ignore
 from db_ops.settings import Settings

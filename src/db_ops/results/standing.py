@@ -49,7 +49,6 @@ class Status(Result):
     heads_are_meant: bool = True
     ahead: tuple[str, ...] = ()
     ahead_is_different: bool = False
-    notes: tuple[str, ...] = ()
 
     @property
     def up_to_date(self) -> bool:
