@@ -145,6 +145,7 @@ def test_several_heads(migrated: Project, command: str) -> None:
 @pytest.mark.parametrize("command", ["init", "upgrade", "downgrade"])
 def test_a_database_at_a_revision_that_the_checkout_lacks(migrated: Project, command: str) -> None:
     migrated.revision_files[-1].unlink()
+    migrated.query("DROP SCHEMA db_ops CASCADE")
     before = migrated.fingerprint()
     assert "0003" in migrated.run(command).failed(FAILED).error
     assert migrated.fingerprint() == before

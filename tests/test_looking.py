@@ -36,6 +36,7 @@ def test_status_creates_nothing(project: Project, server_url: str, database_name
 
 def test_status_names_a_revision_that_the_checkout_lacks(migrated: Project) -> None:
     migrated.revision_files[-1].unlink()
+    migrated.query("DROP SCHEMA db_ops CASCADE")
     outcome = migrated.run("status", "--check")
     assert outcome.code == 3
     assert "unknown      0003" in outcome.out

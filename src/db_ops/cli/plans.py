@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from db_ops.cli.terminal import options
-from db_ops.cli.words import Line, at
+from db_ops.cli.words import Line, at, here
 from db_ops.results import Effect, MeasuredRevision, MeasuredStatement, Planned, Script
 
 _WIDTH = 74
@@ -27,9 +27,8 @@ def script_lines(result: Script) -> Iterator[Line]:
 def plan_lines(result: Planned) -> Iterator[Line]:
     """Yield the lines of a plan and their styles."""
     up = result.direction == "upgrade"
-    here = at(result.current)
     if not result.revisions:
-        yield f"{result.location}: at {here}, nothing to do", "green"
+        yield f"{result.location}: {here(result.current, result.ahead)}, nothing to do", "green"
         return
     for number, measured in enumerate(result.revisions, start=1):
         position = f"{number}/{len(result.revisions)}"
@@ -41,8 +40,8 @@ def plan_lines(result: Planned) -> Iterator[Line]:
     goal = at(result.goal)
     count = len(result.revisions)
     yield (
-        f"{result.location}: {count} revision{'' if count == 1 else 's'} from {here} to {goal}, "
-        f"{_verdict(result)}; nothing was changed",
+        f"{result.location}: {count} revision{'' if count == 1 else 's'} from"
+        f" {at(result.current)} to {goal}, {_verdict(result)}; nothing was changed",
         "green" if not result.unsafe else "yellow",
     )
 

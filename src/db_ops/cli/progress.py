@@ -10,6 +10,7 @@ from db_ops.cli.live import LiveLine
 from db_ops.cli.speaking import log_event
 from db_ops.cli.terminal import erase, is_interactive, one_line, options, say, seconds, short
 from db_ops.errors import ExitCode, Interrupted, Terminated
+from db_ops.errors.base import enumerate_names
 from db_ops.results import (
     BuildAbandoned,
     Connected,
@@ -20,6 +21,7 @@ from db_ops.results import (
     InvalidIndexLeft,
     NotMarked,
     NotRecorded,
+    OtherTables,
     RevisionFinished,
     RevisionRetried,
     RevisionStarted,
@@ -170,5 +172,8 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"{location}: not marked with its environment, {reason}"
         case NotRecorded(location, reason, remedy):
             return f"{location}: not recorded, {reason}; {remedy}"
+        case OtherTables(location, tables):
+            named = enumerate_names(tables)
+            return f"{location}: other tables are there and are left alone: {named}"
         case _:
             return ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from db_ops.cli.terminal import seconds
-from db_ops.cli.words import Line, at
+from db_ops.cli.words import Line, at, by, here
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified, Status
 
@@ -23,7 +23,7 @@ _DONE = {
 def history_lines(result: History) -> Iterator[Line]:
     if result.accepted:
         yield f"{result.location}: the present state is recorded", "green"
-    yield f"{result.location}: at {at(result.current)}", "bold"
+    yield f"{result.location}: {here(result.current, result.ahead)}", "bold"
     if result.problem:
         yield f"note: {result.problem}", "yellow"
     following = [entry.id for entry in result.entries[1:]] + [""]
@@ -36,13 +36,16 @@ def history_lines(result: History) -> Iterator[Line]:
 
 
 def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
-    here = at(result.current)
+    where = here(result.current, result.ahead)
     if result.agreed:
-        yield f"{result.location}: at {here}, catalogs as recorded {_since(result.drift)}", "green"
+        since = _since(result.drift)
+        yield f"{result.location}: {where}, catalogs as recorded {since}", "green"
         return
     if not result.heads_are_meant:
         yield f"{result.location}: several heads: {', '.join(result.heads)}", "yellow"
-    for revision in result.unknown:
+    if result.ahead:
+        yield f"{result.location}: {where}", "yellow"
+    for revision in result.unknown if not result.ahead else ():
         yield f"{result.location}: at {revision}, which this checkout does not have", "yellow"
     for revision in result.pending:
         yield f"{result.location}: {revision} is not applied", "yellow"
@@ -125,7 +128,10 @@ def status_lines(result: Status) -> Iterator[Line]:
         yield f"environment  {result.environment}", ""
         yield "current      the database does not exist", "yellow"
     yield f"head         {at(result.heads)}", ""
-    for revision in result.unknown:
+    if result.ahead:
+        style = "yellow" if result.ahead_is_different else ""
+        yield f"ahead        {by(result.ahead)}", style
+    for revision in result.unknown if not result.ahead else ():
         yield f"unknown      {revision}, which this checkout does not have", "yellow"
     for pending in result.pending:
         yield f"pending      {pending.id}  {pending.summary}{_written(pending)}", "yellow"
@@ -133,7 +139,9 @@ def status_lines(result: Status) -> Iterator[Line]:
         yield f"drift        {_drift_text(result.drift)}", _drift_style(result.drift)
     if result.next_command:
         yield f"next         {as_typed(result.next_command)}", "bold"
-    else:
+    elif result.ahead:
+        yield "nothing to do", "green"
+    elif result.up_to_date:
         yield "up to date", "green"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db_ops.cli.screen import on_one_screen
 from db_ops.cli.terminal import one_line, options, say, seconds
-from db_ops.cli.words import Line
+from db_ops.cli.words import Line, here
 from db_ops.cli.words import at as _at
 from db_ops.results import (
     Deleted,
@@ -141,7 +141,7 @@ def _origin(result: Initialised) -> str:
 
 def _applied(result: Migrated) -> str:
     if not result.steps:
-        return f"at {_at(result.heads)}, nothing to do"
+        return f"{here(result.heads, result.ahead)}, nothing to do"
     return f"{_count(result.steps, 'applied')}, now at {_at(result.heads)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_ops.cli.terminal import one_line, seconds
-from db_ops.cli.words import Line, at
+from db_ops.cli.words import Line, at, by
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Difference, Verified
 
@@ -14,9 +14,15 @@ _WIDTH = 160
 
 def verified_lines(result: Verified) -> Iterator[Line]:
     """Yield the lines of the report: differences, then what settles them, then notes."""
+    if result.ahead:
+        as_recorded = "" if result.differences else ", catalogs as recorded"
+        said = f"at {at(result.current)}, ahead {by(result.ahead)}{as_recorded}"
+        yield f"{result.location}: {said}", "yellow" if result.exit_code else "green"
     if not result.differences:
         here = at(result.heads)
         agree = "models, migrations and database agree" if not result.unchecked else "no difference"
+        if result.ahead:
+            agree = agree.replace("models, migrations and database", "models and migrations")
         yield f"{result.location}: {agree} at {here}", "green"
     for difference in result.differences:
         yield f"{result.location}: {one_line(difference.description)}", "yellow"
@@ -79,4 +85,4 @@ def _abridged(difference: Difference) -> Iterator[Line]:
 
 
 def _is_command(remedy: str) -> bool:
-    return remedy.startswith(("db-ops ", "alembic ", "check out "))
+    return remedy.startswith(("db-ops ", "alembic ", "check out ", "find the ", "run the "))

@@ -11,6 +11,7 @@ from db_ops.errors.migration import (
     AlembicFailed,
     AmbiguousDowngrade,
     AppliedRevision,
+    DatabaseAhead,
     EmptyMetadata,
     EnvironmentBroken,
     FunctionMissing,
@@ -30,7 +31,10 @@ from db_ops.errors.migration import (
     UnfinishedMigration,
     UnknownRevisions,
     UntrackedTables,
+    VersionTableDenied,
+    VersionTableHidden,
     VersionTablesDiffer,
+    VersionTableUnusable,
 )
 from db_ops.errors.misuse import (
     AlembicIniBroken,
@@ -91,6 +95,7 @@ __all__ = [
     "BranchNotNamed",
     "ConnectionLost",
     "ConnectionRejected",
+    "DatabaseAhead",
     "DatabaseInUse",
     "DatabaseMissing",
     "DbOpsError",
@@ -153,5 +158,8 @@ __all__ = [
     "UntrackedTables",
     "UrlNotFound",
     "UsageError",
+    "VersionTableDenied",
+    "VersionTableHidden",
+    "VersionTableUnusable",
     "VersionTablesDiffer",
 ]

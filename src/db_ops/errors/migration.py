@@ -10,20 +10,71 @@ from db_ops.errors.server import ServerError
 
 
 class UntrackedTables(ServerError):
-    """Tables are there but no revision is recorded, so who made them is unknown."""
+    """Tables of the service are there but no revision is recorded: at which they are is unknown.
 
-    what = "{location}: holds tables but no recorded revision: {tables}"
-    then = "if they are this service's own, record the revision they are at: alembic stamp {head}"
+    Only the user can tell, so the hint names both ways out. `reason` says why tables that may be
+    somebody else's are in the way.
+    """
+
+    what = "{location}: holds tables but no recorded revision: {tables}{reason}"
+    then = "{remedy}"
     tables: tuple[str, ...]
-    head: str
+    reason: str
+    remedy: str
+
+
+class VersionTableHidden(ServerError):
+    """The version table exists, and this session does not look there or may not read it.
+
+    A database without its revisions would look as if nothing were applied.
+    """
+
+    what = "{location}: the version table {table} is at {at}, not seen by this session: {reason}"
+    then = "{remedy}"
+    table: str
+    at: str
+    reason: str
+    remedy: str
+
+
+class VersionTableDenied(VersionTableHidden):
+    """The version table is where this session looks, and the role may not read it."""
+
+
+class VersionTableUnusable(ServerError):
+    """A relation has the name of the version table and not its column."""
+
+    what = "{location}: {table} is not a version table of Alembic's: {reason}"
+    then = "give this service one of another name: version_table = NAME in alembic.ini"
+    table: str
+    reason: str
 
 
 class UnknownRevisions(ServerError):
-    """The database is at a revision that this checkout does not have."""
+    """The database is at a revision that this checkout does not have, and not known to be ahead.
 
-    what = "{location}: is at {revisions}, which this checkout does not have"
-    then = "check out the branch with that revision, or start over: db-ops recreate"
+    `pending` are revisions of this checkout that are known not to be applied: the two have parted.
+    """
+
+    what = "{location}: is at {revisions}, which this checkout does not have{parted}"
+    then = "{remedy}"
     revisions: tuple[str, ...]
+    pending: tuple[str, ...]
+    remedy: str
+
+    def described(self) -> Mapping[str, object]:
+        names = enumerate_names(self.pending)
+        return {**super().described(), "parted": f", and {names} is not applied" if names else ""}
+
+
+class DatabaseAhead(ServerError):
+    """The command needs the files of revisions that are applied and that this checkout lacks."""
+
+    what = "{location}: is ahead of this checkout by {revisions}: {reason}"
+    then = "{remedy}"
+    revisions: tuple[str, ...]
+    reason: str
+    remedy: str
 
 
 class NotAtHead(ServerError):

@@ -1,12 +1,14 @@
-"""When a revision was written, by its own docstring, and by whom, by git."""
+"""When a revision was written, by its own docstring; by whom and in which commit, by git."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 _CREATED = re.compile(
     rb"^Create(?:d| Date):[ \t]*(\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?)", re.MULTILINE
@@ -54,3 +56,42 @@ def authors(root: Path, paths: Iterable[str], since: str | None) -> Mapping[str,
         # Newest first, so that the first commit of a file is the last one seen.
         found.update({name: author for name in names if name})
     return found
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """How to come by revision files: a `hint`, and a `command` out of it, if there is one."""
+
+    hint: str
+    command: str | None
+
+
+def checkout_of(root: Path, folders: Sequence[str], revisions: tuple[str, ...]) -> Checkout:
+    """Return how to come by the files of *revisions*, which the project in *root* lacks.
+
+    The newest revision, the last one, is looked for in all commits of its repository, if it has
+    one: its commit has what it follows as well.
+    """
+    newest, named = revisions[-1], ", ".join(revisions)
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return Checkout(f"run the release that has {named}", None)
+    commit = _commit_with(root, folders, newest)
+    if commit is None:
+        command = f"git log --all --oneline -S {quote(newest)} -- {' '.join(map(quote, folders))}"
+        return Checkout(f"find the commit that has {named}, and check it out: {command}", command)
+    command = f"git switch --detach {commit}"
+    return Checkout(f"check out the commit that has {named}: {command}", command)
+
+
+def _commit_with(root: Path, folders: Iterable[str], revision: str) -> str | None:
+    """Return the newest commit, of any branch, that added the file of *revision*, if git tells."""
+    # A POSIX regular expression.
+    line = f"^revision[^'\"]*['\"]{re.escape(revision)}['\"]"
+    argv = ["git", "log", "--all", "-1", "--format=%h", "--diff-filter=A", f"-G{line}", "--"]
+    try:
+        done = subprocess.run(
+            [*argv, *folders], cwd=root, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace").strip() or None

@@ -11,6 +11,7 @@ from db_ops.results import Record
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, MigrationInfo
+    from alembic.script.revision import Revision as AlembicRevision
     from psycopg2.extensions import connection as DriverConnection
 
 
@@ -58,9 +59,13 @@ class Recording:
         self.begin()
         driver: Any = ctx.connection.connection.driver_connection
         for revision in step.up_revision_ids:
-            path = _path(step, revision)
-            checksum = self.recorder.checksum(path) if path else None
-            record = Record(revision, _action(step), tuple(sorted(heads)), checksum, seconds)
+            script = _script(step, revision)
+            path = getattr(script, "path", None)
+            checksum = self.recorder.checksum(Path(path)) if path else None
+            # Private in Alembic: what a revision follows and depends on, labels resolved.
+            parents = tuple(script._all_down_revisions) if script else None
+            now = tuple(sorted(heads))
+            record = Record(revision, _action(step), now, checksum, seconds, parents)
             if self.recorder.joins(driver):
                 self.recorder.write(driver, record)
             else:
@@ -74,12 +79,10 @@ def _action(step: MigrationInfo) -> str:
     return "upgrade" if step.is_upgrade else "downgrade"
 
 
-def _path(step: MigrationInfo, revision: str) -> Path | None:
+def _script(step: MigrationInfo, revision: str) -> AlembicRevision | None:
     from alembic.util import CommandError
 
     try:
-        script = step.revision_map.get_revision(revision)
+        return step.revision_map.get_revision(revision)
     except CommandError:
         return None
-    path = getattr(script, "path", None)
-    return Path(path) if path else None

@@ -23,17 +23,18 @@ from db_ops.migrations.models import has_tables
 from db_ops.migrations.runner import compare
 from db_ops.migrations.running_env import rehearse
 from db_ops.migrations.scripts import import_alembic
+from db_ops.operations.ahead import checkout_of
 from db_ops.operations.looked import Looked, look
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.side_cache import Kept, content_key
 from db_ops.operations.sides import Side, migrations_side, models_side
 from db_ops.operations.target import Target
 from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.results import Difference, Revision, Verified
+from db_ops.results import Difference, Verified
 from db_ops.verification.recorded import check_files
 from db_ops.verification.report import Report, Sides, alembic_differences, compare_sides
 from db_ops.verification.rules import Rules, read_rules, write_baseline
-from db_ops.verification.target import compare_history
+from db_ops.verification.target import adoption, compare_history
 
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
@@ -75,12 +76,12 @@ class Comparison:
             self.sides["database"] = "catalogs"
         if looked.why_not:
             self.unchecked.append(looked.why_not)
-        history = () if looked.why_not else compare_history(graph, looked.recorded)
+        history = self._history(looked)
         kept = {side: self._kept(side, looked) for side in ("migrations", "models")}
         with self.inputs.recording() as used:
             migrations = self._migrations(kept["migrations"], looked)
             with self._timed("alembic check"):
-                clean = not history and looked.why_not is None
+                clean = not history and looked.why_not is None and not looked.ahead
                 operations, blind, metadata = self._alembic(clean=clean)
         # Models lean on what the migrations have made.
         files = used.files() if migrations and migrations.files is not None else None
@@ -88,6 +89,10 @@ class Comparison:
         if migrations:
             models = self._models(kept["models"], looked, migrations, metadata, files)
         report = self._judge(looked, migrations, models)
+        own = self._untracked(looked, migrations, models)
+        if own:
+            at_head = () if report.differences else graph.heads
+            history = (adoption(own, at_head, looked.records.heads),)
         differences = (*history, *self._files(looked), *report.differences)
         if operations is not None and not (models and migrations and not models.unchecked):
             differences += alembic_differences(operations)
@@ -98,8 +103,10 @@ class Comparison:
             current=looked.recorded or (),
             differences=differences,
             unchecked=tuple(self.unchecked),
-            pending=tuple(one.id for one in self._pending(looked)),
+            pending=tuple(one.id for one in looked.pending),
             unknown=graph.unknown(looked.recorded or ()),
+            ahead=looked.ahead,
+            ahead_is_different=target.settings.ahead_is_different,
             sides=self.sides,
             alembic=operations,
             silenced=report.silenced,
@@ -115,9 +122,30 @@ class Comparison:
         recorded = looked.recorded or ()
         return check_files(project, checksums, self.target.graph, recorded, looked.records)
 
-    def _pending(self, looked: Looked) -> tuple[Revision, ...]:
-        """Return the revisions that are not applied, as far as that is known."""
-        return () if looked.why_not else self.target.graph.pending(looked.recorded or ())
+    def _history(self, looked: Looked) -> tuple[Difference, ...]:
+        if looked.why_not:
+            return ()
+        position, checkout = looked.position, ""
+        if position is not None and position.unknown and not position.ahead:
+            checkout = checkout_of(self.target, position.unknown).hint
+        found = compare_history(self.target.graph, position, checkout)
+        drift = looked.drift
+        if drift is None or drift.state == "equal":
+            return found
+        said = drift.reason or f"the catalogs changed since they were recorded on {drift.since}"
+        checkout = checkout_of(self.target, looked.ahead).hint
+        return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
+
+    def _untracked(
+        self, looked: Looked, migrations: Side | None, models: Side | None
+    ) -> tuple[str, ...]:
+        """Return the tables of the service that are there although no revision is recorded."""
+        if looked.recorded != () or looked.schema is None:
+            return ()
+        sides = [side.schema for side in (migrations, models) if side is not None]
+        made = {name for schema in sides for kind, name in schema.objects if kind == "table"}
+        there = {name for kind, name in looked.schema.objects if kind == "table"}
+        return tuple(sorted(made & there))
 
     def _migrations(self, kept: Kept, looked: Looked) -> Side | None:
         key = self._migrations_key(looked)
@@ -193,9 +221,15 @@ class Comparison:
         graph, recorded = self.target.graph, looked.recorded or ()
         known = replace(models.schema, grants=self.grants) if models else None
         unknown = graph.unknown(recorded)
-        behind = looked.schema is not None and bool(self._pending(looked))
+        behind = looked.schema is not None and bool(looked.pending)
+        made = migrations.schema if migrations else None
+        if looked.drift is not None and looked.drift.state == "equal":
+            # What the newer release has made of the database is as it left it.
+            return compare_sides(Sides(known, made, None), self.rules, behind=False, ahead=True)
+        if made is not None and self._untracked(looked, migrations, models):
+            sides = Sides(known, made, looked.schema)
+            return compare_sides(sides, self.rules, behind=False, ahead=False, untracked=True)
         if migrations is None or not behind or unknown:
-            made = migrations.schema if migrations else None
             return compare_sides(
                 Sides(known, made, looked.schema), self.rules, behind=behind, ahead=bool(unknown)
             )
@@ -210,7 +244,7 @@ class Comparison:
             )
         here = Sides(None, so_far.schema, looked.schema)
         return compare_sides(ahead, self.rules, behind=False, ahead=False) + compare_sides(
-            here, self.rules, behind=False, ahead=False
+            here, self.rules, behind=False, ahead=False, untracked=not recorded
         )
 
     def _settle(self, verified: Verified, report: Report, *, whole: bool, accept: bool) -> Verified:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from db_ops.errors import InsufficientPrivilege
+from db_ops.operations.ahead import check_known
 from db_ops.operations.guard import check_intent, guarded, mark_lock
-from db_ops.operations.migrating import apply_pending
+from db_ops.operations.migrating import apply_pending, reached
 from db_ops.operations.servers import open_server
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import is_empty
@@ -183,11 +184,14 @@ def _migrate(
     recorded = target.recorded_on(connection)
     if not recorded and not created and is_empty(connection):
         marked = _mark_if_unmarked(target.server, connection)
-    steps = apply_pending(target, recorded, connection=connection)
+    known = check_known(target, recorded, connection)
+    steps = () if known.ahead else apply_pending(target, recorded, connection=connection)
+    heads, ahead = reached(target, recorded, None, connection)
     return Initialised(
         location=target.location,
-        heads=target.graph.heads,
+        heads=heads if ahead else target.graph.heads,
         steps=steps,
+        ahead=ahead,
         created=created,
         mark=target.settings.environment if marked else None,
         origin=Origin("migrations", time.monotonic() - started) if created else None,

@@ -13,6 +13,7 @@ from db_ops.migrations.habits import habits_of
 from db_ops.migrations.learning import Learnt, learn
 from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.revision_files import read_graph
+from db_ops.operations.ahead import check_known
 from db_ops.operations.project import apply_learnt, read_url_from
 from db_ops.operations.servers import embedded_url, server_of
 from db_ops.operations.target import Target
@@ -173,7 +174,9 @@ class _Examination:
             yield Finding("server", "recorded", ", ".join(recorded) or "base")
             yield from _rights(connection)
             prepare_to_write(server, connection)
-        target.check_known(recorded)
+            ahead = check_known(target, recorded, connection).ahead
+        if ahead:
+            yield Finding("server", "ahead", ", ".join(ahead), "of this checkout")
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from db_ops.errors import NotAtHead, UsageError
 from db_ops.migrations.graph import Node
 from db_ops.migrations.revision_files import read_graph
+from db_ops.operations.ahead import check_known
 from db_ops.operations.project import open_revisions
 from db_ops.operations.target import open_target
 from db_ops.postgres.relations import Reference, Table, read_tables
@@ -57,7 +58,7 @@ def _read(settings: Settings, on_event: OnEvent) -> tuple[str, tuple[Table, ...]
     target = open_target(settings, "diagram", on_event)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        target.check_known(recorded)
+        check_known(target, recorded, connection, "its schema is not that of these migrations")
         pending = target.graph.pending(recorded)
         if pending:
             raise NotAtHead(target.location, tuple(revision.id for revision in pending))

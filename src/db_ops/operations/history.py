@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from db_ops.errors import RecordsUnavailable, UsageError
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.recorded import Recorded
 from db_ops.results import (
@@ -16,6 +17,7 @@ from db_ops.results import (
     ignore,
 )
 from db_ops.settings import Settings
+from db_ops.verification.position import Position
 from db_ops.verification.recorded import (
     APPLIED,
     file_state,
@@ -39,14 +41,21 @@ def history(settings: Settings, *, record: bool = False, on_event: OnEvent = ign
         if connection is not None:
             current = target.recorded_on(connection)
             recorded = target.read_records(connection)
+    position = Position(target.graph, current, recorded)
+    problem = recorded.problem
+    if not position.is_known:
+        problem = "which of these revisions are applied is not known: " + (
+            problem or f"the records do not tell what {', '.join(position.unknown)} follows"
+        )
     return History(
         location=target.location,
         exists=connection is not None,
         current=current,
         heads=target.graph.heads,
-        entries=_history_entries(target, current, recorded),
-        problem=recorded.problem,
+        entries=_history_entries(target, position),
+        problem=problem,
         accepted=accepted,
+        ahead=position.ahead,
     )
 
 
@@ -54,7 +63,7 @@ def _accept(target: Target) -> bool:
     """Record the database and the revision files as they are; False if nothing is applied."""
     with target.migration_lock() as locked:
         current = target.recorded_on(locked)
-        target.check_known(current)
+        check_known(target, current, locked, "a checkout that has them can record them")
         if not current:
             return False
         trouble: list[tuple[str, str]] = []
@@ -81,28 +90,29 @@ def _records_to_accept(
             file_state(target.project, target.checksums, revision, newest.get(name)) == "unchanged"
         )
         if name not in current and not known:
-            checksum = target.checksums.of(target.settings.root / revision.path)
-            yield Record(name, "accept", current, checksum)
+            yield _accepted(target, name, current)
     for name in current:
-        path = target.settings.root / graph.nodes[name].revision.path
-        yield Record(name, "accept", current, target.checksums.of(path))
+        yield _accepted(target, name, current)
 
 
-def _history_entries(
-    target: Target, current: tuple[str, ...], recorded: Recorded
-) -> tuple[HistoryEntry, ...]:
-    graph = target.graph
-    applied = graph.applied(current)
+def _accepted(target: Target, name: str, current: tuple[str, ...]) -> Record:
+    node = target.graph.nodes[name]
+    checksum = target.checksums.of(target.settings.root / node.revision.path)
+    return Record(name, "accept", current, checksum, parents=node.parents)
+
+
+def _history_entries(target: Target, position: Position) -> tuple[HistoryEntry, ...]:
+    graph, recorded = target.graph, position.records
     strangers = dict.fromkeys(
         (
-            *graph.unknown(current),
-            *(row.revision for row in missing_files(graph, current, recorded)),
+            *reversed(position.beyond),
+            *(row.revision for row in missing_files(graph, position.recorded, recorded)),
         )
     )
     return (
         *(_entry(target, name, recorded, applied=True) for name in strangers),
         *(
-            _entry(target, name, recorded, applied=name in applied)
+            _entry(target, name, recorded, applied=name in position.applied)
             for name in reversed(graph.order)
         ),
     )
@@ -116,7 +126,7 @@ def _entry(target: Target, name: str, recorded: Recorded, *, applied: bool) -> H
         id=name,
         summary=revision.summary if revision else "",
         path=revision.path if revision else None,
-        down=node.parents if node else (),
+        down=node.parents if node else recorded.parents.get(name, ()),
         applied=applied,
         file=file_state(target.project, target.checksums, revision, row if applied else None),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from db_ops.errors import StatementFailed, TableLocked
+from db_ops.errors import StatementFailed, TableLocked, VersionTableDenied
 from db_ops.operations.target import Target
 from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.recorded import Recorded
@@ -13,11 +13,14 @@ from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.postgres.session import refuse_transaction_pooler
 from db_ops.postgres.templates import character
+from db_ops.results import Drift, Revision
+from db_ops.verification.drift import judge_drift
+from db_ops.verification.position import Position
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-_LOCK_NOT_AVAILABLE, _MAY_NOT = "55P03", "42501"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Looked:
 
     `schema` is None if there is no such database, `recorded` also if the role may not read it:
     then `why_not` says that. `owner` is whose the version table is, `records` what ours say.
+    `drift` is told of a database that is ahead: what else could be said of its schema?
     """
 
     recorded: tuple[str, ...] | None = None
@@ -34,6 +38,17 @@ class Looked:
     why_not: str | None = None
     owner: str | None = None
     records: Recorded = field(default_factory=Recorded)
+    position: Position | None = None
+    drift: Drift | None = None
+
+    @property
+    def pending(self) -> tuple[Revision, ...]:
+        """The revisions that are not applied, as far as that is known."""
+        return self.position.pending if self.position else ()
+
+    @property
+    def ahead(self) -> tuple[str, ...]:
+        return self.position.ahead if self.position else ()
 
 
 def look(target: Target, *, grants: bool) -> Looked:
@@ -57,7 +72,13 @@ def look(target: Target, *, grants: bool) -> Looked:
             table = target.project.version_table, target.project.version_table_schema
             owner = owner_of(connection, *table) if grants else None
             records = target.read_records(connection)
-            return Looked(recorded, schema, character(connection), why_not, owner, records)
+            drift = position = None
+            if recorded is not None:
+                position = Position(target.graph, recorded, records)
+                if position.ahead:
+                    drift = judge_drift(target.look(connection), schema.major)
+            alike = character(connection)
+            return Looked(recorded, schema, alike, why_not, owner, records, position, drift)
     except StatementFailed as failed:
         if failed.sqlstate != _LOCK_NOT_AVAILABLE:
             raise
@@ -67,12 +88,6 @@ def look(target: Target, *, grants: bool) -> Looked:
 def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] | None, str | None]:
     """Return the revisions recorded, or why they cannot be read: the catalogs are everybody's."""
     try:
-        with target.server.translating("reading the recorded revisions"):
-            return target.recorded_on(connection), None
-    except StatementFailed as failed:
-        if failed.sqlstate != _MAY_NOT:
-            raise
-        table, role = target.project.version_table, connection.info.user
-        return None, (
-            f"revisions were not compared: {failed.reason}; GRANT SELECT ON {table} TO {role}"
-        )
+        return target.recorded_on(connection), None
+    except VersionTableDenied as denied:
+        return None, f"revisions were not compared: {denied.reason}; {denied.hint}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from db_ops.migrations.authorship import authors, created
+from db_ops.operations.ahead import next_command
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.mark import mark_in
 from db_ops.postgres.recorded import Look
 from db_ops.postgres.schema.reading import major_version
-from db_ops.results import Drift, OnEvent, Pending, Status, ignore
+from db_ops.results import Drift, OnEvent, Pending, Revision, Status, ignore
 from db_ops.settings import Settings
 from db_ops.verification.drift import judge_drift
 
@@ -20,7 +21,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
 
     One question to the server also tells whether the catalogs are as the last record left them,
     unless the database is so large that this would take long. With *check*, the result's exit code
-    is 3 unless the database is at head; drift has no say in it.
+    is 3 unless the database is at head, or ahead of it as the records tell; drift has no say in it.
     """
     target = open_target(settings, "status", on_event, early=True)
     found, drift = Look((), ""), Drift("unknown", "the database does not exist")
@@ -30,6 +31,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
             found = target.look(connection, largest=_AT_A_GLANCE)
             drift = judge_drift(found, major_version(connection))
             version = connection.info.parameter_status("server_version")
+        position = target.position(found.revisions, connection)
     exists = connection is not None
     after_drift = "db-ops verify" if drift.state == "changed" else None
     return Status(
@@ -40,18 +42,19 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
         server_version=version or "",
         current=found.revisions,
         heads=target.graph.heads,
-        pending=_pending(target, found.revisions),
-        unknown=target.graph.unknown(found.revisions),
+        pending=_pending(target, position.pending),
+        unknown=position.unknown,
         drift=drift,
         check=check,
         heads_are_meant=target.graph.heads_are_meant(),
-        next_command=target.next_command(found.revisions, exists=exists) or after_drift,
+        next_command=next_command(target, position, exists=exists) or after_drift,
+        ahead=position.ahead,
+        ahead_is_different=settings.ahead_is_different,
     )
 
 
-def _pending(target: Target, recorded: tuple[str, ...]) -> tuple[Pending, ...]:
+def _pending(target: Target, revisions: tuple[Revision, ...]) -> tuple[Pending, ...]:
     root = target.settings.root
-    revisions = target.graph.pending(recorded)
     if not revisions:
         return ()
     written = {revision.id: created(root / revision.path) for revision in revisions}

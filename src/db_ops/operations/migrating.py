@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from db_ops.errors import StatementFailed, UsageError
 from db_ops.migrations.graph import Goal
 from db_ops.migrations.revision_names import upgrade_goal
+from db_ops.operations.ahead import check_known
 from db_ops.operations.guard import check_intent, check_mark
 from db_ops.operations.step_plans import downgrade_plan, upgrade_plan
 from db_ops.operations.target import Target, open_target
@@ -41,12 +42,11 @@ def upgrade(
     target = open_target(settings, "upgrade", on_event, early=True)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
-        target.check_known(recorded)
-        ends = upgrade_goal(target.graph, revision, recorded, "db-ops upgrade -r")
-        steps = apply_pending(target, recorded, ends, connection)
-        # Nothing applied may mean that another process was faster.
-        heads = target.recorded_on(connection) if target.graph.pending(recorded, ends) else recorded
-    return Migrated(target.location, heads, steps)
+        position = check_known(target, recorded, connection)
+        goal = upgrade_goal(target.graph, revision, position.known, "db-ops upgrade -r")
+        steps = () if position.ahead else apply_pending(target, recorded, goal, connection)
+        heads, ahead = reached(target, recorded, goal, connection)
+    return Migrated(target.location, heads, steps, ahead=ahead)
 
 
 def downgrade(
@@ -91,7 +91,6 @@ def apply_pending(
     The recorded revisions are read again once the lock is held: another process may have been
     faster. It is held on *connection* if there is one: who waits needs one slot of the server.
     """
-    target.check_known(recorded)
     if not target.graph.pending(recorded, goal):
         return ()
     from db_ops.migrations.runner import run_steps
@@ -99,11 +98,13 @@ def apply_pending(
 
     with target.migration_lock(connection) as locked:
         recorded = target.recorded_on(locked)
-        target.check_known(recorded)
         pending = target.graph.pending(recorded, goal)
-        if not pending:
+        if not pending or check_known(target, recorded, locked).ahead:
             return ()
-        target.check_tracked(locked, recorded)
+        if not recorded:
+            from db_ops.operations.untracked_tables import check_tracked
+
+            check_tracked(target, locked, recorded)
         plan = upgrade_plan(target, locked, goal)
         with target.recording(locked) as records:
             run = target.run(plan, lambda: _drop_invalid_indexes(target, locked, pending), records)
@@ -129,6 +130,19 @@ def _check_done(target: Target, plan: StepPlan, connection: Connection) -> None:
             "none",
             f"see what {plan.env_py} does with transactions",
         )
+
+
+def reached(
+    target: Target, before: tuple[str, ...], goal: Goal, connection: Connection
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return where the database is now, and by what it is ahead; *before* it was there.
+
+    Another process, of a newer release perhaps, may have been faster than this one.
+    """
+    if not target.graph.pending(before, goal):
+        return before, ()
+    now = target.recorded_on(connection)
+    return now, check_known(target, now, connection).ahead
 
 
 def _drop_invalid_indexes(

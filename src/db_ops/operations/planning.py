@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
 from db_ops.migrations.revision_names import upgrade_goal
+from db_ops.operations.ahead import check_known
 from db_ops.operations.measuring import measure_downgrade, measure_upgrade
 from db_ops.operations.rehearsing import standing_like
 from db_ops.operations.step_plans import downgrade_plan
 from db_ops.operations.target import Target, open_target
+from db_ops.operations.untracked_tables import check_tracked
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.effects import notes, records, write_script
 from db_ops.postgres.effects.squawk import require_squawk
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from psycopg2.extensions import connection as Connection
+
+    from db_ops.verification.position import Position
 
 
 def plan_upgrade(
@@ -34,9 +38,11 @@ def plan_upgrade(
     """
     target = _open(settings, "upgrade", on_event)
     with target.server.target() as connection:
-        current, rows = _look(target, connection)
-    goal, measurement = _upgrade(target, current, revision, "db-ops upgrade --plan -r")
-    return _planned(target, "upgrade", current, goal, measurement, rows)
+        position, rows = _look(target, connection)
+    current = position.recorded
+    goal, measurement = _upgrade(target, position, revision, "db-ops upgrade --plan -r")
+    planned = _planned(target, "upgrade", current, goal, measurement, rows)
+    return replace(planned, ahead=position.ahead)
 
 
 def upgrade_sql(
@@ -49,8 +55,9 @@ def upgrade_sql(
     """
     target = _open(settings, "upgrade", on_event)
     with target.server.target() as connection:
-        current, _ = _look(target, connection)
-    goal, measurement = _upgrade(target, current, revision, "db-ops upgrade --sql -r")
+        position, _ = _look(target, connection)
+    current = position.recorded
+    goal, measurement = _upgrade(target, position, revision, "db-ops upgrade --sql -r")
     sql = write_script(
         measurement,
         current,
@@ -58,7 +65,10 @@ def upgrade_sql(
         schema=target.project.version_table_schema,
         timeouts=target.timeouts,
     )
-    return Script(target.location, current, goal, sql, notes(measurement))
+    said = notes(measurement)
+    if position.ahead:
+        said += (f"nothing to do: ahead of this checkout by {', '.join(position.ahead)}",)
+    return Script(target.location, current, goal, sql, said)
 
 
 def plan_downgrade(
@@ -69,7 +79,8 @@ def plan_downgrade(
         raise UsageError(f"steps: {steps} is not 1 or more", "see one: db-ops downgrade --plan")
     target = _open(settings, "downgrade", on_event)
     with target.server.target() as connection:
-        current, rows = _look(target, connection)
+        position, rows = _look(target, connection)
+        current = position.recorded
         plan = downgrade_plan(target, connection, steps, branch, "db-ops downgrade --plan")
     plan.check(target.scripts)
     left = target.graph.applied(current).difference(*(table.steps for table in plan.tables))
@@ -85,19 +96,20 @@ def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
     return target
 
 
-def _look(target: Target, connection: Connection) -> tuple[tuple[str, ...], Mapping[str, int]]:
-    """Return the revisions that the target is at, and how many rows its tables have."""
+def _look(target: Target, connection: Connection) -> tuple[Position, Mapping[str, int]]:
+    """Return where the target stands, and how many rows its tables have."""
     recorded = target.recorded_on(connection)
-    target.check_known(recorded)
-    target.check_tracked(connection, recorded)
-    return recorded, estimated_rows(connection)
+    position = check_known(target, recorded, connection)
+    check_tracked(target, connection, recorded)
+    return position, estimated_rows(connection)
 
 
 def _upgrade(
-    target: Target, current: tuple[str, ...], revision: str | None, command: str
+    target: Target, position: Position, revision: str | None, command: str
 ) -> tuple[tuple[str, ...], Measurement]:
-    goal = upgrade_goal(target.graph, revision, current, command)
-    if not target.graph.pending(current, goal):
+    current = position.recorded
+    goal = upgrade_goal(target.graph, revision, position.known, command)
+    if position.ahead or not target.graph.pending(current, goal):
         return current, Measurement((), ())
     with standing_like(target, current) as scratch:
         measurement = measure_upgrade(scratch, current, goal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import InsufficientPrivilege
+from db_ops.operations.ahead import next_command
 from db_ops.operations.target import open_target
 from db_ops.postgres.recorded import Look, to_read
 from db_ops.postgres.records_table import TABLE
@@ -16,8 +17,9 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
     """Compare the catalogs with what they were when the head was applied, by their fingerprints.
 
     One question to the server: no model, no scratch database, no Alembic, nothing written. The
-    result's exit code is 3 unless they are equal and the database is at head; also if that cannot
-    be told. Raises `InsufficientPrivilege` for a role that may not read the records.
+    result's exit code is 3 unless they are equal and the database is at head, or ahead of it as the
+    records tell; also if that cannot be told. Raises `InsufficientPrivilege` for a role that may
+    not read the records.
     """
     target = open_target(settings, "verify", on_event, early=True)
     found, drift = Look((), ""), Drift("unknown", "the database does not exist")
@@ -29,18 +31,19 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
                 raise InsufficientPrivilege(
                     target.location, connection.info.user, f"read {TABLE}", to_read(connection)
                 )
+        position = target.position(found.revisions, connection)
     exists = connection is not None
-    pending = tuple(revision.id for revision in target.graph.pending(found.revisions))
-    unknown = target.graph.unknown(found.revisions)
     after_drift = {"equal": None, "changed": "db-ops verify", "unknown": RECORD}[drift.state]
     return QuicklyVerified(
         location=target.location,
         exists=exists,
         current=found.revisions,
         heads=target.graph.heads,
-        pending=pending,
-        unknown=unknown,
+        pending=tuple(revision.id for revision in position.pending),
+        unknown=position.unknown,
         drift=drift,
+        next_command=next_command(target, position, exists=exists) or after_drift,
         heads_are_meant=target.graph.heads_are_meant(),
-        next_command=target.next_command(found.revisions, exists=exists) or after_drift,
+        ahead=position.ahead,
+        ahead_is_different=settings.ahead_is_different,
     )

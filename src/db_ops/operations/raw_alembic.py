@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
+from db_ops.errors import DatabaseAhead, UnknownRevisions
 from db_ops.errors.invocation import Invocation, invocation
 from db_ops.migrations.environment import Opened
 from db_ops.migrations.plain_options import plain_options
-from db_ops.operations.target import open_target
+from db_ops.operations.ahead import check_known
+from db_ops.operations.target import Target, open_target
 from db_ops.results import Event, NotRecorded, WaitingForLock, WaitingForServer
 from db_ops.settings import load
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 _LOGGER = logging.getLogger("db_ops")
 
@@ -38,10 +44,22 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
         return
     with (
         target.migration_lock() as locked,
+        _looked_at(target, locked),
         target.recording(locked) as records,
         closing(target.open()) as connection,
     ):
         yield Opened(connection, records)
+
+
+@contextmanager
+def _looked_at(target: Target, locked: Connection) -> Iterator[None]:
+    """Say by what the database is ahead: Alembic only says that it cannot locate a revision."""
+    try:
+        check_known(target, target.recorded_on(locked), locked, "Alembic needs their files")
+    except (DatabaseAhead, UnknownRevisions) as error:
+        # Not refused: `stamp --purge` is meant for such a database.
+        _LOGGER.warning("%s; %s", error.message, error.hint)
+    yield
 
 
 class _Log:

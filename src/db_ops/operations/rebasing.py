@@ -6,6 +6,7 @@ from db_ops.errors import AppliedRevision, UsageError
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.rebasing import follow
 from db_ops.migrations.revision_names import resolve
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target, open_target
 from db_ops.results import MigrationRebased, OnEvent, ignore
 from db_ops.settings import Settings
@@ -61,8 +62,13 @@ def _branch(graph: Graph, mine: str, onto: str) -> tuple[str, ...]:
 
 def _refuse_applied(target: Target, branch: tuple[str, ...], onto: str) -> None:
     with target.server.target_if_exists() as connection:
-        recorded = target.recorded_on(connection) if connection else ()
-    applied = target.graph.applied(recorded)
+        if connection is None:
+            return
+        recorded = target.recorded_on(connection)
+        position = target.position(recorded, connection)
+        if not position.is_known:
+            check_known(target, recorded, connection)
+    applied = position.applied
     for revision in branch:
         if revision in applied:
             raise AppliedRevision(target.location, revision, onto)

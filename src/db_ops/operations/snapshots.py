@@ -38,6 +38,7 @@ from db_ops.postgres.server import Server
 from db_ops.postgres.templates import keep_as_template, nobody_in, put_in_place
 from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
 from db_ops.settings import Settings
+from db_ops.verification.position import Position
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -98,13 +99,14 @@ def restore(
         seconds = time.monotonic() - started
         sweep(connection)
     shown = _shown(found)
+    position = Position(target.graph, shown.heads)
     return Restored(
         location=server.location,
         snapshot=shown,
         existed=replaced is not None,
         seconds=seconds,
-        pending=target.graph.pending(shown.heads),
-        unknown=target.graph.unknown(shown.heads),
+        pending=position.pending,
+        unknown=position.unknown,
     )
 
 

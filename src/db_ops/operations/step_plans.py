@@ -12,6 +12,7 @@ from db_ops.errors import AmbiguousDowngrade, NeededByOthers, TooManySteps, Vers
 from db_ops.migrations.graph import Goal, Graph
 from db_ops.migrations.revision_names import branch_name, resolve
 from db_ops.migrations.steps import StepPlan, TableSteps
+from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def downgrade_plan(
     `VersionTablesDiffer`.
     """
     start, *others = target.recorded_in_all(connection)
-    target.check_known(start)
+    check_known(target, start, connection, "their files are needed to revert them")
     for other in others:
         if set(other) != set(start):
             raise VersionTablesDiffer(target.location, tuple(sorted({*start, *other})))

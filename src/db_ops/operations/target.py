@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from db_ops.errors import UnknownRevisions, UntrackedTables
+from db_ops.errors import VersionTableUnusable
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.project import Project
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.scripts import load_scripts
 from db_ops.operations.project import open_project
 from db_ops.operations.servers import server_of
-from db_ops.postgres.catalog import recorded_revisions, user_tables
+from db_ops.postgres.catalog import Unreadable, reading_version_table, recorded_revisions
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from db_ops.postgres.activity import BlockerWatch
     from db_ops.postgres.recorded import Look, Recorded
     from db_ops.postgres.records import OnTrouble, Records
+    from db_ops.verification.position import Position
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,10 @@ class Target:
 
         Of several version tables, those of the one that is furthest behind.
         """
-        project = self.project
-        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        with self._version_table_read(connection):
+            first = recorded_revisions(connection, *self._version_table)
+        if not first:
+            self._check_not_hidden(connection)
         return self._furthest_behind(first, connection)
 
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
@@ -195,8 +198,31 @@ class Target:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
         from db_ops.postgres.recorded import look
 
-        found = look(connection, *self._version_table, largest=largest)
+        with self._version_table_read(connection):
+            found = look(connection, *self._version_table, largest=largest)
+        if not found.revisions:
+            self._check_not_hidden(connection)
         return replace(found, revisions=self._furthest_behind(found.revisions, connection))
+
+    @contextmanager
+    def _version_table_read(self, connection: Connection) -> Iterator[None]:
+        """Say what is wrong with the version table that a `with` block cannot read."""
+        try:
+            with reading_version_table():
+                yield
+        except Unreadable as error:
+            reason, denied = error.args
+            if denied:
+                from db_ops.operations.version_table import denied_to_read
+
+                raise denied_to_read(self, connection) from None
+            table = ".".join(filter(None, reversed(self._version_table)))
+            raise VersionTableUnusable(self.location, table, reason) from None
+
+    def _check_not_hidden(self, connection: Connection) -> None:
+        from db_ops.operations.version_table import check_not_hidden
+
+        check_not_hidden(self, connection)
 
     def read_records(self, connection: Connection) -> Recorded:
         """Return what is recorded of this service in the database."""
@@ -204,35 +230,13 @@ class Target:
 
         return read_records(connection, *self._version_table)
 
-    def next_command(self, recorded: tuple[str, ...], *, exists: bool) -> str | None:
-        """Return what to run to get the database to the head, None if it is there."""
-        if not self.graph.heads_are_meant():
-            return "alembic merge -m 'merge heads' heads"
-        if not exists:
-            return "db-ops init"
-        if self.graph.unknown(recorded):
-            return "git switch BRANCH"
-        if not self.graph.heads:
-            return "db-ops create-migration -m MESSAGE"
-        return "db-ops upgrade" if self.graph.pending(recorded) else None
+    def position(self, recorded: tuple[str, ...], connection: Connection | None) -> Position:
+        """Return where a database at *recorded* stands; only unknown revisions cost a question."""
+        from db_ops.verification.position import Position
 
-    def check_known(self, recorded: tuple[str, ...]) -> None:
-        """Refuse a database whose history is not this checkout's. Raises `UnknownRevisions`."""
-        unknown = self.graph.unknown(recorded)
-        if unknown:
-            raise UnknownRevisions(self.location, unknown)
-
-    def check_tracked(self, connection: Connection, recorded: tuple[str, ...]) -> None:
-        """Refuse tables that no recorded revision accounts for. Raises `UntrackedTables`.
-
-        A writer asks under the migration lock: another's revision may be committed halfway.
-        """
-        if recorded:
-            return
-        own = {self.project.version_table, *(table for _, table in self.project.tables)}
-        tables = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] not in own)
-        if tables:
-            raise UntrackedTables(self.location, tables, ", ".join(self.graph.heads) or "head")
+        if connection is None or not self.graph.unknown(recorded):
+            return Position(self.graph, recorded)
+        return Position(self.graph, recorded, self.read_records(connection))
 
     @contextmanager
     def migration_lock(self, connection: Connection | None = None) -> Iterator[Connection]:

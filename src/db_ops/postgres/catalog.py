@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
@@ -43,6 +46,27 @@ _FUNCTIONS = (
     + "LIMIT 1"
 )
 _MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME)
+_UNREADABLE = (
+    errorcodes.INSUFFICIENT_PRIVILEGE,
+    errorcodes.UNDEFINED_COLUMN,
+    errorcodes.WRONG_OBJECT_TYPE,
+)
+
+
+class Unreadable(Exception):
+    """The version table is there and cannot be read: why, and whether a right is missing."""
+
+
+@contextmanager
+def reading_version_table() -> Iterator[None]:
+    """Raise `Unreadable` for what the server says of the version table in a `with` block."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        if error.pgcode not in _UNREADABLE:
+            raise
+        denied = error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE
+        raise Unreadable(error.diag.message_primary, denied) from error
 
 
 def recorded_revisions(
@@ -122,6 +146,19 @@ def current_role(connection: Connection) -> str:
 def user_tables(connection: Connection) -> tuple[str, ...]:
     """Return `schema.table` of every table that belongs to no extension."""
     return _names(connection, _RELATIONS.format(kinds="'r', 'p', 'f'"))
+
+
+def relations(connection: Connection) -> tuple[str, ...]:
+    """Return `schema.name` of every table and view that belongs to no extension."""
+    return _names(connection, _RELATIONS.format(kinds="'r', 'p', 'f', 'v', 'm'"))
+
+
+def default_schema(connection: Connection) -> str:
+    """Return the schema in which a table is created that is named without one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(current_schema(), 'public')")
+        row = cursor.fetchone()
+    return str(row[0]) if row else "public"
 
 
 def is_empty(connection: Connection) -> bool:

@@ -13,6 +13,21 @@ from db_ops.errors import IndexInUse
 from db_ops.postgres.activity import watch_blockers
 from db_ops.postgres.server import Server
 
+# Of another role's build, the server shows no more than the process. Its lock on the table is shown
+# to everybody; so it is for REINDEX, which builds several indexes and names one at a time.
+_BEING_BUILT = """
+    SELECT FROM pg_stat_progress_create_index p
+    WHERE p.datname = current_database() AND (
+        p.index_relid = i.indexrelid
+        OR (p.index_relid IS NULL OR p.command LIKE 'REINDEX%') AND EXISTS (
+            SELECT FROM pg_locks l
+            WHERE l.pid = p.pid AND l.locktype = 'relation' AND l.relation = i.indrelid
+              AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        )
+    )
+"""
+
 
 def invalid_indexes(connection: Connection) -> list[tuple[str, str]]:
     """Return the bare and the full name of each index that a failed concurrent build has left.
@@ -21,10 +36,11 @@ def invalid_indexes(connection: Connection) -> list[tuple[str, str]]:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.relname, i.indexrelid::regclass::text FROM pg_index i"
-            " JOIN pg_class c ON c.oid = i.indexrelid"
-            " WHERE NOT i.indisvalid AND c.relkind = 'i' AND i.indexrelid NOT IN"
-            " (SELECT index_relid FROM pg_stat_progress_create_index)"
+            f"""
+            SELECT c.relname, i.indexrelid::regclass::text FROM pg_index i
+            JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE NOT i.indisvalid AND c.relkind = 'i' AND NOT EXISTS ({_BEING_BUILT})
+            """
         )
         return [(str(name), str(full)) for name, full in cursor.fetchall()]
 

@@ -33,7 +33,7 @@ NO_RECORDS = "nothing is recorded in this database"
 _COLUMNS = f"""
     id, revision, action, heads, checksum, fingerprint,
     extract(epoch FROM finished_at)::float8 AS finished, seconds, role, os_user, command,
-    database <> current_database() AS copied
+    database <> current_database() AS copied, to_jsonb(history) -> 'parents' AS parents
     FROM {TABLE} WHERE version_table = %(key)s
 """
 _ROWS = f"SELECT row_to_json(r) FROM (SELECT {_COLUMNS} ORDER BY id) AS r"
@@ -63,6 +63,7 @@ class Row:
     """One record; `finished` is UTC in ISO 8601.
 
     `copied` tells that it was written in a database of another name, of which this one is a copy.
+    `parents` is what the revision follows and depends on, None where that was not recorded.
     """
 
     number: int
@@ -77,6 +78,7 @@ class Row:
     os_user: str | None
     command: str | None
     copied: bool
+    parents: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,16 @@ class Recorded:
     def newest(self) -> Mapping[str, Row]:
         """The newest row of each revision."""
         return {row.revision: row for row in self.rows}
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What the version table held after the last row."""
+        return self.rows[-1].heads if self.rows else ()
+
+    @cached_property
+    def parents(self) -> Mapping[str, tuple[str, ...]]:
+        """What each revision follows and depends on, as its file said when it was last seen."""
+        return {row.revision: row.parents for row in self.rows if row.parents is not None}
 
     @cached_property
     def done(self) -> Mapping[str, Row]:
@@ -178,8 +190,10 @@ def look(
 
 def _row(values: dict[str, Any]) -> Row:
     finished = datetime.fromtimestamp(values.pop("finished"), UTC)
+    parents = values.pop("parents")
     return Row(
         number=values.pop("id"),
+        parents=None if parents is None else tuple(parents),
         heads=tuple(values.pop("heads")),
         finished=finished.isoformat(timespec="seconds"),
         **values,

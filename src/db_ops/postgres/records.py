@@ -34,11 +34,13 @@ from db_ops.results import Record
 
 _INSERT = f"""
     INSERT INTO {TABLE}
-        (version_table, revision, action, heads, checksum, seconds, finished_at, os_user, command)
+        (version_table, revision, action, heads, parents, checksum, seconds, finished_at, os_user,
+         command)
     VALUES %s
 """
 _VALUES = """(
-    %s, %s, %s, %s::text[], %s, %s, clock_timestamp() - make_interval(secs => %s), %s, %s
+    %s, %s, %s, %s::text[], %s::text[], %s, %s,
+    clock_timestamp() - make_interval(secs => %s), %s, %s
 )"""
 _SAVEPOINT = "db_ops_record"
 _FINGERPRINT = f"""
@@ -185,8 +187,9 @@ class Records:
 
     def _row(self, record: Record, since: float) -> tuple[object, ...]:
         ago = time.monotonic() - since
-        row = self.key, record.revision, record.action, list(record.heads), record.checksum
-        return (*row, record.seconds, ago, self._os_user, self.command)
+        row = self.key, record.revision, record.action, list(record.heads)
+        parents = None if record.parents is None else list(record.parents)
+        return (*row, parents, record.checksum, record.seconds, ago, self._os_user, self.command)
 
     def _insert(self, migrating: Connection, row: tuple[object, ...]) -> None:
         insert = _INSERT.replace("%s", _VALUES)

@@ -19,6 +19,7 @@ _CREATE_TABLE = f"""
         revision text NOT NULL,
         action text NOT NULL,
         heads text[] NOT NULL,
+        parents text[],
         checksum text,
         fingerprint text,
         finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -31,13 +32,16 @@ _CREATE_TABLE = f"""
     COMMENT ON TABLE {TABLE} IS '{_MARK}';
     GRANT SELECT ON {TABLE} TO PUBLIC;
 """
+# An earlier version of ours made the table without it.
+_ADD_PARENTS = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS parents text[]"
 _IS_IN_SEARCH_PATH = f"SELECT '{RECORDS_SCHEMA}' = ANY (current_schemas(false))"
 _STATE = f"""
     SELECT pg_get_userbyid(n.nspowner), pg_has_role(n.nspowner, 'USAGE'),
            EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid),
            obj_description(c.oid, 'pg_class'),
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT'),
-           session_user
+           session_user,
+           EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'parents')
     FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'history'
     WHERE n.nspname = '{RECORDS_SCHEMA}'
 """
@@ -79,11 +83,16 @@ def _is_ready(connection: Connection) -> bool:
         state = cursor.fetchone()
     if state is None:
         return False
-    owner, ours, occupied, mark, may_insert, role = state
+    owner, ours, occupied, mark, may_insert, role, is_whole = state
     if mark == _MARK:
         if not may_insert:
             grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {_quoted(role)}"
             raise Unavailable(f"role {role} may not write to {TABLE}", f"as {owner}: {grant}")
+        if not is_whole:
+            if not ours:
+                raise Unavailable(f"{TABLE} lacks a column", f"as {owner}: {_ADD_PARENTS}")
+            with connection.cursor() as cursor:
+                cursor.execute(_ADD_PARENTS)
         return True
     if mark is None and not occupied and ours:
         with connection.cursor() as cursor:

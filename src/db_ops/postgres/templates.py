@@ -61,10 +61,13 @@ _KEEPS_FROM_LEAVING = """
     SELECT FROM pg_prepared_xacts WHERE database = %(name)s
     UNION ALL SELECT FROM pg_replication_slots WHERE database = %(name)s AND active
 """
-# The server itself ends autovacuum where it is in the way.
+# The server itself ends autovacuum where it is in the way. Of another role's sessions it does not
+# show what they are, but whose: autovacuum is nobody's.
 _END_SESSIONS = """
-    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE datname = %s AND backend_type <> 'autovacuum worker'
+    SELECT count(pg_terminate_backend(pid))
+    FROM pg_stat_activity s JOIN pg_roles r ON r.oid = s.usesysid
+    WHERE datname = %s AND (pg_has_role(usesysid, 'USAGE')
+        OR pg_has_role('pg_signal_backend', 'USAGE') AND NOT rolsuper)
 """
 _KEPT, _KEPT_IN_ALL = 4, 16
 _PATIENCE, _PAUSE = 5.0, 0.002

@@ -84,6 +84,13 @@ class NotRecorded(Value):
     remedy: str
 
 
+class OtherTables(Value):
+    """The database holds tables that neither models nor migrations create; they are left alone."""
+
+    location: str
+    tables: tuple[str, ...]
+
+
 class RevisionStarted(Value):
     """A revision is about to run: number `position` of `total`."""
 
@@ -130,6 +137,7 @@ Event = (
     | BuildAbandoned
     | NotMarked
     | NotRecorded
+    | OtherTables
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

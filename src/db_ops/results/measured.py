@@ -80,7 +80,8 @@ class Planned(Result):
 
     `current` is where the database stands, `goal` where the revisions would leave it. `rows` is the
     server's estimate of the rows of each table that is named in an effect. The statements that
-    record a revision are left out. `notes` say what a scratch database cannot show.
+    record a revision are left out. `notes` say what a scratch database cannot show. `ahead` is that
+    of `Status`: then there is nothing to apply.
     """
 
     direction: str
@@ -89,6 +90,7 @@ class Planned(Result):
     revisions: tuple[MeasuredRevision, ...]
     rows: Mapping[str, int]
     notes: tuple[str, ...]
+    ahead: tuple[str, ...] = ()
 
     @property
     def unsafe(self) -> tuple[UnsafePattern, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from db_ops.errors import ExitCode
 from db_ops.results.value import Value
 
@@ -32,10 +34,14 @@ class Step(Value):
 
 
 class Migrated(Result):
-    """The database is at `heads`; `steps` is what this call itself applied to get there."""
+    """The database is at `heads`; `steps` is what this call itself applied to get there.
+
+    `ahead` are applied revisions, oldest first, that this checkout lacks: then it does nothing.
+    """
 
     heads: tuple[str, ...]
     steps: tuple[Step, ...]
+    ahead: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 class Origin(Value):

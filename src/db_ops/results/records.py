@@ -12,7 +12,8 @@ class Record(Value):
     """What is recorded of one step: `heads` are what the version table holds after it.
 
     `action` is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it was found) or
-    `forget` (its file is gone, on purpose).
+    `forget` (its file is gone, on purpose). `parents` are what its file says it follows and depends
+    on: by them a checkout without that file knows its place. None where no file was seen.
     """
 
     revision: str
@@ -20,6 +21,7 @@ class Record(Value):
     heads: tuple[str, ...]
     checksum: str | None = None
     seconds: float | None = None
+    parents: tuple[str, ...] | None = None
 
 
 class HistoryEntry(Value):
@@ -48,7 +50,8 @@ class HistoryEntry(Value):
 class History(Result):
     """Every revision, newest first. `accepted` tells that the present state was recorded just now.
 
-    `problem` says why nothing is known of when and by whom, None if something is.
+    `ahead` are the revisions by which the database is ahead of this checkout, as in `Status`.
+    `problem` says why nothing is known of when and by whom, or of what is applied; None if that is.
     """
 
     exists: bool
@@ -57,10 +60,14 @@ class History(Result):
     entries: tuple[HistoryEntry, ...]
     problem: str | None
     accepted: bool
+    ahead: tuple[str, ...] = ()
 
 
 class QuicklyVerified(Result):
-    """What `verify --quick` found; nothing was written, and no model was looked at."""
+    """What `verify --quick` found; nothing was written, and no model was looked at.
+
+    `pending`, `unknown`, `ahead` and `heads_are_meant` are those of `Status`.
+    """
 
     exists: bool
     current: tuple[str, ...]
@@ -70,10 +77,13 @@ class QuicklyVerified(Result):
     drift: Drift
     next_command: str | None
     heads_are_meant: bool = True
+    ahead: tuple[str, ...] = ()
+    ahead_is_different: bool = False
 
     @property
     def agreed(self) -> bool:
-        at_head = self.exists and self.heads_are_meant and not self.pending and not self.unknown
+        beyond = bool(self.unknown) and (not self.ahead or self.ahead_is_different)
+        at_head = self.exists and self.heads_are_meant and not self.pending and not beyond
         return at_head and self.drift.state == "equal"
 
     @property

@@ -29,7 +29,10 @@ class Drift(Value):
 class Status(Result):
     """Where the database stands. `unknown` are recorded revisions that this checkout lacks.
 
-    `heads_are_meant` is False if several heads have to be merged before anything can be applied.
+    `ahead` are the revisions, oldest first, by which the database is ahead of this checkout, if all
+    that this checkout has is applied; `ahead_is_different` says that this is not up to date.
+    `pending` is empty where it is not known what is applied. `heads_are_meant` is False if several
+    heads have to be merged before anything can be applied.
     """
 
     environment: str
@@ -44,10 +47,13 @@ class Status(Result):
     check: bool
     next_command: str | None
     heads_are_meant: bool = True
+    ahead: tuple[str, ...] = ()
+    ahead_is_different: bool = False
 
     @property
     def up_to_date(self) -> bool:
-        return self.exists and not self.pending and not self.unknown and self.heads_are_meant
+        beyond = bool(self.unknown) and (not self.ahead or self.ahead_is_different)
+        return self.exists and not self.pending and not beyond and self.heads_are_meant
 
     @property
     def exit_code(self) -> ExitCode:

@@ -37,10 +37,11 @@ class Silenced(Value):
 class Verified(Result):
     """What `verify` found; nothing was written. `unchecked` says what could not be compared.
 
-    `pending` and `unknown` are revisions, as in `Status`. `sides` tells how each side was come by,
-    `seconds` how long each part took. `alembic` is what `alembic check` would change, None if it
-    could not run. `stale` names entries of the baseline that match nothing; `accepted` how many
-    differences were written to `baseline` just now, None if that was not asked for.
+    `pending`, `unknown`, `ahead` and `ahead_is_different` are those of `Status`. `sides` tells how
+    each side was come by, `seconds` how long each part took. `alembic` is what `alembic check`
+    would change, None if it could not run. `stale` names entries of the baseline that match
+    nothing; `accepted` how many differences were written to `baseline` just now, None if that was
+    not asked for.
     """
 
     heads: tuple[str, ...]
@@ -56,7 +57,10 @@ class Verified(Result):
     accepted: int | None = None
     baseline: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    ahead: tuple[str, ...] = ()
+    ahead_is_different: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.DIFFERENT if self.differences else ExitCode.DONE
+        different = self.differences or (self.ahead and self.ahead_is_different)
+        return ExitCode.DIFFERENT if different else ExitCode.DONE

@@ -46,6 +46,8 @@ class Settings:
     statement_timeout: one statement of a migration; 0 is no limit.
     spare: keep a migrated database ready for the next `recreate`, made by a process behind it.
     records: record in the target, in a schema of our own, which revision was applied when, by whom.
+    ahead_is_different: a database that is ahead of this checkout makes `status --check` and
+        `verify` exit with 3.
     squawk: have squawk look at the statements of migrations that are planned or created.
     user_cache: folder for what may be deleted, where the project has none of the embedded server.
     folder: the project's root.
@@ -73,6 +75,7 @@ class Settings:
     spare: bool = False
     records: bool = True
     squawk: bool = False
+    ahead_is_different: bool = False
     user_cache: Path | None = None
     folder: Path | None = None
     section: str = "alembic"

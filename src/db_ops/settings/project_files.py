@@ -21,6 +21,7 @@ _KEYS = {
     "name": str,
     "x": list,
     "records": bool,
+    "ahead_is_different": bool,
     "squawk": bool,
 }
 

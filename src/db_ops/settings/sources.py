@@ -98,6 +98,9 @@ def load(
             # A machine that builds and goes away would make one for nobody.
             "spare": env.bool("DB_OPS_SPARE", True) and env.str("CI", "") in _NOT_CI,
             "records": env.bool("DB_OPS_RECORDS", files.declared.get("records")),
+            "ahead_is_different": env.bool(
+                "DB_OPS_AHEAD_IS_DIFFERENT", files.declared.get("ahead_is_different")
+            ),
             "squawk": files.declared.get("squawk"),
             "user_cache": _user_cache(),
         }

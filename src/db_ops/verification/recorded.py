@@ -8,6 +8,7 @@ from db_ops.migrations.project import Project
 from db_ops.postgres.recorded import Recorded, Row
 from db_ops.results import Difference, Revision
 from db_ops.verification.drift import RECORD, by_whom
+from db_ops.verification.position import Position
 
 APPLIED = ("upgrade", "stamp", "accept")
 
@@ -51,9 +52,10 @@ def check_files(
 ) -> tuple[Difference, ...]:
     """Name the applied revisions whose files were edited since, or are gone."""
     newest = recorded.newest
+    applied = Position(graph, current, recorded).applied
     edited = [
         revision
-        for revision in (graph.nodes[name].revision for name in sorted(graph.applied(current)))
+        for revision in (graph.nodes[name].revision for name in sorted(applied))
         if (row := newest.get(revision.id)) is not None
         and row.action in APPLIED
         and file_state(project, checksums, revision, row) == "edited"

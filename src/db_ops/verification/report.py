@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Silenced
 from db_ops.verification.rules import Accepted, Rules
 from db_ops.verification.sides import CREATE_MIGRATION, Disagreement, judge
+from db_ops.verification.target import ADOPT
 
 _KINDS = {"database": "drift", "not valid": "not-valid"}
 _WORDS = {
@@ -16,6 +17,7 @@ _WORDS = {
     "pending": "pending revisions will change it",
     "ahead": "the revisions that this checkout lacks may have changed it",
     "drift": "changed by hand",
+    "untracked": "no recorded revision accounts for it",
     "migrations": "models and database have it, the migrations do not",
     "invalid": "the index serves no query",
     "not-valid": "rows from before it were never checked",
@@ -59,11 +61,14 @@ class Report:
         )
 
 
-def compare_sides(sides: Sides, rules: Rules, *, behind: bool, ahead: bool) -> Report:
+def compare_sides(
+    sides: Sides, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
+) -> Report:
     """Judge *sides*, as far as they are known, by *rules*.
 
     *behind* says that revisions are pending, *ahead* that the database has some that no file here
-    has: then no statement to undo anything is proposed. Without migrations, the database's own
+    has, *untracked* that no revision is recorded in it: then no statement to undo anything is
+    proposed. Without migrations, the database's own
     unfinished indexes and constraints are all that can be told.
     """
     known = sides.migrations or sides.database
@@ -81,7 +86,8 @@ def compare_sides(sides: Sides, rules: Rules, *, behind: bool, ahead: bool) -> R
         accepted = next((one for one in rules.accepted if one.covers(disagreement)), None)
         if accepted is None:
             unaccepted.append(Accepted.of(disagreement))
-            differences.append(_difference(disagreement, ahead=ahead))
+            difference = _difference(disagreement, ahead=ahead)
+            differences.append(_to_adopt(difference) if untracked else difference)
         else:
             met.append(accepted)
             silenced.append(Silenced(accepted.subject, f"accepted in {rules.path.name}"))
@@ -110,4 +116,20 @@ def _difference(disagreement: Disagreement, *, ahead: bool) -> Difference:
         disagreement.values,
         remedies,
         disagreement.loses_data,
+    )
+
+
+def _to_adopt(difference: Difference) -> Difference:
+    """Return *difference* without a statement: what there was before must not be undone."""
+    if difference.kind == "not-valid" or difference.kind == "invalid":
+        return difference
+    kind = "untracked" if difference.kind in ("drift", "pending") else difference.kind
+    kept = tuple(one for one in difference.remedies if one == CREATE_MIGRATION) or (ADOPT,)
+    return replace(
+        difference,
+        kind=kind,
+        description=f"{difference.subject}: {_WORDS[kind]}",
+        remedy=kept[0],
+        remedies=kept,
+        loses_data=False,
     )

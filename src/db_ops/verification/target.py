@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from db_ops.migrations.graph import Graph
 from db_ops.results import Difference
+from db_ops.verification.position import Position
+
+ADOPT = (
+    "alembic stamp REVISION, once the tables are what the migrations make up to REVISION; "
+    "or name another database"
+)
 
 
-def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Difference, ...]:
-    """Compare *graph* with what is *recorded* (None: no such database)."""
+def compare_history(
+    graph: Graph, position: Position | None, checkout: str
+) -> tuple[Difference, ...]:
+    """Compare *graph* with the *position* of the database (None: no such database).
+
+    A database that is only ahead does not differ. *checkout* is what brings the files of revisions
+    that this checkout does not have.
+    """
     found = []
     if not graph.heads_are_meant():
         found.append(
@@ -17,23 +29,40 @@ def compare_history(graph: Graph, recorded: tuple[str, ...] | None) -> tuple[Dif
                 "alembic merge -m 'merge heads' heads",
             )
         )
-    if recorded is None:
+    if position is None:
         found.append(Difference("database", "the database does not exist", "db-ops init"))
         return tuple(found)
-    for revision in graph.unknown(recorded):
+    for revision in position.unknown if not position.ahead else ():
         found.append(
             Difference(
                 "unknown",
                 f"the database is at {revision}, which this checkout does not have",
-                "check out the branch that has it",
+                checkout,
             )
         )
-    for pending in graph.pending(recorded):
+    for pending in position.pending:
         found.append(
             Difference(
                 "pending",
                 f"revision {pending.id} is not applied: {pending.summary}",
-                "db-ops upgrade",
+                checkout if position.unknown else "db-ops upgrade",
             )
         )
     return tuple(found)
+
+
+def adoption(
+    tables: tuple[str, ...], at_head: tuple[str, ...], last: tuple[str, ...]
+) -> Difference:
+    """Return the difference of a database that has the service's *tables* and no revision.
+
+    *at_head* names the heads if the tables were seen to be what the migrations make up to them,
+    *last* the heads of the last record, if there is one.
+    """
+    named = ", ".join(tables[:5]) + (f" and {len(tables) - 5} more" if len(tables) > 5 else "")
+    said = f"no revision is recorded, and tables of this service are there: {named}"
+    if at_head:
+        said += f"; they are what the migrations make up to {', '.join(at_head)}"
+    elif last:
+        said += f"; the last record is of {', '.join(last)}"
+    return Difference("untracked", said, f"alembic stamp {' '.join(at_head)}" if at_head else ADOPT)
