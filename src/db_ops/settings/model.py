@@ -10,6 +10,7 @@ from db_ops.settings.url import DatabaseUrl
 
 DEVELOPMENT = "development"
 TEST = "test"
+DISPOSABLE = (DEVELOPMENT, TEST)
 PRODUCTION = "production"
 EMBEDDED_DATABASE = "app"
 TEST_DATABASE = "test"
@@ -105,4 +106,4 @@ class Settings:
     @property
     def is_disposable(self) -> bool:
         """Tell whether this environment's databases may lose their data without being asked."""
-        return self.environment in (DEVELOPMENT, TEST)
+        return self.environment in DISPOSABLE
