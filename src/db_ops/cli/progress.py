@@ -18,6 +18,7 @@ from db_ops.results import (
     Event,
     InvalidIndexDropped,
     InvalidIndexLeft,
+    LeftOnServer,
     NotMarked,
     NotRecorded,
     RevisionFinished,
@@ -170,5 +171,7 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"{location}: not marked with its environment, {reason}"
         case NotRecorded(location, reason, remedy):
             return f"{location}: not recorded, {reason}; {remedy}"
+        case LeftOnServer(location, what):
+            return f"{location}: a trial has left something on the server: {what}"
         case _:
             return ""

@@ -100,7 +100,7 @@ class Comparison:
             heads=graph.heads,
             current=looked.recorded or (),
             differences=differences,
-            unchecked=tuple(self.unchecked),
+            unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
             partial=partial,
             drift=self._drift(looked) if partial else None,
             pending=tuple(one.id for one in self._pending(looked)),
@@ -163,8 +163,7 @@ class Comparison:
         return None
 
     def _only_reflection(self, error: DbOpsError) -> None:
-        self.unchecked.insert(
-            0,
+        self.unchecked.append(
             f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
             " functions, triggers, policies and most of what makes a constraint or an index"
             " were not looked at",

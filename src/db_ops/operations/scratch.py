@@ -36,6 +36,7 @@ from db_ops.postgres.own_databases import scratch_database, sweep
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import takes_no_writes
 from db_ops.postgres.templates import templates_built_from
+from db_ops.postgres.trial import Watch, taken_back
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -183,8 +184,24 @@ class Scratch:
     @contextmanager
     def _database(self, template: str | None = None) -> Iterator[Target]:
         server = self.place.server
-        with scratch_database(server, self.connection, template=template) as name:
-            yield replace(self.place, server=replace(server, url=server.url.built_as(name)))
+        with (
+            self._watching() as watch,
+            scratch_database(server, self.connection, template=template) as name,
+        ):
+            server = replace(server, url=server.url.built_as(name), watch=watch)
+            yield replace(self.place, server=server)
+
+    @contextmanager
+    def _watching(self) -> Iterator[Watch]:
+        """Take back what is written outside of the databases that a `with` block makes."""
+
+        def refusal(reason: str) -> NoScratchDatabase:
+            return self._none(f"a revision or a model goes beyond it: {reason}", ANOTHER_SERVER)
+
+        # What a server is named for, it may be used for.
+        keeps = self.target.settings.scratch_url is not None
+        with taken_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+            yield watch
 
     def _none(self, reason: str, remedy: str) -> NoScratchDatabase:
         return NoScratchDatabase(self.target.location, reason, remedy)

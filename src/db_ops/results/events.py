@@ -84,6 +84,13 @@ class NotRecorded(Value):
     remedy: str
 
 
+class LeftOnServer(Value):
+    """A trial in a scratch database has left `what` on the server around it, and why."""
+
+    location: str
+    what: str
+
+
 class RevisionStarted(Value):
     """A revision is about to run: number `position` of `total`."""
 
@@ -130,6 +137,7 @@ Event = (
     | BuildAbandoned
     | NotMarked
     | NotRecorded
+    | LeftOnServer
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried
