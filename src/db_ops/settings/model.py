@@ -52,7 +52,7 @@ class Settings:
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
     scratch_url: a server of the same major version on which databases to look at are built and
-        dropped again; None is the target's own server.
+        dropped again; None is the target's own, but an embedded one beside a protected target.
     """
 
     alembic_ini: Path
