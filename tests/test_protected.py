@@ -69,7 +69,7 @@ def test_revisions_and_models_run_on_an_embedded_server_instead(
     protected.run("downgrade").failed(4)
     assert protected.run("verify").code == 3
     protected.run("create-migration", "-m", "note").succeeded()
-    assert query(protected.url, "SELECT FROM pg_roles WHERE rolname = %s", role) == []
+    assert query(protected.url, "SELECT 1 FROM pg_roles WHERE rolname = %s", role) == []
     assert protected.fingerprint() == before
     with psycopg2.connect(**embedded.connection_parameters(), dbname="postgres") as there:
         cursor = there.cursor()

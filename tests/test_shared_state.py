@@ -21,7 +21,7 @@ def new_role(server_url: str) -> Iterator[str]:
     """The name of a role that nobody has made yet."""
     name = f"r_{uuid.uuid4().hex[:12]}"
     yield name
-    if query(server_url, "SELECT FROM pg_roles WHERE rolname = %s", name):
+    if query(server_url, "SELECT 1 FROM pg_roles WHERE rolname = %s", name):
         query(server_url, f"DROP ROLE {name}")
 
 
@@ -137,7 +137,7 @@ def test_a_statement_about_the_server_that_runs_in_no_transaction_is_shown_and_n
     outcome = migrated.run("verify")
     assert outcome.code == 3
     assert "CREATE DATABASE" in outcome.out.splitlines()[0]
-    assert query(migrated.url, "SELECT FROM pg_database WHERE datname = %s", new_role) == []
+    assert query(migrated.url, "SELECT 1 FROM pg_database WHERE datname = %s", new_role) == []
 
 
 def test_what_another_session_does_meanwhile_is_not_undone(
@@ -168,5 +168,6 @@ def test_a_role_without_superuser_takes_back_what_it_made(
     migrated.query(f"ALTER ROLE {role} CREATEDB CREATEROLE; GRANT pg_read_all_data TO {role}")
     migrated.revision("0004", f'op.execute("CREATE ROLE {new_role}")')
     admin, migrated.url = migrated.url, with_user(migrated.url, role, "role_secret")
+    assert query(admin, "SELECT 1 FROM pg_roles WHERE rolname = %s", role)
     migrated.run("upgrade", "--plan").succeeded()
-    assert query(admin, "SELECT FROM pg_roles WHERE rolname = %s", new_role) == []
+    assert query(admin, "SELECT 1 FROM pg_roles WHERE rolname = %s", new_role) == []

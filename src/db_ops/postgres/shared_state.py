@@ -75,6 +75,14 @@ _TOUCHED = """
             AND NOT has_table_privilege('pg_catalog.pg_authid', 'SELECT')
     FROM unnest('{1260,1261,1262,1213,2396,2964,3592,6000,6100,6243}'::oid[]) AS t(id)
 """
+_VERSIONS = """
+    SELECT 'database ' || xmin FROM pg_catalog.pg_database WHERE datname = %(database)s
+    UNION ALL SELECT 'setting ' || setrole || ' ' || s.xmin FROM pg_catalog.pg_db_role_setting AS s
+    JOIN pg_catalog.pg_database AS d ON d.oid = setdatabase WHERE datname = %(database)s
+    UNION ALL SELECT 'comment ' || c.xmin FROM pg_catalog.pg_shdescription AS c
+    JOIN pg_catalog.pg_database AS d ON d.oid = objoid AND classoid = 1262
+    WHERE datname = %(database)s ORDER BY 1
+"""
 _ATTRIBUTES = (
     ("rolsuper", "SUPERUSER"),
     ("rolinherit", "INHERIT"),
@@ -109,14 +117,6 @@ class SharedChange:
         name = " ".join(filter(None, names))
         verb = "changed" if self.before is not None else "created"
         return f"{kind} {name} {verb if self.after is not None else 'dropped'}"
-
-    @property
-    def databases(self) -> tuple[str, ...]:
-        """Name the databases that it is about."""
-        kind, *names = self.key
-        if kind == "comment":
-            return tuple(names[1:]) if names[0] == "DATABASE" else ()
-        return tuple(names[:1]) if kind in ("database", "setting", "rights") else ()
 
     @property
     def is_reversible(self) -> bool:
@@ -156,6 +156,16 @@ def touched(session: Connection) -> tuple[bool, bool]:
         cursor.execute(_TOUCHED)
         shared, unseen = cursor.fetchone() or (True, False)
     return bool(shared), bool(unseen)
+
+
+def versions_of(connection: Connection, database: str) -> tuple[str, ...]:
+    """Return what changes with every write to what the catalogs say of *database*, if to the same.
+
+    *connection* sees what its own transaction has written.
+    """
+    with connection.cursor(cursor_factory=PlainCursor) as cursor:
+        cursor.execute(_VERSIONS, {"database": database})
+        return tuple(str(version) for (version,) in cursor.fetchall())
 
 
 def read_shared_state(connection: Connection) -> State:

@@ -25,7 +25,13 @@ from psycopg2.extensions import cursor as PlainCursor
 from db_ops.errors import DbOpsError
 from db_ops.postgres.effects.statements import bare, is_server_wide, is_show
 from db_ops.postgres.server import Server
-from db_ops.postgres.shared_state import Key, SharedChange, read_shared_state, touched
+from db_ops.postgres.shared_state import (
+    Key,
+    SharedChange,
+    read_shared_state,
+    touched,
+    versions_of,
+)
 from db_ops.results import LeftOnServer
 
 _NOT_IN_A_TRANSACTION = (
@@ -84,9 +90,10 @@ class Watch:
             if key[0] == "password" and not any(one[0] == "password" for one in inside):
                 continue  # the session has taken another role
             found.append(SharedChange(key, before, after))
-        for change in found:
-            if self.reserved is not None and self.reserved in change.databases:
-                raise self._refused(f"{change.what}, which is being built", session)
+        if self.reserved is not None:
+            inside_now = versions_of(session, self.reserved)
+            if versions_of(self.outside, self.reserved) != inside_now:
+                raise self._refused(f"database {self.reserved} is being built", session)
         if self.keeps:
             self.changes += found
             return
