@@ -48,7 +48,8 @@ def alone(protected: Project) -> Project:
 
 @pytest.fixture
 def embedded(protected: Project) -> Iterator[EmbeddedServer]:
-    yield EmbeddedServer(protected.root / ".db_ops")
+    (found,) = protected.query("SELECT current_setting('server_version_num')::int / 10000")
+    yield EmbeddedServer(protected.root / ".db_ops", major=int(str(found[0])))
     protected.run("stop")
 
 
