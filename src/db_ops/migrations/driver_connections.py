@@ -14,9 +14,6 @@ from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from typing import Any
 
-import psycopg2
-from psycopg2.extensions import make_dsn
-
 from db_ops.migrations.blank import BlankConnection, BlankSession
 from db_ops.migrations.environment import Session
 
@@ -35,8 +32,8 @@ def drivers_taken_over(session: Session, place: Mapping[str, str] | None) -> Ite
             stack.callback(setattr, owner, name, original)
 
         taken = _Takeover(session, place, take)
-        taken.take_psycopg2()
         late = {
+            "psycopg2": taken.take_psycopg2,
             "psycopg": taken.take_psycopg,
             "asyncpg.connect_utils": taken.take_asyncpg,
             "asyncpg": taken.take_pools,
@@ -67,6 +64,8 @@ class _Takeover:
         self.active = True
 
     def take_psycopg2(self) -> None:
+        psycopg2 = sys.modules["psycopg2"]
+
         def make(original: Any) -> Any:
             def connect(dsn: str, *arguments: Any, **options: Any) -> Any:
                 if not self.active or _OURS in dsn:
@@ -74,7 +73,9 @@ class _Takeover:
                 if self.place is None:
                     self.session.dialled.append(dsn)
                     return BlankConnection(self.statements)
-                return original(make_dsn(dsn, **self.place), *arguments, **options)
+                return original(
+                    psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
+                )
 
             return connect
 

@@ -150,9 +150,9 @@ class Engines:
 
 def only_look(driver: Any) -> None:
     """Replace what env.py would write, or lock, before it configures: the session is read-only."""
-    from psycopg2.extensions import cursor
+    base: Any = type(driver.cursor())
 
-    class LookingCursor(cursor):
+    class LookingCursor(base):  # type: ignore[misc]
         def execute(self, query: Any, vars: Any = None) -> None:
             text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
             if _LOOKS.match(text) and not _CHANGES.search(text):

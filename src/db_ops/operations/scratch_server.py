@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import psycopg2
-
 from db_ops.errors import (
     EmbeddedServerFailed,
     EmbeddedServerUnavailable,
@@ -20,6 +18,7 @@ from db_ops.errors import (
 )
 from db_ops.operations.servers import embedded_url
 from db_ops.operations.target import Target
+from db_ops.postgres.databases import identities_of
 from db_ops.postgres.mark import marks, read_mark
 from db_ops.postgres.server import Server
 from db_ops.settings import DISPOSABLE, DatabaseUrl
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 ANOTHER_SERVER = "set DB_OPS_SCRATCH_URL to another server of the same major version"
-# Not every role may ask for the identifier; the time of its start is as good among running ones.
-_IDENTITIES = (
-    "SELECT 'cluster ' || system_identifier FROM pg_control_system()",
-    "SELECT 'started ' || pg_postmaster_start_time() || ' ' || current_setting('port')",
-)
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ def check_apart(target: Target, facts: TargetFacts, connection: Connection) -> N
     if reason is None:
         return
     name = "DB_OPS_SCRATCH_URL" if target.settings.scratch_url else "the embedded server"
-    if not facts.identities.isdisjoint(_identities(connection)):
+    if not facts.identities.isdisjoint(identities_of(connection)):
         raise NoScratchDatabase(
             target.location, f"{reason}, and {name} is that server or a copy of it", ANOTHER_SERVER
         )
@@ -133,17 +127,5 @@ def _facts(connection: Connection, database: str) -> TargetFacts:
     return TargetFacts(
         connection.info.server_version // 10000,
         read_mark(connection, database),
-        _identities(connection),
+        identities_of(connection),
     )
-
-
-def _identities(connection: Connection) -> frozenset[str]:
-    found: list[str] = []
-    for query in _IDENTITIES:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(query)
-                found += [str(row[0]) for row in cursor.fetchall()]
-        except psycopg2.errors.InsufficientPrivilege:
-            continue
-    return frozenset(found)
