@@ -179,24 +179,6 @@ def test_another_server_is_built_on_where_one_is_named(
         assert ("table", "public.three") in migrations_side(scratch).schema.objects
 
 
-@pytest.mark.parametrize(
-    ("statement", "environment"),
-    [
-        ("ALTER DATABASE app SET work_mem = 8192", "development"),
-        ("GRANT CONNECT ON DATABASE app TO PUBLIC", "development"),
-        ("CREATE ROLE somebody", "production"),
-        ("alter user somebody nologin", "production"),
-    ],
-)
-def test_revisions_that_reach_past_their_database_are_not_run_beside_it(
-    creator: Project, statement: str, environment: str
-) -> None:
-    creator.revision("0001", f"op.execute('{statement}')")
-    with scratch_of(creator, environment) as scratch, pytest.raises(NoScratchDatabase) as raised:
-        migrations_side(scratch)
-    assert "0001.py reaches past its own database" in raised.value.message
-
-
 def test_what_a_killed_process_left_is_dropped(creator: Project) -> None:
     creator.table("0001", "one")
     left = f"db_ops_scratch_{uuid.uuid4().hex[:16]}"

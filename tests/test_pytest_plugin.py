@@ -89,7 +89,7 @@ def test_a_changed_revision_is_seen_by_the_next_run(tested: Project) -> None:
 
 
 def test_migrations_that_allow_no_template_run_for_each_test(tested: Project) -> None:
-    tested.revision("0002", "op.execute('SELECT current_database()')")
+    tested.revision("0002", "op.execute('CREATE TABLE d AS SELECT current_database() AS n')")
     write_tests(
         tested,
         """

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -203,19 +204,48 @@ def test_going_back_to_an_earlier_state_finds_its_template(kept: Project) -> Non
     assert "three" not in kept.tables
 
 
+def test_a_revision_that_only_speaks_of_its_database_is_copied(kept: Project) -> None:
+    kept.revision("0003", '# depends on database type\nop.execute("SELECT current_database()")')
+    assert recreate(kept) == "migrations"
+    assert recreate(kept) == "template"
+
+
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "question", "answer"),
     [
-        "op.execute(\"SELECT format('%s', current_database())\")",
-        "op.execute(f'ALTER DATABASE {NAME} SET work_mem = 65536')",
+        ("ALTER DATABASE {name} SET work_mem = 65536", "SHOW work_mem", "64MB"),
+        ("CREATE TABLE d AS SELECT current_database() AS n", "SELECT n FROM d", "{name}"),
+        (
+            "DO $$ BEGIN EXECUTE 'CREATE VIEW d AS SELECT ' || quote_literal(current_database())"
+            " || '::text AS n'; END $$",
+            "SELECT n FROM d",
+            "{name}",
+        ),
     ],
 )
-def test_a_revision_that_speaks_of_its_database_is_never_copied(
-    kept: Project, statement: str, database_name: str
+def test_a_revision_for_which_the_name_of_its_database_matters_is_never_copied(
+    kept: Project, database_name: str, statement: str, question: str, answer: str
 ) -> None:
-    kept.revision("0003", f"NAME = {database_name!r}\n{statement}")
+    kept.revision("0003", f"op.execute({statement.format(name=database_name)!r})")
+    assert "template" not in kept.run("init").succeeded().out
+    assert kept.query(question) == [(answer.format(name=database_name),)]
     assert recreate(kept) == "migrations"
-    assert recreate(kept) == "migrations"
+    assert kept.query(question) == [(answer.format(name=database_name),)]
+
+
+def test_a_build_that_makes_a_role_is_not_kept(kept: Project, server_url: str) -> None:
+    role = f"r_{uuid.uuid4().hex[:12]}"
+    kept.revision(
+        "0003",
+        f"""
+        op.execute(
+            "DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role}; END IF; END $$"
+        )
+        """,
+    )
+    assert "template" not in kept.run("init").succeeded().out
+    assert query(server_url, "SELECT 1 FROM pg_roles WHERE rolname = %s", role)
+    query(server_url, f"DROP ROLE {role}")
 
 
 def test_settings_that_a_revision_gives_its_database_are_kept(
@@ -277,11 +307,11 @@ def test_a_build_that_was_killed_leaves_nothing_under_the_database_s_name(
         left = command.wait_until_it_runs("pg_sleep")
         command.kill()
     path.write_text(path.read_text().replace("pg_sleep(60)", "1"))
-    assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", database_name)
+    assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", database_name)
     kept.run("init").succeeded()
     assert kept.tables == ["alembic_version", "one", "two"]
     assert left.startswith("db_ops_scratch_")
-    assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", left)
+    assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", left)
 
 
 def test_recreate_replaces_a_database_that_a_pool_keeps_connecting_to(kept: Project) -> None:

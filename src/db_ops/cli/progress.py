@@ -19,6 +19,7 @@ from db_ops.results import (
     Event,
     InvalidIndexDropped,
     InvalidIndexLeft,
+    LeftOnServer,
     NotMarked,
     NotRecorded,
     OtherTables,
@@ -175,5 +176,7 @@ def _announced(event: Event, *, verbose: bool) -> str:
         case OtherTables(location, tables):
             named = enumerate_names(tables)
             return f"{location}: other tables are there and are left alone: {named}"
+        case LeftOnServer(location, what):
+            return f"{location}: a trial has left something on the server: {what}"
         case _:
             return ""

@@ -12,10 +12,15 @@ from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebase
 
 
 def migration_created(result: MigrationCreated) -> Iterator[Line]:
-    for unchecked in result.unchecked:
-        yield f"note: {unchecked}", "yellow"
+    if result.partial:
+        yield f"compared in part only: {one_line(result.unchecked[0])}", "yellow"
+    for unchecked in result.unchecked[1:] if result.partial else result.unchecked:
+        yield f"note: {one_line(unchecked)}", "yellow"
     if result.revision is None:
-        yield "models and migrations agree: no file written", "green"
+        agree = "models and migrations agree"
+        if result.partial:
+            agree = "no difference in what was compared, which proves no agreement"
+        yield f"{agree}: no file written", "yellow" if result.partial else "green"
         return
     yield result.revision.path, "yellow" if result.exit_code else "green"
     for operation in result.operations:
@@ -30,7 +35,7 @@ def migration_created(result: MigrationCreated) -> Iterator[Line]:
         yield f"not proven: {one_line(unproven)}", "bold red"
     for kept in result.kept:
         yield f"downgrade: {one_line(kept)}", ""
-    if result.exit_code:
+    if result.todos or result.unproven:
         yield f"complete {result.revision.path}, then run {as_typed('db-ops verify')}", ""
     else:
         yield f"review it, then apply it: {as_typed('db-ops upgrade')}", ""

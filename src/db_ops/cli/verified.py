@@ -14,16 +14,21 @@ _WIDTH = 160
 
 def verified_lines(result: Verified) -> Iterator[Line]:
     """Yield the lines of the report: differences, then what settles them, then notes."""
+    if result.partial:
+        yield f"{result.location}: compared in part only: {one_line(result.unchecked[0])}", "yellow"
     if result.ahead:
         as_recorded = "" if result.differences else ", catalogs as recorded"
         said = f"at {at(result.current)}, ahead {by(result.ahead)}{as_recorded}"
         yield f"{result.location}: {said}", "yellow" if result.exit_code else "green"
-    if not result.differences:
-        here = at(result.heads)
-        agree = "models, migrations and database agree" if not result.unchecked else "no difference"
+    if result.agrees:
+        agree = "models, migrations and database agree"
         if result.ahead:
-            agree = agree.replace("models, migrations and database", "models and migrations")
-        yield f"{result.location}: {agree} at {here}", "green"
+            agree = "models and migrations agree"
+        elif result.partial:
+            agree = "alembic check has nothing to say, and the catalogs are as they were recorded"
+        yield f"{result.location}: {agree} at {at(result.heads)}", "green"
+    elif not result.differences:
+        yield f"{result.location}: {_unproven(result)}", "yellow"
     for difference in result.differences:
         yield f"{result.location}: {one_line(difference.description)}", "yellow"
         for side, value in _abridged(difference):
@@ -60,8 +65,22 @@ def _notes(result: Verified) -> Iterator[str]:
         yield f"alembic check{why}: {one_line(said)}"
     for subject in result.stale:
         yield f"note: {result.baseline} accepts what is no longer there: {one_line(subject)}"
-    for unchecked in result.unchecked:
+    for unchecked in result.unchecked[1:] if result.partial else result.unchecked:
         yield f"note: {one_line(unchecked)}"
+
+
+def _unproven(result: Verified) -> str:
+    """Say why nothing found is not enough."""
+    if result.alembic is None:
+        why = "alembic check could not run"
+    elif result.alembic:
+        why = "alembic check would change something"
+    else:
+        drift = result.drift
+        changed = "they are not as they were recorded at the head"
+        reason = drift.reason if drift and drift.reason else changed
+        why = f"the catalogs prove nothing: {reason}"
+    return f"no difference in what was compared, which proves no agreement: {why}"
 
 
 def _abridged(difference: Difference) -> Iterator[Line]:

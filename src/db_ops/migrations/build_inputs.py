@@ -20,11 +20,7 @@ from pathlib import Path
 
 from db_ops.migrations.kept_files import digest
 from db_ops.migrations.project import Project
-from db_ops.migrations.revision_contents import (
-    RevisionContents,
-    read_contents,
-    speaks_of_database,
-)
+from db_ops.migrations.revision_contents import read_digest
 from db_ops.migrations.revision_index import Listing
 
 _IMPORT = re.compile(
@@ -54,14 +50,7 @@ class BuildInputs:
     def digest(self) -> str:
         """The digest of the revision files, `env.py`, `alembic.ini` and the installed packages."""
         texts = [part for path, text in self._running.items() for part in (path, text)]
-        return digest(sys.version, *installed_packages(), *texts, self._revisions.digest)
-
-    @cached_property
-    def can_be_copied(self) -> bool:
-        """Tell whether a copy under another name is as good: no revision speaks of its database."""
-        if self._revisions.speaks_of_database:
-            return False
-        return not any(map(speaks_of_database, self._running.values()))
+        return digest(sys.version, *installed_packages(), *texts, self._revisions)
 
     @cached_property
     def sources(self) -> dict[str, bytes]:
@@ -74,8 +63,8 @@ class BuildInputs:
         return self._contents((self.project.alembic_ini, self.project.env_py))
 
     @cached_property
-    def _revisions(self) -> RevisionContents:
-        return read_contents(self.project, self.our_cache)
+    def _revisions(self) -> str:
+        return read_digest(self.project, self.our_cache)
 
     def _contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
         return {self.project.display(path): path.read_bytes() for path in paths}

@@ -50,7 +50,8 @@ class Session:
     The rest is for an env.py of somebody else's. Whether it only `learns`, and our database
     `is_known` then; or `keeps_theirs`, a connection of env.py's own to our database. What was seen
     of it: the arguments of `configure` in each of the `calls`, the `destinations` that it wanted to
-    connect to, and its `statements`.
+    connect to, its `statements`, and whether it `uses_driver`: an asynchronous driver's own ways.
+    `dialled` is what psycopg2 itself was to connect to.
     """
 
     connection: Connection | None = None
@@ -64,9 +65,11 @@ class Session:
     learns: bool = False
     is_known: bool = False
     keeps_theirs: bool = False
+    uses_driver: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
     destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
     statements: list[str] = field(default_factory=list, repr=False)
+    dialled: list[str] = field(default_factory=list, repr=False)
 
 
 def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:

@@ -44,7 +44,8 @@ class Learnt:
 
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
     itself sets them; `search_path` what it sets for its session; `options` the names of what it
-    configures; `statements` what it asks before that.
+    configures, `statements` what it asks before that. It `uses_driver` if it has asked for an
+    asynchronous driver's own connection.
     """
 
     url: DatabaseUrl | None
@@ -52,6 +53,7 @@ class Learnt:
     version_locations: tuple[Path, ...] = ()
     search_path: str | None = None
     options: tuple[str, ...] = ()
+    uses_driver: bool = False
     statements: tuple[str, ...] = field(default=(), repr=False, compare=False)
     metadata: Any = field(default=None, repr=False, compare=False)
 
@@ -64,6 +66,7 @@ class Learnt:
             version_table=first[1],
             tables=tuple(others),
             version_locations=self.version_locations or project.version_locations,
+            uses_driver=self.uses_driver,
         )
 
 
@@ -95,6 +98,7 @@ def learn(project: Project, *, is_known: bool) -> Learnt:
         version_locations=_locations(project, config, scripts),
         search_path=_search_path(session.statements),
         options=tuple(sorted({name for call in session.calls for name in call})),
+        uses_driver=session.uses_driver,
         statements=tuple(session.statements),
         metadata=session.metadata,
     )
@@ -114,8 +118,8 @@ def prepare(config: Config, project: Project, is_known: bool) -> None:
 
 
 def needs_own_connection(project: Project) -> bool:
-    """Tell whether a revision runs coroutines, for which only an async driver will do."""
-    return any(
+    """Tell whether env.py or a revision needs an async driver, and not ours."""
+    return project.uses_driver or any(
         _RUNS_ASYNC.search(path.read_bytes())
         for folder in project.revision_folders
         for path in folder.glob("*.py")
@@ -150,8 +154,10 @@ def their_way(project: Project, session: Session, config: Config) -> ExitStack:
     stack = ExitStack()
     if not project.is_ours:
         prepare(config, project, session.is_known or session.connection is not None)
+        # An application that Flask finds may connect when it is made.
+        takeover = stack.enter_context(taking_over(session))
         stack.enter_context(surroundings(project))
-        stack.enter_context(taking_over(session))
+        takeover.forget()
     return stack
 
 
@@ -162,7 +168,7 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
     """
     module, _, path = named.partition(":")
     try:
-        with surroundings(project):
+        with taking_over(Session(learns=True)), surroundings(project):
             value: Any = import_module(module)
             for attribute in path.split("."):
                 value = getattr(value, attribute)

@@ -21,7 +21,7 @@ from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
 from db_ops.settings.surroundings import environment_digest, url_in, variable_with
 
-_FORMAT = 1
+_FORMAT = 2
 _INI_OPTION = "sqlalchemy.url"
 
 
@@ -52,6 +52,7 @@ class LearntCache:
                 version_locations=tuple(map(Path, kept["version_locations"])),
                 search_path=kept["search_path"],
                 options=tuple(kept["options"]),
+                uses_driver=kept["uses_driver"],
             )
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -77,6 +78,7 @@ class LearntCache:
             "version_locations": [str(path) for path in learnt.version_locations],
             "search_path": learnt.search_path,
             "options": learnt.options,
+            "uses_driver": learnt.uses_driver,
         }
         with suppress(OSError):
             write_whole(self._path, json.dumps(kept).encode())

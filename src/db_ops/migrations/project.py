@@ -35,6 +35,7 @@ class Project:
 
     `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version
     tables, as schema and name, of a project that keeps several for the same revisions.
+    `uses_driver` tells that its env.py uses an asynchronous driver's own connection.
     """
 
     alembic_ini: Path
@@ -49,6 +50,7 @@ class Project:
     url: str | None = None
     tables: tuple[tuple[str | None, str], ...] = ()
     recursive: bool = False
+    uses_driver: bool = False
 
     @property
     def root(self) -> Path:

@@ -2,7 +2,8 @@
 
 Whatever engine env.py makes, from whatever URL and for whatever driver, it has to connect and to
 hand a connection to `context.configure`. Both are taken over while env.py runs: `Engine.connect`
-gives a connection over our driver connection (or, to learn, over nothing), and `configure` gets our
+gives a connection over our driver connection (or, to learn, over nothing), `Pool.connect` does for
+what goes below it, as `raw_connection` or a session of the driver's own, and `configure` gets our
 own, outside of any transaction that env.py has begun. The classes are SQLAlchemy's and Alembic's,
 so this reaches other threads of the process; one env.py may be run at a time.
 
@@ -12,15 +13,15 @@ Source: SQLAlchemy documentation, `DialectEvents.do_connect`; Alembic documentat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from db_ops.migrations.blank import blank_engine
 from db_ops.migrations.comparison import comparison_options, make_default_comparison_safe
 from db_ops.migrations.describe import describe
+from db_ops.migrations.driver_connections import drivers_taken_over, is_scratch, place_of
+from db_ops.migrations.engines import Engines, kept_options, only_look
 from db_ops.migrations.environment import Session, check_ids, examine
 
 if TYPE_CHECKING:
@@ -29,35 +30,32 @@ if TYPE_CHECKING:
     from alembic.operations import MigrationScript
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
 
 # Options of theirs that would take a revision's own transaction away.
 _OURS_ALONE = ("transaction_per_migration", "transactional_ddl")
-_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES)\b", re.I)
-_LOCKS = re.compile(r"\bpg_(?:try_)?advisory_", re.I)
-# The names of libpq's keywords in drivers that have their own.
-_DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "database"}}
-
-
-class _Stopped(BaseException):
-    """Ends an attempt to connect; not an `Exception`, which env.py may be prepared for."""
 
 
 @contextmanager
-def taking_over(session: Session) -> Iterator[None]:
+def taking_over(session: Session) -> Iterator[Engines]:
     """Let what env.py does, for a `with` block, happen on `session.connection`.
 
     A session that `learns` has none: nothing is contacted, no migration runs. One that
     `keeps_theirs` lets env.py's own engine connect, to our database.
     """
     from alembic.runtime.environment import EnvironmentContext
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Pool
 
-    takeover = _Takeover(session, Engine.connect, EnvironmentContext.configure)
+    engines = Engines(session, Engine.connect, Pool.connect)
+    takeover = _Takeover(session, EnvironmentContext.configure)
     run = EnvironmentContext.run_migrations
+    ours = session.connection
 
     def connect(engine: Engine) -> Connection:
-        return takeover.connect(engine)
+        return engines.connect(engine)
+
+    def connect_pool(pool: Pool) -> PoolProxiedConnection:
+        return engines.connect_pool(pool)
 
     def configure(
         context: EnvironmentContext, connection: Connection | None = None, **options: Any
@@ -68,42 +66,33 @@ def taking_over(session: Session) -> Iterator[None]:
         if not session.learns:
             run(context, **arguments)
 
+    place = place_of(ours.connection.driver_connection) if ours is not None else None
+    if ours is not None and session.looks:
+        only_look(ours.connection.driver_connection)
     Engine.connect = connect  # type: ignore[method-assign, assignment]  # put back below
+    Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
     EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below
     EnvironmentContext.run_migrations = run_migrations  # type: ignore[method-assign, assignment]  # put back below
     try:
-        yield
+        with ExitStack() as stack:
+            if place is None or session.looks:
+                stack.enter_context(drivers_taken_over(session, None))
+            elif is_scratch(place["dbname"]):
+                stack.enter_context(drivers_taken_over(session, place))
+            yield engines
     finally:
-        Engine.connect = takeover.original_connect  # type: ignore[method-assign, assignment]
+        Engine.connect = engines.original_connect  # type: ignore[method-assign, assignment]
+        Pool.connect = engines.original_pool_connect  # type: ignore[method-assign, assignment]
         EnvironmentContext.configure = takeover.original_configure  # type: ignore[method-assign]
         EnvironmentContext.run_migrations = run  # type: ignore[method-assign]
 
 
 @dataclass
 class _Takeover:
+    """What was taken over, and what has been seen of env.py since."""
+
     session: Session
-    original_connect: Callable[[Engine], Connection]
     original_configure: Callable[..., None]
-    engines: list[Engine] = field(default_factory=list)
-
-    def connect(self, engine: Engine) -> Connection:
-        from sqlalchemy import event
-
-        session, ours = self.session, self.session.connection
-        if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
-            return self.original_connect(engine)
-        if ours is not None and session.keeps_theirs:
-            return self._redirected(engine, ours)
-        if engine not in self.engines:
-            self.engines.append(engine)
-            session.destinations.append(self._destination(engine))
-            if ours is not None:
-                _greet(engine, ours)
-        source = blank_engine(session.statements) if ours is None else ours.engine
-        connection = self.original_connect(source)
-        if session.looks:
-            event.listen(connection, "before_cursor_execute", _only_look, retval=True)
-        return connection.execution_options(**_kept(engine.get_execution_options()))
 
     def configure(
         self, context: EnvironmentContext, connection: Connection | None, options: dict[str, Any]
@@ -119,7 +108,7 @@ class _Takeover:
         if not session.keeps_theirs:
             # What env.py has done so far stays, as SET does under the plain command.
             ours.connection.commit()
-            ours.execution_options(**_kept(connection.get_execution_options()))
+            ours.execution_options(**kept_options(connection.get_execution_options()))
         elif connection.in_transaction():
             connection.commit()
         used = connection if session.keeps_theirs else ours
@@ -179,70 +168,6 @@ class _Takeover:
             check_ids(directives)
 
         return process
-
-    def _destination(self, engine: Engine) -> dict[str, Any]:
-        """Return the arguments with which *engine* would have called its driver."""
-        from sqlalchemy import event
-
-        seen: list[dict[str, Any]] = []
-
-        def stop(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
-            dsn = {"dsn": cargs[0]} if cargs and cargs[0] else {}
-            seen.append({**dsn, **cparams})
-            raise _Stopped
-
-        event.listen(engine, "do_connect", stop)
-        try:
-            # A pool that holds a connection already, from an import, does not connect.
-            self.original_connect(engine).close()
-        except _Stopped:
-            return seen[0]
-        finally:
-            event.remove(engine, "do_connect", stop)
-        return dict(engine.dialect.create_connect_args(engine.url)[1])
-
-    def _redirected(self, engine: Engine, ours: Connection) -> Connection:
-        from sqlalchemy import event
-
-        def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
-            info = ours.connection.driver_connection.info  # type: ignore[union-attr]
-            names = _DRIVER_NAMES.get(dialect.driver, {})
-            for name in ("host", "port", "user", "password", "dbname"):
-                value = getattr(info, name)
-                cparams.pop(names.get(name, name), None)
-                if value:
-                    cparams[names.get(name, name)] = value
-
-        if engine not in self.engines:
-            self.engines.append(engine)
-            event.listen(engine, "do_connect", redirect)
-        return self.original_connect(engine)
-
-
-def _only_look(
-    connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-) -> tuple[str, Any]:
-    """Replace what env.py would write, or lock, before it configures: the session is read-only."""
-    if _LOOKS.match(statement) and not _LOCKS.search(statement):
-        return statement, parameters
-    return "SELECT true", ()
-
-
-def _greet(engine: Engine, ours: Connection) -> None:
-    """Let the project's own listeners prepare our driver connection, if it is of their driver."""
-    if engine.dialect.driver != "psycopg2":
-        return
-    proxied = ours.connection
-    for listener in engine.pool.dispatch.connect:
-        if getattr(listener, "__module__", "").startswith("sqlalchemy."):
-            continue
-        listener(proxied.dbapi_connection, proxied._connection_record)
-    proxied.commit()
-
-
-def _kept(options: Any) -> dict[str, Any]:
-    # Autocommit would take the revision's transaction away.
-    return {name: value for name, value in options.items() if name != "isolation_level"}
 
 
 def _defaults(theirs: dict[str, Any]) -> dict[str, Any]:

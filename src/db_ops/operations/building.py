@@ -16,6 +16,7 @@ from db_ops.errors import (
     ConnectionRejected,
     DbOpsError,
     MigrationFailed,
+    NoScratchDatabase,
     RebuildFailed,
     StatementFailed,
 )
@@ -30,18 +31,24 @@ from db_ops.postgres.templates import (
     holding_spare,
     keep_as_template,
     make_spare,
+    mentions,
     prune,
     put_in_free_place,
     put_in_place,
     spare_of,
     templates_built_from,
 )
+from db_ops.postgres.trial import Watch, taken_back
 from db_ops.results import BuildAbandoned, Origin, Step
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _NO_SUCH_DATABASE = "3D000"
+
+
+class _NameMatters(Exception):
+    """What was built holds the name of the database that it was built in."""
 
 
 class _PlaceTaken(Exception):
@@ -73,14 +80,12 @@ class Builder:
     ) -> Builder | None:
         """Return the builder of *target*; None where only its own migrations will do.
 
-        They do outside development and test, and where a revision speaks of its database by name.
-        A target that is there already is replaced only if *replaces*.
+        They do outside development and test. A target that is there already is replaced only if
+        *replaces*.
         """
         if not target.settings.is_disposable or not target.graph.heads:
             return None
         inputs = BuildInputs(target.project, target.settings.cache_folder)
-        if not inputs.can_be_copied:
-            return None
         records = "" if target.settings.records else "without records"
         environment = target.settings.environment
         key = own_name("key", inputs.digest, character(connection), environment, records)
@@ -121,8 +126,15 @@ class Builder:
             template = self.template()
             if template is not None:
                 return template
-            with scratch_database(self.target.server, self.connection) as scratch:
-                return self._run_in(scratch, time.monotonic())[1]
+            server, connection = self.target.server, self.connection
+            # What has to stay on the server, or cannot, makes no template, which is no error.
+            with (
+                suppress(NoScratchDatabase, _NameMatters),
+                taken_back(server, connection, self._refusal) as watch,
+                scratch_database(server, connection) as scratch,
+            ):
+                return self._run_in(scratch, time.monotonic(), watch)[1]
+            return None
 
     def make_spare(self) -> None:
         """Make the spare, and the template that it is a copy of, unless they are there.
@@ -155,12 +167,15 @@ class Builder:
     def _migrate(self, started: float) -> Built | None:
         server, connection = self.target.server, self.connection
         sweep(connection)
+        watch = Watch(connection, self._refusal, keeps=True, reserved=self.service)
         with scratch_database(server, connection) as scratch:
             try:
-                steps, template = self._run_in(scratch, started)
-            except ConnectionRejected:
+                steps, template = self._run_in(scratch, started, watch)
+            except (ConnectionRejected, _NameMatters):
                 return None
             except BaseException as error:
+                if watch.refused or _misses(error, self.service):
+                    return None
                 self._save(scratch, error)
                 raise
             if template is None:
@@ -178,12 +193,20 @@ class Builder:
             raise _PlaceTaken
         return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
-    def _run_in(self, scratch: str, started: float) -> tuple[tuple[Step, ...], str | None]:
-        """Run the migrations in *scratch*; return the steps, and the template it has become."""
+    def _run_in(
+        self, scratch: str, started: float, watch: Watch
+    ) -> tuple[tuple[Step, ...], str | None]:
+        """Run the migrations in *scratch*; return the steps, and the template it has become.
+
+        None for what a copy under another name would lack or have wrong.
+        """
         with self.inputs.recording() as used:
-            steps = apply_pending(self._at(scratch), ())
+            steps = apply_pending(self._at(scratch, watch), ())
+        with self._at(scratch).server.target() as connection:
+            if mentions(connection, scratch):
+                raise _NameMatters
         files = used.files()
-        if files is None or has_state_of_its_own(self.connection, scratch):
+        if files is None or watch.changes or has_state_of_its_own(self.connection, scratch):
             return steps, None
         facts = {
             "service": self.service,
@@ -210,9 +233,13 @@ class Builder:
             if isinstance(error, MigrationFailed) or self._at(scratch).recorded():
                 put_in_free_place(server, self.connection, scratch)
 
-    def _at(self, scratch: str) -> Target:
+    def _at(self, scratch: str, watch: Watch | None = None) -> Target:
         server = self.target.server
-        return replace(self.target, server=replace(server, url=server.url.built_as(scratch)))
+        server = replace(server, url=server.url.built_as(scratch), watch=watch)
+        return replace(self.target, server=server)
+
+    def _refusal(self, reason: str) -> NoScratchDatabase:
+        return NoScratchDatabase(self.target.location, reason, "run the migrations in the database")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -226,3 +253,13 @@ class Builder:
             on_event=server.on_event,
         ):
             yield
+
+
+def _misses(error: BaseException, database: str) -> bool:
+    """Tell whether a revision has asked for *database* by a name that nothing has as yet."""
+    cause = error.__cause__
+    while cause is not None:
+        if getattr(getattr(cause, "orig", cause), "pgcode", None) == _NO_SUCH_DATABASE:
+            return database in str(cause)
+        cause = cause.__cause__
+    return False

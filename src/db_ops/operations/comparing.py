@@ -30,7 +30,9 @@ from db_ops.operations.side_cache import Kept, content_key
 from db_ops.operations.sides import Side, migrations_side, models_side
 from db_ops.operations.target import Target
 from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.results import Difference, Verified
+from db_ops.postgres.schema.reading import major_version
+from db_ops.results import Difference, Drift, Verified
+from db_ops.verification.drift import judge_drift
 from db_ops.verification.recorded import check_files
 from db_ops.verification.report import Report, Sides, alembic_differences, compare_sides
 from db_ops.verification.rules import Rules, read_rules, write_baseline
@@ -97,12 +99,15 @@ class Comparison:
         if operations is not None and not (models and migrations and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += blind
+        partial = any(one is not _NOT_AT_HEAD for one in self.unchecked)
         verified = Verified(
             location=target.location,
             heads=graph.heads,
             current=looked.recorded or (),
             differences=differences,
-            unchecked=tuple(self.unchecked),
+            unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
+            partial=partial,
+            drift=self._drift(looked) if partial else None,
             pending=tuple(one.id for one in looked.pending),
             unknown=graph.unknown(looked.recorded or ()),
             ahead=looked.ahead,
@@ -115,6 +120,17 @@ class Comparison:
         )
         whole = models is not None and not history and not models.unchecked
         return self._settle(verified, report, whole=whole, accept=accept)
+
+    def _drift(self, looked: Looked) -> Drift:
+        """Judge by the record what was not compared: are the catalogs as the head left them?"""
+        if looked.schema is None:
+            return Drift("unknown", "the database does not exist")
+        if looked.why_not:
+            return Drift("unknown", "the recorded revisions cannot be read")
+        with self.target.server.target() as connection:
+            self.target.look_only(connection)
+            found = self.target.look(connection)
+            return judge_drift(found, major_version(connection))
 
     def _files(self, looked: Looked) -> tuple[Difference, ...]:
         """Return the applied revisions whose files were edited or removed since."""
@@ -178,7 +194,7 @@ class Comparison:
         self.unchecked.append(
             f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
             " functions, triggers, policies and most of what makes a constraint or an index"
-            " were not looked at"
+            " were not looked at",
         )
 
     def _alembic(self, *, clean: bool) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:

@@ -80,7 +80,10 @@ def create_migration(
             author = Author(target, text, start, models.schema, counts, head)
             renames = answered(models.schema, start, rename)
             plan = author.plan(work, renames, decided=no_rename)
-        created = MigrationCreated(target.location, None, (), unchecked=models.unchecked)
+        partial = bool(models.unchecked)
+        created = MigrationCreated(
+            target.location, None, (), unchecked=models.unchecked, partial=partial
+        )
         if not plan.changes:
             return created
         with scratch.migrated() as (trial, _):

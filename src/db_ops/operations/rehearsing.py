@@ -9,7 +9,16 @@ from dataclasses import replace
 from db_ops.errors import MigrationFailed, RebuildFailed
 from db_ops.operations.scratch import Scratch
 from db_ops.operations.target import Target
-from db_ops.results import Connected, Event, WaitingForLock, WaitingForServer
+from db_ops.results import (
+    Connected,
+    Event,
+    LeftOnServer,
+    ServerStarting,
+    WaitingForLock,
+    WaitingForServer,
+)
+
+_TOLD = (Connected, LeftOnServer, ServerStarting, WaitingForServer, WaitingForLock)
 
 
 @contextmanager
@@ -22,7 +31,7 @@ def standing_like(target: Target, recorded: tuple[str, ...]) -> Iterator[Target]
 
     def on_event(event: Event) -> None:
         # What happens in the scratch database does not happen to the target.
-        if isinstance(event, Connected | WaitingForServer | WaitingForLock):
+        if isinstance(event, _TOLD):
             target.server.on_event(event)
 
     quiet = replace(target, server=replace(target.server, on_event=on_event))

@@ -1,11 +1,7 @@
-"""Databases to look at: built from the migrations or empty, read, and dropped again.
-
-They are on the target's own server, or on that of `DB_OPS_SCRATCH_URL`.
-"""
+"""Databases to look at: built from the migrations or empty, read, and dropped again."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,31 +14,34 @@ from db_ops.errors import (
     InsufficientPrivilege,
     NoMaintenanceDatabase,
     NoScratchDatabase,
-    ScratchServerDiffers,
     StatementFailed,
 )
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.operations.background import make_template_elsewhere
 from db_ops.operations.building import Builder
 from db_ops.operations.migrating import apply_pending
+from db_ops.operations.scratch_server import (
+    ANOTHER_SERVER,
+    TargetFacts,
+    check_apart,
+    embedded_server,
+    facts_of,
+    named_server,
+    protection,
+)
 from db_ops.operations.target import Target
 from db_ops.postgres.databases import may_create_databases
+from db_ops.postgres.mark import read_mark
 from db_ops.postgres.own_databases import scratch_database, sweep
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import takes_no_writes
 from db_ops.postgres.templates import templates_built_from
+from db_ops.postgres.trial import Watch, taken_back
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _NO_SUCH_DATABASE = "3D000"
-_ANOTHER_SERVER = "set DB_OPS_SCRATCH_URL to another server of the same major version"
-# By its name, a database can be reached from another one: the one that must not be written to.
-_NAMED = re.compile(rb"\b(?:ALTER|ON)\s+DATABASE\b", re.I)
-_SHARED = re.compile(
-    rb"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|TABLESPACE|SUBSCRIPTION)\b|\bALTER\s+SYSTEM\b",
-    re.I,
-)
 
 
 @dataclass(frozen=True)
@@ -77,49 +76,61 @@ class Scratch:
     ) -> None:
         self._stack.__exit__(kind, error, traceback)
 
-    @property
-    def is_elsewhere(self) -> bool:
-        """Tell whether the target's own server is left alone."""
-        return self.target.settings.scratch_url is not None
-
     @cached_property
     def place(self) -> Target:
-        """The project with the server that scratch databases are made on as its own."""
+        """The project with the server that scratch databases are made on as its own.
+
+        Raises `NoScratchDatabase` where there is none.
+        """
         url = self.target.settings.scratch_url
-        if url is None:
+        if url is not None:
+            return replace(self.target, server=named_server(self.target, url))
+        reason = protection(self.target, self._mark)
+        if reason is None:
             return self.target
-        server = self.target.server
-        service = server.url.database
-        settings = replace(
-            server.settings,
-            url=url.at(service),
-            maintenance_database=url.database if url.database != service else None,
-            # What is kept there is the target's: development's templates, or none.
-            declared_environment=server.settings.environment,
-        )
-        there = Server(url.at(service), settings, server.command, server.on_event)
-        return replace(self.target, server=there)
+        server = embedded_server(self.target, self._facts.major, reason)
+        return replace(self.target, server=server)
 
     @cached_property
     def connection(self) -> Connection:
         """To the maintenance database there. Raises `NoScratchDatabase`, `ScratchServerDiffers`."""
-        server = self.place.server
-        try:
-            connection = self._stack.enter_context(server.maintenance())
-        except (NoMaintenanceDatabase, ConnectionRejected) as error:
-            raise self._none(error.message, error.hint) from None
-        if self.is_elsewhere:
-            self._check_version(connection)
+        if self.place is self.target:
+            connection = self._beside_target
+        else:
+            connection = self._maintenance(self.place.server)
+            check_apart(self.target, self._facts, connection)
         reason = takes_no_writes(connection)
         if reason:
-            raise self._none(reason, _ANOTHER_SERVER)
+            raise self._none(reason, ANOTHER_SERVER)
         if not may_create_databases(connection):
-            lacking = InsufficientPrivilege.to_create(server.location, connection.info.user)
+            location = self.place.server.location
+            lacking = InsufficientPrivilege.to_create(location, connection.info.user)
             raise self._none(
-                lacking.message.partition(": ")[2], f"{lacking.remedy}, or {_ANOTHER_SERVER}"
+                lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
             )
         sweep(connection)
         return connection
+
+    @cached_property
+    def _beside_target(self) -> Connection:
+        return self._maintenance(self.target.server)
+
+    @cached_property
+    def _facts(self) -> TargetFacts:
+        return facts_of(self.target)
+
+    @property
+    def _mark(self) -> str | None:
+        """The target's own mark, where the settings alone do not protect it."""
+        if not self.target.settings.is_disposable:
+            return None
+        return read_mark(self._beside_target, self.target.server.url.database)
+
+    def _maintenance(self, server: Server) -> Connection:
+        try:
+            return self._stack.enter_context(server.maintenance())
+        except (NoMaintenanceDatabase, ConnectionRejected) as error:
+            raise self._none(error.message, error.hint) from None
 
     @contextmanager
     def empty(self) -> Iterator[Target]:
@@ -137,7 +148,6 @@ class Scratch:
         where none can be made, and to stop at *revisions*, the migrations run. Raises
         `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
         """
-        self._check_harmless()
         template, files = self._template() if revisions is None else (None, None)
         if template is not None:
             with ExitStack() as stack:
@@ -173,28 +183,24 @@ class Scratch:
     @contextmanager
     def _database(self, template: str | None = None) -> Iterator[Target]:
         server = self.place.server
-        with scratch_database(server, self.connection, template=template) as name:
-            yield replace(self.place, server=replace(server, url=server.url.built_as(name)))
+        with (
+            self._watching() as watch,
+            scratch_database(server, self.connection, template=template) as name,
+        ):
+            server = replace(server, url=server.url.built_as(name), watch=watch)
+            yield replace(self.place, server=server)
 
-    def _check_harmless(self) -> None:
-        """Refuse to run revisions that would reach past their database, into the target's server.
+    @contextmanager
+    def _watching(self) -> Iterator[Watch]:
+        """Take back what is written outside of the databases that a `with` block makes."""
 
-        Roles are everybody's too; in development and test they may be made again.
-        """
-        if self.is_elsewhere:
-            return
-        reaching = [_NAMED] if self.target.settings.is_disposable else [_NAMED, _SHARED]
-        for path, source in BuildInputs(self.target.project).sources.items():
-            if path.endswith(".py") and any(pattern.search(source) for pattern in reaching):
-                raise self._none(f"{path} reaches past its own database", _ANOTHER_SERVER)
+        def refusal(reason: str) -> NoScratchDatabase:
+            return self._none(f"a revision or a model goes beyond it: {reason}", ANOTHER_SERVER)
 
-    def _check_version(self, connection: Connection) -> None:
-        with self.target.server.target_if_exists() as own:
-            if own is None:
-                return
-            major, other = (one.info.server_version // 10000 for one in (own, connection))
-        if major != other:
-            raise ScratchServerDiffers(self.target.location, major, other)
+        # What a server is named for, it may be used for.
+        keeps = self.target.settings.scratch_url is not None
+        with taken_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+            yield watch
 
     def _none(self, reason: str, remedy: str) -> NoScratchDatabase:
         return NoScratchDatabase(self.target.location, reason, remedy)

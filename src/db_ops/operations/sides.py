@@ -69,6 +69,9 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
         source = target.project.display(target.project.env_py)
         server = target.server
         with closing(server.connect()) as connection, server.translating("building the models"):
+            if server.watch is not None:
+                # What a model's own DDL event does may be all that a revision may do.
+                server.watch.attach(connection)
             tolerance.watch(connection)
             with connection.cursor() as cursor:
                 cursor.execute(_QUICK)

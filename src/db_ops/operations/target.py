@@ -146,6 +146,8 @@ class Target:
             else:
                 set_up_session(connection)
                 take_advisory_lock(connection, self._key("session"), **self._waiting)
+                if self.server.watch is not None:
+                    self.server.watch.attach(connection)
         return connection
 
     def look_only(self, connection: Connection) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import psycopg2
 from psycopg2 import errorcodes, sql
+from psycopg2.errors import InsufficientPrivilege as NotAllowed
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
 from db_ops.postgres.server import EXISTS, Server, first_line
 
+# Not every role may ask for the identifier; the time of its start is as good among running ones.
+_IDENTITIES = (
+    "SELECT 'cluster ' || system_identifier FROM pg_control_system()",
+    "SELECT 'started ' || pg_postmaster_start_time() || ' ' || current_setting('port')",
+)
 _INVALID = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit = -2"
 
 
@@ -137,3 +143,16 @@ def _column(connection: Connection, query: str, *arguments: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(query, arguments)
         return [str(row[0]) for row in cursor.fetchall()]
+
+
+def identities_of(connection: Connection) -> frozenset[str]:
+    """Return what tells the server of *connection* from others; a copy of it shares a part."""
+    found: list[str] = []
+    for query in _IDENTITIES:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                found += [str(row[0]) for row in cursor.fetchall()]
+        except NotAllowed:
+            continue
+    return frozenset(found)

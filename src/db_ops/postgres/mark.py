@@ -50,6 +50,16 @@ def marked(comment: str, environment: str) -> str:
     return "\n".join(filter(None, (others, f"db_ops environment: {environment}")))
 
 
+def marks(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Return the databases of *connection*'s server that are marked, each with its mark."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1"
+        )
+        found = ((str(name), mark_in(comment or "")) for name, comment in cursor.fetchall())
+        return tuple((name, mark) for name, mark in found if mark is not None)
+
+
 def _comment(connection: Connection, database: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -29,6 +30,9 @@ from db_ops.postgres.probe import reason_to_wait
 from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
+if TYPE_CHECKING:
+    from db_ops.postgres.trial import Watch
+
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # A DROP that was cut short leaves a database that nobody can use: as good as none.
@@ -44,13 +48,15 @@ _SESSION_ENDED = (
 class Server:
     """The way to one database and to the server around it.
 
-    `command` shows in `pg_stat_activity`, so that whoever waits for us can see who we are.
+    `command` shows in `pg_stat_activity`, so that whoever waits for us can see who we are. `watch`
+    sees what sessions in a scratch database write outside of it.
     """
 
     url: DatabaseUrl
     settings: Settings
     command: str
     on_event: OnEvent = ignore
+    watch: Watch | None = field(default=None, compare=False, repr=False)
     _early: list[EarlyAttempt] = field(default_factory=list, compare=False, repr=False)
 
     @property
@@ -102,7 +108,10 @@ class Server:
             if early.parameters == parameters:
                 self._early.remove(early)
                 return early.finish()
-        connection: Connection = psycopg2.connect(make_dsn(**parameters))
+        factory = self.watch.factory if self.watch else None
+        connection: Connection = psycopg2.connect(
+            make_dsn(**parameters), connection_factory=factory
+        )
         return connection
 
     def _parameters(self, database: str) -> dict[str, str]:

@@ -40,6 +40,7 @@ from db_ops.postgres.own_databases import (
     transaction,
 )
 from db_ops.postgres.server import Server
+from db_ops.settings import RECORDS_SCHEMA
 
 # What a new database of this server, made and migrated by this role, would be like.
 _CHARACTER = """
@@ -55,6 +56,25 @@ _HAS_STATE_OF_ITS_OWN = """
     SELECT datacl IS NOT NULL
            OR EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = pg_database.oid)
     FROM pg_database WHERE datname = %s
+"""
+_DEFINITIONS = """
+    SELECT FROM (
+        SELECT prosrc AS text FROM pg_proc WHERE oid >= 16384
+        UNION ALL SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+        UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'x')
+            AND oid >= 16384
+        UNION ALL SELECT pg_get_ruledef(oid) FROM pg_rewrite WHERE oid >= 16384
+        UNION ALL SELECT description FROM pg_description WHERE objoid >= 16384
+        UNION ALL SELECT srvoptions::text FROM pg_foreign_server
+        UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT pg_get_expr(polqual, polrelid) FROM pg_policy
+    ) AS d WHERE text LIKE %(like)s LIMIT 1
+"""
+_TABLES_WITH_ROWS = """
+    SELECT format('%%I.%%I', nspname, relname) FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid >= 16384 AND relkind IN ('r', 'm') AND nspname <> %(ours)s
+    AND (relkind = 'r' OR relispopulated) AND pg_relation_size(pg_class.oid) > 0
 """
 # DROP DATABASE looks for these before it ends any session.
 _KEEPS_FROM_LEAVING = """
@@ -97,6 +117,24 @@ def has_state_of_its_own(connection: Connection, name: str) -> bool:
         cursor.execute(_HAS_STATE_OF_ITS_OWN, (name,))
         row = cursor.fetchone()
     return bool(row and row[0])
+
+
+def mentions(connection: Connection, name: str) -> bool:
+    """Tell whether the database of *connection* holds *name*, its own, in a definition or a row.
+
+    Our records hold it too, and know it. Of the tables, those without a page have no rows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_DEFINITIONS, {"like": f"%{name}%"})
+        if cursor.fetchone() is not None:
+            return True
+        cursor.execute(_TABLES_WITH_ROWS, {"ours": RECORDS_SCHEMA})
+        for (table,) in cursor.fetchall():
+            query = f"SELECT FROM {table} AS t WHERE t::text LIKE %s LIMIT 1"
+            cursor.execute(query, (f"%{name}%",))
+            if cursor.fetchone() is not None:
+                return True
+    return False
 
 
 def keep_as_template(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -40,11 +41,13 @@ class Tolerance:
     def watch(self, connection: Connection) -> None:
         """Let every later cursor of *connection* go on after a failure; in autocommit mode only."""
         tolerance = self
+        # A session in a trial has cursors that are watched.
+        base: Any = getattr(connection, "cursor_factory", None) or Cursor
 
-        class TolerantCursor(Cursor):
+        class TolerantCursor(base):  # type: ignore[misc]
             def execute(self, query: object, vars: object = None) -> None:
                 try:
-                    super().execute(query, vars)  # type: ignore[arg-type]  # psycopg2's own types
+                    super().execute(query, vars)
                 except psycopg2.Error as error:
                     if error.pgcode is None:
                         raise

@@ -8,12 +8,13 @@ from db_ops.results.outcomes import Result, Revision
 
 
 class MigrationCreated(Result):
-    """The revision file written, or None when models and migrations already agree.
+    """The revision file written, or None where nothing differs in what was compared.
 
     `operations` is what it does, `losses` what that loses, `unsafe` what of it would hurt on tables
     with rows and users, as measured. `todos` is what could not be written, `unproven` what went
     wrong when it was tried: with either, the file is no revision yet. `kept` is what its downgrade
-    leaves as it is. `unchecked` says what of the models could not be compared.
+    leaves as it is. `unchecked` says what could not be looked at; `partial` that models are among
+    that, so that there may be more to write.
     """
 
     revision: Revision | None
@@ -24,10 +25,12 @@ class MigrationCreated(Result):
     unproven: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    partial: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.DIFFERENT if self.todos or self.unproven else ExitCode.DONE
+        wrong = self.todos or self.unproven or self.partial
+        return ExitCode.DIFFERENT if wrong else ExitCode.DONE
 
 
 class MigrationRebased(Result):

@@ -91,6 +91,13 @@ class OtherTables(Value):
     tables: tuple[str, ...]
 
 
+class LeftOnServer(Value):
+    """A trial in a scratch database has left `what` on the server around it, and why."""
+
+    location: str
+    what: str
+
+
 class RevisionStarted(Value):
     """A revision is about to run: number `position` of `total`."""
 
@@ -138,6 +145,7 @@ Event = (
     | NotMarked
     | NotRecorded
     | OtherTables
+    | LeftOnServer
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

@@ -7,6 +7,7 @@ from dataclasses import field
 
 from db_ops.errors import ExitCode
 from db_ops.results.outcomes import Result
+from db_ops.results.standing import Drift
 from db_ops.results.value import Value
 
 
@@ -37,6 +38,9 @@ class Silenced(Value):
 class Verified(Result):
     """What `verify` found; nothing was written. `unchecked` says what could not be compared.
 
+    A `partial` comparison proves agreement only where `alembic check` has nothing to say and the
+    catalogs are as they were recorded at the head, which `drift` tells then.
+
     `pending`, `unknown`, `ahead` and `ahead_is_different` are those of `Status`. `sides` tells how
     each side was come by, `seconds` how long each part took. `alembic` is what `alembic check`
     would change, None if it could not run. `stale` names entries of the baseline that match
@@ -48,6 +52,8 @@ class Verified(Result):
     current: tuple[str, ...]
     differences: tuple[Difference, ...]
     unchecked: tuple[str, ...]
+    partial: bool = False
+    drift: Drift | None = None
     pending: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     sides: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +67,14 @@ class Verified(Result):
     ahead_is_different: bool = False
 
     @property
+    def agrees(self) -> bool:
+        """Tell whether nothing differs, and enough was compared to say so."""
+        if self.differences:
+            return False
+        recorded = self.drift is not None and self.drift.state == "equal"
+        return not self.partial or (recorded and self.alembic == ())
+
+    @property
     def exit_code(self) -> ExitCode:
-        different = self.differences or (self.ahead and self.ahead_is_different)
+        different = not self.agrees or (self.ahead and self.ahead_is_different)
         return ExitCode.DIFFERENT if different else ExitCode.DONE

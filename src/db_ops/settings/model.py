@@ -10,6 +10,7 @@ from db_ops.settings.url import DatabaseUrl
 
 DEVELOPMENT = "development"
 TEST = "test"
+DISPOSABLE = (DEVELOPMENT, TEST)
 PRODUCTION = "production"
 # Other names for the two: any name is allowed, and all others are protected.
 _MEANT = {
@@ -59,7 +60,7 @@ class Settings:
     sources: where each of these came from, for people.
     notes: what was seen beside the settings and has no effect: misspelt variables, for people.
     scratch_url: a server of the same major version on which databases to look at are built and
-        dropped again; None is the target's own server.
+        dropped again; None is the target's own, but an embedded one beside a protected target.
     """
 
     alembic_ini: Path
@@ -139,4 +140,4 @@ class Settings:
     @property
     def is_disposable(self) -> bool:
         """Tell whether this environment's databases may lose their data without being asked."""
-        return self.environment in (DEVELOPMENT, TEST)
+        return self.environment in DISPOSABLE

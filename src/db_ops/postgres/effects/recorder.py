@@ -78,7 +78,10 @@ class Recorder:
             cursor.execute(_PLAIN_SCANS)
         recorder = self
 
-        class Recording(PlainCursor):
+        # A session in a trial has cursors that are watched.
+        base: Any = getattr(connection, "cursor_factory", None) or PlainCursor
+
+        class Recording(base):  # type: ignore[misc]
             _rows_of_many: int | None = None
 
             @property
@@ -177,6 +180,9 @@ class Recorder:
                 if error.pgcode not in _NOT_IN_A_TRANSACTION:
                     raise
             else:
+                watch = getattr(connection, "watch", None)
+                if watch is not None:
+                    watch.before_commit(connection)
                 control.execute("COMMIT")
                 return observation
         with self.observer.gate(connection.info.backend_pid) as seen:

