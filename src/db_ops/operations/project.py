@@ -59,7 +59,7 @@ def _learn(project: Project, settings: Settings) -> Learnt:
     kept = cache.read()
     if kept is not None:
         return kept
-    with BuildInputs(project).recording() as used:
+    with BuildInputs(project, settings.cache_folder).recording() as used:
         learnt = learn(project, is_known=is_known)
     # A disagreement is told each time.
     apply_learnt(settings, project, learnt)
