@@ -169,7 +169,7 @@ def test_what_reaches_beyond_the_database_is_not_run(migrated: Project, server_u
     out = migrated.run("upgrade", "--plan").succeeded().out
     assert "it reaches beyond the database" in out
     assert "0004 was run without a statement that reaches beyond its database: CREATE" in out
-    assert query(server_url, "SELECT FROM pg_roles WHERE rolname = %s", name) == []
+    assert query(server_url, "SELECT 1 FROM pg_roles WHERE rolname = %s", name) == []
 
 
 def test_what_depends_on_rows_is_said(migrated: Project) -> None:

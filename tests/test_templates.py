@@ -277,11 +277,11 @@ def test_a_build_that_was_killed_leaves_nothing_under_the_database_s_name(
         left = command.wait_until_it_runs("pg_sleep")
         command.kill()
     path.write_text(path.read_text().replace("pg_sleep(60)", "1"))
-    assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", database_name)
+    assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", database_name)
     kept.run("init").succeeded()
     assert kept.tables == ["alembic_version", "one", "two"]
     assert left.startswith("db_ops_scratch_")
-    assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", left)
+    assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", left)
 
 
 def test_recreate_replaces_a_database_that_a_pool_keeps_connecting_to(kept: Project) -> None:

@@ -6,6 +6,7 @@ from db_ops.errors.base import (
     Interrupted,
     Terminated,
 )
+from db_ops.errors.databases import CollationMismatch, DatabaseReplaced, TemplateInUse
 from db_ops.errors.migration import (
     AlembicFailed,
     AmbiguousDowngrade,
@@ -82,10 +83,12 @@ __all__ = [
     "AmbiguousDowngrade",
     "AppliedRevision",
     "BranchNotNamed",
+    "CollationMismatch",
     "ConnectionLost",
     "ConnectionRejected",
     "DatabaseInUse",
     "DatabaseMissing",
+    "DatabaseReplaced",
     "DbOpsError",
     "EmbeddedServerBusy",
     "EmbeddedServerFailed",
@@ -132,6 +135,7 @@ __all__ = [
     "SnapshotMissing",
     "StatementFailed",
     "TableLocked",
+    "TemplateInUse",
     "Terminated",
     "TooManySteps",
     "TransactionPooler",
