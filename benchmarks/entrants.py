@@ -249,7 +249,8 @@ def _from_template(workshop: Workshop, project: Project) -> Entrant:
     before = set[object]()
 
     def prepare() -> None:
-        server.drop(own_name(SPARE, database))
+        ((role,),) = server.query("SELECT quote_ident(current_user)")
+        server.drop(own_name(SPARE, database, str(role)))
         before.clear()
         before.update(server.spares())
 

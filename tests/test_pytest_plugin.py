@@ -64,7 +64,7 @@ def test_the_database_of_database_url_is_never_touched(
     tested: Project, server_url: str, database_name: str
 ) -> None:
     run_tests(tested).succeeded()
-    assert not query(server_url, "SELECT FROM pg_database WHERE datname = %s", database_name)
+    assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", database_name)
 
 
 def test_production_settings_do_not_matter(tested: Project) -> None:

@@ -16,6 +16,7 @@ from db_ops.results import (
     Connected,
     DatabaseCreated,
     DatabaseDropped,
+    DatabaseSetAside,
     Event,
     InvalidIndexDropped,
     InvalidIndexLeft,
@@ -167,6 +168,11 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"{location}: created"
         case DatabaseDropped(location):
             return f"{location}: dropped"
+        case DatabaseSetAside(location, snapshot):
+            return (
+                f"{location}: cannot be built beside the present database, so that is kept as the "
+                f"snapshot {snapshot!r} until the rebuild has worked"
+            )
         case BuildAbandoned(location):
             return f"{location}: left as it was"
         case NotMarked(location, reason):

@@ -7,6 +7,7 @@ from db_ops.errors.base import (
     OutputLost,
     Terminated,
 )
+from db_ops.errors.databases import CollationMismatch, DatabaseReplaced, TemplateInUse
 from db_ops.errors.migration import (
     AlembicFailed,
     AmbiguousDowngrade,
@@ -93,11 +94,13 @@ __all__ = [
     "AmbiguousRevision",
     "AppliedRevision",
     "BranchNotNamed",
+    "CollationMismatch",
     "ConnectionLost",
     "ConnectionRejected",
     "DatabaseAhead",
     "DatabaseInUse",
     "DatabaseMissing",
+    "DatabaseReplaced",
     "DbOpsError",
     "EmbeddedServerBusy",
     "EmbeddedServerFailed",
@@ -148,6 +151,7 @@ __all__ = [
     "StatementFailed",
     "StepsDiffer",
     "TableLocked",
+    "TemplateInUse",
     "Terminated",
     "TooManySteps",
     "TransactionPooler",

@@ -1,8 +1,9 @@
 """What decides the schema that a project's migrations build, so that a copy can stand in for it.
 
-Some of it is known before: revision files, `env.py`, `alembic.ini`, the installed packages. The
-rest is what the build itself turns out to use: the project's modules that it imports, and the files
-and folders of the project that it reads.
+Some of it is known before: revision files, `env.py`, `alembic.ini`, the installed packages, what
+env.py is told by us. The rest is what the build itself turns out to use: the project's modules that
+it imports, the files and folders that it reads, wherever they are, those that it looks for in vain,
+and the environment variables that it asks for.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from db_ops.migrations.kept_files import digest
+from db_ops.migrations.process_inputs import ProcessInputs, recorded_inputs
 from db_ops.migrations.project import Project
 from db_ops.migrations.revision_contents import read_digest
 from db_ops.migrations.revision_index import Listing
+from db_ops.settings.surroundings import variable_digest, variables
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^#\n;]+))", re.M
 )
 _NOT_READ = ("__pycache__", ".git", ".db_ops", "site-packages", "dist-packages")
-_WRITES = os.O_WRONLY | os.O_RDWR
+_NOT_FILES = ("/proc/", "/sys/", "/dev/")
+_LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
+_VARIABLE = "$"
 
+# By name, a path or a variable after `$`, the digest of what it holds; empty if it is not there.
 Files = Mapping[str, str]
 
 
@@ -48,9 +54,17 @@ class BuildInputs:
 
     @cached_property
     def digest(self) -> str:
-        """The digest of the revision files, `env.py`, `alembic.ini` and the installed packages."""
+        """The digest of all that is known before."""
         texts = [part for path, text in self._running.items() for part in (path, text)]
-        return digest(sys.version, *installed_packages(), *texts, self._revisions)
+        packages = installed_packages()
+        return digest(sys.version, self.told, *packages, *texts, self._revisions)
+
+    @cached_property
+    def told(self) -> str:
+        """What env.py is told beside the content of files: its section, `-x`, import paths."""
+        project = self.project
+        paths = (project.script_location, *project.version_locations, *project.import_paths)
+        return repr((project.section, project.x, *map(project.display, paths)))
 
     @cached_property
     def sources(self) -> dict[str, bytes]:
@@ -70,22 +84,20 @@ class BuildInputs:
         return {self.project.display(path): path.read_bytes() for path in paths}
 
     def are_still(self, used: Files) -> bool:
-        """Tell whether the files that a build has used have not changed since."""
-        return all(_digest_of(self.root / path) == digest for path, digest in used.items())
+        """Tell whether the files and variables that a build has used have not changed since."""
+        return all(self._digest_of(name) == digest for name, digest in used.items())
+
+    def _digest_of(self, name: str) -> str:
+        if name.startswith(_VARIABLE):
+            return variable_digest(name.removeprefix(_VARIABLE), variables()) or ""
+        return _digest_of(self.root / name)
 
     @contextmanager
     def recording(self) -> Iterator[Used]:
         """Note what a build uses, for a `with` block."""
-        used = Used(self, frozenset(sys.modules), time.time())
-        opened = _opened()
-        before = opened.recording, opened.paths
-        opened.recording, opened.paths = True, set()
-        try:
-            yield used
-        finally:
-            used.opened |= opened.paths
-            before[1].update(opened.paths)
-            opened.recording, opened.paths = before
+        # A build may set variables itself, from a file that it reads: what counts is what was set.
+        with recorded_inputs() as read:
+            yield Used(self, frozenset(sys.modules), time.time(), variables(), read)
 
 
 @dataclass
@@ -95,10 +107,11 @@ class Used:
     inputs: BuildInputs
     before: frozenset[str] = field(repr=False)
     began: float
-    opened: set[str] = field(default_factory=set)
+    environment: Mapping[str, str] = field(repr=False)
+    read: ProcessInputs
 
     def files(self) -> Files | None:
-        """Return the files and folders used, each with the digest of what it holds.
+        """Return the files, folders and variables used, each with the digest of what it holds.
 
         None if that is not certain: a module was imported before, so that what it has read and
         whether its file has changed since is not known; or a file was changed during the build.
@@ -113,7 +126,13 @@ class Used:
             return None
         project = self.inputs.project
         named = {project.display(path): _digest_of(path) for path in sorted(paths)}
-        return {name: named[name] for name in named if name not in self.inputs.sources}
+        files = {name: named[name] for name in named if name not in self.inputs.sources}
+        return files | self._variables()
+
+    def _variables(self) -> dict[str, str]:
+        names = sorted(self.read.variables)
+        found = {_VARIABLE + name: variable_digest(name, self.environment) for name in names}
+        return {name: digest for name, digest in found.items() if digest is not None}
 
     def _modules(self) -> dict[str, Path]:
         """Return the project's modules that the revisions or `env.py` lead to."""
@@ -133,62 +152,31 @@ class Used:
         return {name: ours[name] for name in found if name != "__main__"}
 
     def _new(self) -> Iterator[Path]:
-        """Yield the opened paths inside the project that are not among what was known before."""
+        """Yield the opened paths that are not among what was known before, nor part of Python."""
         inside, known = f"{self.inputs.root}{os.sep}", self.inputs.sources
-        for path in self.opened:
-            name = path.removeprefix(inside)
-            if name != path and name not in known and "__pycache__" not in name:
+        foreign = (*_NOT_FILES, *_libraries())
+        for path in self.read.paths:
+            if path.removeprefix(inside) not in known and not path.startswith(foreign):
                 yield Path(path)
 
     def _counts(self, path: Path) -> bool:
-        """Tell whether a path that was opened is the project's own, and not Python's business."""
-        if not path.exists():
-            return False
+        """Tell whether a path that was opened is the project's business, and not Python's or ours.
+
+        One that is not there is too: it may be, the next time.
+        """
         ours = self.inputs.our_cache
         if ours is not None and path.is_relative_to(ours):
             return False
-        if path.is_dir():
-            return str(path) not in sys.path_importer_cache and (
+        if path.is_dir() or str(path) in sys.path:
+            return not {str(path), f"{path}{os.sep}"} & {*sys.path, *sys.path_importer_cache} and (
                 path not in self.inputs.project.revision_folders
             )
         return not any(part in _NOT_READ for part in path.parts)
 
 
-@dataclass
-class _Opened:
-    """The paths that this process opens for reading while `recording`."""
-
-    recording: bool = False
-    paths: set[str] = field(default_factory=set)
-
-    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if not self.recording or event not in ("open", "os.listdir", "os.scandir"):
-            return
-        path, *how = arguments
-        mode, flags = how if event == "open" else ("r", 0)
-        if isinstance(mode, str) and not set(mode).isdisjoint("wax+"):
-            return
-        if isinstance(flags, int) and flags & _WRITES:
-            return
-        if isinstance(path, str | bytes | os.PathLike):
-            # Thousands are opened: what is not the project's own must not cost more than this.
-            self.paths.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
-
-
-@cache
-def _opened() -> _Opened:
-    # An audit hook stays until the process ends, so there is only one.
-    hook = _Opened()
-    sys.addaudithook(hook)
-    return hook
-
-
 def _project_modules() -> Iterator[tuple[str, Path]]:
     """Yield the loaded modules that no package manager has installed, and that are not ours."""
-    foreign = tuple(
-        f"{folder}{os.sep}"
-        for folder in (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
-    )
+    foreign = _libraries()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or file.startswith(foreign):
@@ -196,6 +184,13 @@ def _project_modules() -> Iterator[tuple[str, Path]]:
         path = Path(file)
         if not any(part in _NOT_READ for part in path.parts) and path.is_file():
             yield name, path
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    """Return the folders of Python's library, of installed packages, and our own."""
+    folders = {*map(sysconfig.get_path, _LIBRARIES), str(Path(__file__).parents[1])}
+    return tuple(f"{folder}{os.sep}" for folder in folders)
 
 
 def _imported_by(source: bytes) -> set[str]:

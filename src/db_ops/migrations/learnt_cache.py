@@ -97,8 +97,7 @@ class LearntCache:
             *installed_packages(),
             environment_digest(project.root),
             str(self.is_known),
-            project.section,
-            *project.x,
+            BuildInputs(project).told,
             *(_content(path) for path in (project.alembic_ini, project.pyproject, project.env_py)),
         )
 

@@ -55,6 +55,10 @@ class Database(Protocol):
     def location(self) -> str: ...
 
     @property
+    def is_being_built(self) -> bool:
+        """Tell whether nobody has this database yet, so that a crash takes nothing from anybody."""
+
+    @property
     def timeouts(self) -> str:
         """The statements that set the timeouts of a migration's session."""
 
@@ -194,8 +198,8 @@ def _keeps_theirs(project: Project, session: Session) -> bool:
 class _SessionSettings:
     """What the session is set to when a revision starts: it may have set its own.
 
-    Only the last commit waits for the disk, and then for all before it: until the command has
-    answered, a server that crashes may forget the newest revisions, as a whole.
+    In a database that is being built only the last commit waits for the disk, and then for all
+    before it. Anywhere else each does: what others commit meanwhile may rest on a revision.
     https://www.postgresql.org/docs/current/wal-async-commit.html
     """
 
@@ -203,7 +207,8 @@ class _SessionSettings:
     current: str | None = None
 
     def of(self, position: int) -> str:
-        commit = "off" if position < self.run.total else "DEFAULT"
+        waits = position >= self.run.total or not self.run.database.is_being_built
+        commit = "DEFAULT" if waits else "off"
         return f"{self.run.database.timeouts}; SET synchronous_commit = {commit};"
 
     def after_this(self) -> str:

@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from db_ops.bytecode import keep_bytecode
 from db_ops.errors import DbOpsError
 from db_ops.operations.building import Builder
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.own_databases import sweep
-from db_ops.results import ignore
+from db_ops.postgres.session import maintenance_session
+from db_ops.results import Event, OnEvent, WaitingForLock, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
 _PATIENCE = 1.0
@@ -48,11 +49,31 @@ def prepare_in_background(target: Target) -> None:
 
 
 def make_template_elsewhere(target: Target) -> None:
-    """Make the template in another process and wait for it. Raises what the migrations raise."""
-    process = _start(target, "make_template", subprocess.PIPE)
-    answer, _ = process.communicate(_encoded(target))
-    if answer:
-        raise pickle.loads(answer)
+    """Make the template in another process and wait for it. Raises what the migrations raise.
+
+    Whom that process waits for is told as if we did.
+    """
+    with _start(target, "make_template", subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(_encoded(target))
+            for said in _pickled(process.stdout):
+                if isinstance(said, DbOpsError):
+                    raise said
+                target.server.on_event(said)
+        except BaseException:
+            # Nobody waits for it any more; what it leaves is swept.
+            process.terminate()
+            raise
+
+
+def _pickled(stream: IO[bytes]) -> Iterator[Any]:
+    # A process that was killed may have been halfway through.
+    with suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            yield pickle.load(stream)
 
 
 def prepare() -> None:
@@ -73,19 +94,25 @@ def make_template() -> None:
     keep_bytecode()
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the project prints is no part of the answer
+
+    def tell(event: Event) -> None:
+        if isinstance(event, WaitingForLock | WaitingForServer):
+            pickle.dump(event, answer)
+            answer.flush()
+
     with answer:
         try:
-            with _builder(_decoded(sys.stdin.buffer.read())) as builder:
+            with _builder(_decoded(sys.stdin.buffer.read()), tell) as builder:
                 if builder is not None:
                     builder.make_template()
         except DbOpsError as error:
-            answer.write(pickle.dumps(error))
+            pickle.dump(error, answer)
 
 
 @contextmanager
-def _builder(settings: Settings) -> Iterator[Builder | None]:
-    target = open_target(settings, "template", ignore)
-    with target.server.maintenance() as connection:
+def _builder(settings: Settings, on_event: OnEvent = ignore) -> Iterator[Builder | None]:
+    target = open_target(settings, "template", on_event)
+    with maintenance_session(target.server) as connection:
         yield Builder.of(target, connection)
 
 

@@ -25,6 +25,7 @@ from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target
 from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
+from db_ops.postgres.replacement import put_in_free_place, put_in_place
 from db_ops.postgres.templates import (
     character,
     has_state_of_its_own,
@@ -33,8 +34,6 @@ from db_ops.postgres.templates import (
     make_spare,
     mentions,
     prune,
-    put_in_free_place,
-    put_in_place,
     spare_of,
     templates_built_from,
 )
@@ -64,6 +63,17 @@ class Built:
     replaced: str | None = None
 
 
+def build_beside(target: Target, connection: Connection, present: int | None) -> Built | None:
+    """Run the migrations in a scratch database and put it in the place of the one at hand.
+
+    In any environment. None, and nothing has changed, where the name of the database matters to a
+    revision, or a pooler knows no other one.
+    """
+    inputs = BuildInputs(target.project, target.settings.cache_folder)
+    builder = Builder(target, connection, inputs, "", replaces=True, present=present)
+    return builder.migrate(time.monotonic(), keep=False)
+
+
 @dataclass(frozen=True)
 class Builder:
     """The way to a migrated database; `connection` is to the maintenance database."""
@@ -72,16 +82,22 @@ class Builder:
     connection: Connection
     inputs: BuildInputs
     key: str
-    replaces: bool
+    replaces: bool = False
+    present: int | None = None
 
     @classmethod
     def of(
-        cls, target: Target, connection: Connection, *, replaces: bool = False
+        cls,
+        target: Target,
+        connection: Connection,
+        *,
+        replaces: bool = False,
+        present: int | None = None,
     ) -> Builder | None:
         """Return the builder of *target*; None where only its own migrations will do.
 
         They do outside development and test. A target that is there already is replaced only if
-        *replaces*.
+        *replaces*, and only the one whose oid is *present*.
         """
         if not target.settings.is_disposable or not target.graph.heads:
             return None
@@ -89,7 +105,7 @@ class Builder:
         records = "" if target.settings.records else "without records"
         environment = target.settings.environment
         key = own_name("key", inputs.digest, character(connection), environment, records)
-        return cls(target, connection, inputs, key, replaces)
+        return cls(target, connection, inputs, key, replaces, present)
 
     @property
     def service(self) -> str:
@@ -110,7 +126,7 @@ class Builder:
                 return copied
             with self._alone():
                 # Somebody else may have built the template meanwhile.
-                return self._copy(started) or self._migrate(started)
+                return self._copy(started) or self.migrate(started)
         return None
 
     def template(self) -> str | None:
@@ -150,27 +166,37 @@ class Builder:
         template = self.template()
         if template is None:
             return None
-        server, connection = self.target.server, self.connection
-        with holding_spare(connection, self.service) as held:
-            spare = spare_of(connection, self.service, template) if held else None
+        with holding_spare(self.connection, self.service) as held:
+            spare = spare_of(self.connection, self.service, template) if held else None
             if spare is not None:
                 return self._place(spare, Origin("spare", 0, template), started)
+        return self._place_copy(Origin("template", 0, template), started)
+
+    def _place_copy(
+        self, origin: Origin, started: float, steps: tuple[Step, ...] = ()
+    ) -> Built | None:
+        """Put a copy of the template in the target's place; None if it has just been cleared."""
+        server, connection = self.target.server, self.connection
         try:
-            with scratch_database(server, connection, template=template) as copy:
-                return self._place(copy, Origin("template", 0, template), started)
+            with scratch_database(server, connection, template=origin.template) as copy:
+                return self._place(copy, origin, started, steps)
         except StatementFailed as failed:
-            # Somebody has just cleared the templates.
             if failed.sqlstate == _NO_SUCH_DATABASE:
                 return None
             raise
 
-    def _migrate(self, started: float) -> Built | None:
+    def migrate(self, started: float, *, keep: bool = True) -> Built | None:
+        """Run the migrations in a scratch database, which takes the target's place.
+
+        With *keep*, as a template for the next time, of which a copy does. None if a pooler knows
+        the target and no other database.
+        """
         server, connection = self.target.server, self.connection
         sweep(connection)
         watch = Watch(connection, self._refusal, keeps=True, reserved=self.service)
         with scratch_database(server, connection) as scratch:
             try:
-                steps, template = self._run_in(scratch, started, watch)
+                steps, template = self._run_in(scratch, started, watch, keep=keep)
             except (ConnectionRejected, _NameMatters):
                 return None
             except BaseException as error:
@@ -180,21 +206,21 @@ class Builder:
                 raise
             if template is None:
                 return self._place(scratch, Origin("migrations", 0), started, steps)
-        with scratch_database(server, connection, template=template) as copy:
-            return self._place(copy, Origin("migrations", 0, template), started, steps)
+        placed = self._place_copy(Origin("migrations", 0, template), started, steps)
+        return placed or self.migrate(started, keep=False)
 
     def _place(
         self, name: str, origin: Origin, started: float, steps: tuple[Step, ...] = ()
     ) -> Built:
         server, replaced = self.target.server, None
         if self.replaces:
-            replaced = put_in_place(server, self.connection, name)
+            replaced = put_in_place(server, self.connection, name, self.present)
         elif not put_in_free_place(server, self.connection, name):
             raise _PlaceTaken
         return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
     def _run_in(
-        self, scratch: str, started: float, watch: Watch
+        self, scratch: str, started: float, watch: Watch, *, keep: bool = True
     ) -> tuple[tuple[Step, ...], str | None]:
         """Run the migrations in *scratch*; return the steps, and the template it has become.
 
@@ -205,7 +231,7 @@ class Builder:
         with self._at(scratch).server.target() as connection:
             if mentions(connection, scratch):
                 raise _NameMatters
-        files = used.files()
+        files = used.files() if keep else None
         if files is None or watch.changes or has_state_of_its_own(self.connection, scratch):
             return steps, None
         facts = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from db_ops.operations.servers import open_server
 from db_ops.postgres.own_databases import KINDS, OwnDatabase, drop_unused, own_databases
+from db_ops.postgres.session import maintenance_session
 from db_ops.results import Cache, CachedDatabase, OnEvent, ignore
 from db_ops.settings import Settings
 
@@ -18,7 +19,7 @@ def cache(settings: Settings, *, clear: bool = False, on_event: OnEvent = ignore
     services, and snapshots, are never among them.
     """
     server = open_server(settings, "cache", on_event)
-    with server.maintenance() as connection:
+    with maintenance_session(server) if clear else server.maintenance() as connection:
         found = [one for one in own_databases(connection, sizes=True) if one.kind in KINDS]
         ours = [one for one in found if one.facts.get("service") in (None, server.url.database)]
         cleared = [one.name for one in ours if clear and drop_unused(connection, one.name)]

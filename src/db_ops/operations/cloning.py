@@ -16,11 +16,12 @@ from db_ops.operations.migrating import apply_pending
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.lock import (
     lock_key,
-    release_advisory_lock,
-    share_advisory_lock,
+    release_if_alive,
+    take_advisory_lock,
     try_advisory_lock,
 )
 from db_ops.postgres.own_databases import TEST, create, drop, own_name, sweep
+from db_ops.postgres.session import maintenance_session, set_up_session
 from db_ops.results import OnEvent, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -42,7 +43,7 @@ class Clones:
         """Create a migrated database and return the way to it."""
         server, name = self.target.server, own_name(TEST)
         while not self._dropped.empty():
-            release_advisory_lock(self.connection, lock_key(self._dropped.get()))
+            release_if_alive(self.connection, lock_key(self._dropped.get()))
         try_advisory_lock(self.connection, lock_key(name))
         create(server, self.connection, name, template=self.template)
         url = server.url.at(name)
@@ -58,6 +59,7 @@ class Clones:
     def dropping(self) -> Iterator[None]:
         """Drop on another connection what is unwanted, for a `with` block; wait for the last."""
         with closing(self.target.server.connect(self.connection.info.dbname)) as connection:
+            set_up_session(self.target.server, connection)
             thread = threading.Thread(target=self._drop_on, args=(connection,), daemon=True)
             thread.start()
             try:
@@ -84,7 +86,7 @@ def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones
     """
     target = open_target(settings, "test", on_event)
     target.graph.goals()
-    with target.server.maintenance() as connection:
+    with maintenance_session(target.server) as connection:
         sweep(connection)
         made = Clones(target, connection, _template(target, connection))
         with made.dropping():
@@ -99,5 +101,6 @@ def _template(target: Target, connection: Connection) -> str | None:
         make_template_elsewhere(target)
     template = builder.template()
     if template is not None:
-        share_advisory_lock(connection, lock_key(template))
-    return template
+        take_advisory_lock(connection, lock_key(template), **target.waiting, shared=True)
+    # Whoever held it may have dropped it.
+    return template if builder.template() == template else None

@@ -280,7 +280,8 @@ class Comparison:
     def _kept(self, side: str, looked: Looked) -> Kept:
         major = looked.schema.major if looked.schema else 0
         settings = self.target.settings
-        name = f"{side} {major} {self.grants and side == 'migrations'}"
+        grants = self.grants and side == "migrations"
+        name = f"{side} {major} {grants} {self.inputs.told}"
         return Kept.read(settings.cache_folder, settings.alembic_ini, name)
 
     def _migrations_key(self, looked: Looked) -> str:

@@ -14,19 +14,19 @@ from db_ops.operations.migrating import apply_pending, reached
 from db_ops.operations.servers import open_server
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.catalog import is_empty
+from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import (
-    create_database,
     database_exists,
+    database_oid,
     drop_database,
     may_create_databases,
 )
 from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.mark import read_mark, write_mark
 from db_ops.postgres.server import Server
-from db_ops.postgres.session import prepare_to_write
+from db_ops.postgres.session import maintenance_session, prepare_to_write
 from db_ops.results import (
     DatabaseCreated,
-    DatabaseDropped,
     Deleted,
     Initialised,
     NotMarked,
@@ -86,35 +86,31 @@ def recreate(
 ) -> Recreated:
     """Delete the database, whoever is connected to it, then do what `init` does.
 
-    In development and test the new database is whole before it takes the old one's place, so that a
-    failure leaves the old one as it was. Elsewhere, and with *from_migrations*, everything that a
-    rebuild needs is checked before anything is dropped: one head, revision files and models that
-    import, the right to create databases. The guard asks for `confirm`, the exact name, unless
-    settings and database agree that it is disposable (`Refused`).
+    The new database is whole before it takes the old one's place, so that a failure leaves the old
+    one as it was. Where it can only be built under its own name, because a revision names it or a
+    pooler knows no other, the old one is kept as a snapshot until that has worked, and brought back
+    if not. The guard asks for `confirm`, the exact name, unless settings and database agree that it
+    is disposable (`Refused`). Raises `DatabaseReplaced`, and what `init` and `delete_db` raise.
     """
     target = open_target(settings, "recreate", on_event)
     target.graph.goals()
     check_intent(target.server, confirm)
     started = time.monotonic()
-    with (
-        maintained(target.server) as connection,
-        guarded(target.server, connection, confirm),
-    ):
-        if not may_create_databases(connection):
-            raise InsufficientPrivilege.to_create(target.server.location, connection.info.user)
-        built = _build(target, connection, from_migrations, replaces=True)
-        if built is not None:
-            return Recreated(**vars(_built(target, built)), dropped=built.replaced is not None)
-        from db_ops.migrations.running_env import rehearse
+    with maintained(target.server) as connection:
+        # What the guard then looks at is replaced, and no other one that has its name by then.
+        present = database_oid(connection, target.server.url.database)
+        with guarded(target.server, connection, confirm):
+            if not may_create_databases(connection):
+                raise InsufficientPrivilege.to_create(target.location, connection.info.user)
+            built = _build(target, connection, from_migrations, replaces=True, present=present)
+            if built is not None:
+                return Recreated(**vars(_built(target, built)), dropped=present is not None)
+            from db_ops.operations.rebuild import rebuilt_in_place
 
-        rehearse(target.project, target.scripts)
-        dropped = drop_database(target.server, connection)
-        if dropped:
-            on_event(DatabaseDropped(target.location))
-        created, marked = _create_if_missing(target.server, connection)
-    with target.server.target() as connection:
-        done = _migrate(target, connection, started, created=created, marked=marked)
-    return Recreated(**vars(done), dropped=dropped)
+            with rebuilt_in_place(target, connection, present), target.server.target() as new:
+                marked = _mark_if_unmarked(target.server, new, created=True)
+                done = _migrate(target, new, started, created=True, marked=marked)
+    return Recreated(**vars(done), dropped=present is not None)
 
 
 def delete_db(
@@ -133,27 +129,40 @@ def delete_db(
 
 
 def _build(
-    target: Target, connection: Connection, from_migrations: bool, *, replaces: bool
+    target: Target,
+    connection: Connection,
+    from_migrations: bool,
+    *,
+    replaces: bool,
+    present: int | None = None,
 ) -> Built | None:
-    """Put a copy of a template, or what will be one, in the target's place, if that can be done."""
-    if from_migrations:
+    """Put a copy of a template, or what will be one, in the target's place, if that can be done.
+
+    A target that is replaced is built beside it in any case, if that can be done.
+    """
+    if from_migrations and not replaces:
         return None
     # Most calls of `init` find nothing to do.
-    from db_ops.operations.building import Builder
+    from db_ops.operations.building import Builder, build_beside
     from db_ops.postgres.own_databases import sweep
 
-    builder = Builder.of(target, connection, replaces=replaces)
-    built = builder.build() if builder else None
-    if built and built.replaced and not target.settings.spare:
+    builder = None
+    if not from_migrations:
+        builder = Builder.of(target, connection, replaces=replaces, present=present)
+    if builder is not None:
+        built = builder.build()
+    else:
+        built = build_beside(target, connection, present) if replaces else None
+    if built and builder and target.settings.spare:
+        from db_ops.operations.background import prepare_in_background
+
+        prepare_in_background(target)
+    elif built and built.replaced:
         sweep(connection)
     return built
 
 
 def _built(target: Target, built: Built) -> Initialised:
-    if target.settings.spare:
-        from db_ops.operations.background import prepare_in_background
-
-        prepare_in_background(target)
     return Initialised(
         location=target.location,
         heads=target.graph.heads,
@@ -223,17 +232,18 @@ def _mark(server: Server, connection: Connection) -> bool:
 
 @contextmanager
 def maintained(server: Server) -> Iterator[Connection]:
-    """Connect to the maintenance database, alone in creating or dropping the target there.
+    """Connect to a maintenance database, alone in creating or dropping the target.
 
-    Advisory locks are per database, so the target's own could not serve: it may not exist.
+    The target's own lock could not serve: it may not exist.
     """
-    with server.maintenance() as connection:
-        prepare_to_write(server, connection)
-        with advisory_lock(
+    with (
+        maintenance_session(server) as connection,
+        advisory_lock(
             connection,
             lock_key("database", server.url.database),
             location=server.location,
             timeout=server.settings.migration_lock_timeout,
             on_event=server.on_event,
-        ):
-            yield connection
+        ),
+    ):
+        yield connection

@@ -17,6 +17,7 @@ from db_ops.operations.ahead import check_known
 from db_ops.operations.project import apply_learnt, read_url_from
 from db_ops.operations.servers import embedded_url, server_of
 from db_ops.operations.target import Target
+from db_ops.postgres.creation import obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.mark import mark_in
@@ -164,6 +165,9 @@ class _Examination:
             right = "may create databases" if creates else "may not create databases"
             yield Finding("server", "role", connection.info.user, right)
             exists = database_exists(connection, server.url.database)
+            for obstacle in obstacles(server, connection) if creates else ():
+                what = obstacle.message.partition("cannot be created: ")[2]
+                yield Finding("server", "template1", what, advice=obstacle.hint, is_problem=True)
         if not exists:
             yield Finding("server", "database", "does not exist", advice="db-ops init")
             return

@@ -16,6 +16,7 @@ from db_ops.postgres.databases import database_exists
 from db_ops.postgres.lock import advisory_lock, lock_key
 from db_ops.postgres.mark import read_mark
 from db_ops.postgres.server import Server
+from db_ops.postgres.session import set_up_session
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -68,6 +69,7 @@ def guarded(
         unmarked = confirm is None and read_mark(connection, database) is None
         if unmarked and database_exists(connection, database):
             inside = stack.enter_context(server.target())
+            set_up_session(server, inside)
             stack.enter_context(mark_lock(server, inside))
         check_mark(server, connection, confirm, arguments)
         yield

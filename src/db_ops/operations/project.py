@@ -71,7 +71,7 @@ def _learn(project: Project, settings: Settings, *, is_known: bool, check: bool 
     kept = cache.read()
     if kept is not None:
         return kept
-    with BuildInputs(project).recording() as used:
+    with BuildInputs(project, settings.cache_folder).recording() as used:
         learnt = learn(project, is_known=is_known)
     if check:
         # What contradicts the settings is not kept.

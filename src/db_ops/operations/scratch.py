@@ -34,7 +34,7 @@ from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.mark import read_mark
 from db_ops.postgres.own_databases import scratch_database, sweep
 from db_ops.postgres.server import Server
-from db_ops.postgres.session import takes_no_writes
+from db_ops.postgres.session import set_up_session, takes_no_writes
 from db_ops.postgres.templates import templates_built_from
 from db_ops.postgres.trial import Watch, taken_back
 
@@ -108,6 +108,7 @@ class Scratch:
             raise self._none(
                 lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
             )
+        set_up_session(self.place.server, connection)
         sweep(connection)
         return connection
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,14 +16,14 @@ from db_ops.errors import (
     InsufficientPrivilege,
     SnapshotExists,
     SnapshotMissing,
-    StatementFailed,
     UsageError,
 )
 from db_ops.operations.databases import maintained
 from db_ops.operations.guard import check_intent, check_mark, guarded
 from db_ops.operations.servers import open_server
 from db_ops.operations.target import Target, open_target
-from db_ops.postgres.databases import copyable_by_us, may_create_databases
+from db_ops.postgres.catalog import current_role
+from db_ops.postgres.databases import copyable_by_us, database_oid, may_create_databases
 from db_ops.postgres.own_databases import (
     SNAPSHOT,
     OwnDatabase,
@@ -34,8 +33,9 @@ from db_ops.postgres.own_databases import (
     scratch_database,
     sweep,
 )
+from db_ops.postgres.replacement import nobody_in, put_in_place
 from db_ops.postgres.server import Server
-from db_ops.postgres.templates import keep_as_template, nobody_in, put_in_place
+from db_ops.postgres.templates import keep_as_template
 from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
 from db_ops.settings import Settings
 from db_ops.verification.position import Position
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _LONGEST_NAME = 100
-_OBJECT_IN_USE = "55006"
 
 
 def snapshot(
@@ -88,22 +87,21 @@ def restore(
     server = target.server
     arguments = f" {shlex.quote(name)}"
     check_intent(server, confirm, arguments)
-    with (
-        maintained(server) as connection,
-        guarded(server, connection, confirm, arguments),
-    ):
-        found = _find(server, connection, name)
-        started = time.monotonic()
-        with scratch_database(server, connection, template=found.name) as copy:
-            replaced = put_in_place(server, connection, copy)
-        seconds = time.monotonic() - started
-        sweep(connection)
+    with maintained(server) as connection:
+        present = database_oid(connection, server.url.database)
+        with guarded(server, connection, confirm, arguments):
+            found = _find(server, connection, name)
+            started = time.monotonic()
+            with scratch_database(server, connection, template=found.name) as copy:
+                put_in_place(server, connection, copy, present)
+            seconds = time.monotonic() - started
+            sweep(connection)
     shown = _shown(found)
     position = Position(target.graph, shown.heads)
     return Restored(
         location=server.location,
         snapshot=shown,
-        existed=replaced is not None,
+        existed=present is not None,
         seconds=seconds,
         pending=position.pending,
         unknown=position.unknown,
@@ -130,7 +128,7 @@ def snapshots(
 def _copy(target: Target, connection: Connection, name: str) -> None:
     server, service = target.server, target.server.url.database
     with ExitStack() as stack:
-        with nobody_in(server, connection), _explained():
+        with nobody_in(server, connection):
             copy = stack.enter_context(scratch_database(server, connection, template=service))
         at_copy = replace(target, server=replace(server, url=server.url.built_as(copy)))
         facts = {
@@ -139,18 +137,9 @@ def _copy(target: Target, connection: Connection, name: str) -> None:
             "heads": at_copy.recorded(),
             "built": time.time(),
         }
-        keep_as_template(connection, copy, own_name(SNAPSHOT, service, name), facts)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except StatementFailed as failed:
-        if failed.sqlstate != _OBJECT_IN_USE:
-            raise
-        remedy = "end its prepared transactions, see pg_prepared_xacts, then run this again"
-        raise replace(failed, remedy=remedy) from None
+        # Another role may have one of this name, which this role does not see.
+        kept = own_name(SNAPSHOT, service, name, current_role(connection))
+        keep_as_template(connection, copy, kept, facts)
 
 
 def _check_name(name: str) -> None:

@@ -15,7 +15,12 @@ from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.scripts import load_scripts
 from db_ops.operations.project import open_project
 from db_ops.operations.servers import server_of
-from db_ops.postgres.catalog import Unreadable, reading_version_table, recorded_revisions
+from db_ops.postgres.catalog import (
+    Unreadable,
+    current_database,
+    reading_version_table,
+    recorded_revisions,
+)
 from db_ops.postgres.lock import Waiting, advisory_lock, lock_key, take_advisory_lock
 from db_ops.postgres.server import Server
 from db_ops.postgres.session import (
@@ -139,13 +144,13 @@ class Target:
         connection = self.server.connect()
         with self.server.translating("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
-            cursor.execute(self.timeouts)
-        with self.server.translating("setting up a session"):
             if read_only:
                 self.look_only(connection)
             else:
-                set_up_session(connection)
-                take_advisory_lock(connection, self._key("session"), **self._waiting)
+                set_up_session(self.server, connection)
+                cursor.execute(self.timeouts)
+                key = self._key("session", connection)
+                take_advisory_lock(connection, key, **self.waiting)
                 if self.server.watch is not None:
                     self.server.watch.attach(connection)
         return connection
@@ -253,17 +258,27 @@ class Target:
                 yield own
             return
         prepare_to_write(self.server, connection)
-        with advisory_lock(connection, self._key("migrate"), **self._waiting):
-            with advisory_lock(connection, self._key("session"), **self._waiting):
+        migrate, session = (self._key(one, connection) for one in ("migrate", "session"))
+        with advisory_lock(connection, migrate, **self.waiting):
+            with advisory_lock(connection, session, **self.waiting):
                 pass
             yield connection
 
-    def _key(self, purpose: str) -> int:
+    @property
+    def is_being_built(self) -> bool:
+        """Tell whether nobody has this database yet: it is one of ours, made for this run."""
+        from db_ops.postgres.own_databases import is_being_built
+
+        return is_being_built(self.server.url.database)
+
+    def _key(self, purpose: str, connection: Connection) -> int:
+        # A pooler may know the database by several names: the server's own is the same for all.
         table = self.project.version_table_schema, self.project.version_table
-        return lock_key(purpose, self.server.url.database, *table)
+        return lock_key(purpose, current_database(connection), *table)
 
     @property
-    def _waiting(self) -> Waiting:
+    def waiting(self) -> Waiting:
+        """How to wait for the lock of another process."""
         return {
             "location": self.location,
             "timeout": self.settings.migration_lock_timeout,

@@ -11,21 +11,20 @@ from psycopg2.extensions import connection as Connection
 from db_ops.postgres.server import Server
 from db_ops.results import StatementBlocked
 
-# The holder's statement runs in another session of the same process, with the same name. So does
-# the look at its blockers, which is always the younger one. Of another role's sessions, the server
-# shows no more than pid, name and role.
+# The holder may have come in through another database. Its statement runs in another session of the
+# same process, with the same name. So does the look at its blockers, which is always the younger
+# one. Of another role's sessions, the server shows no more than pid, name and role.
 _HOLDER = """
     SELECT h.pid, h.application_name, h.usename, extract(epoch FROM now() - h.backend_start),
            coalesce(w.state, h.state), coalesce(w.query, h.query),
            p.phase, 100 * p.blocks_done / nullif(p.blocks_total, 0)
     FROM pg_locks l
     JOIN pg_stat_activity h ON h.pid = l.pid
-    LEFT JOIN pg_stat_activity w ON w.datname = h.datname AND w.state <> 'idle'
-         AND w.application_name = h.application_name AND w.pid <> h.pid
+    LEFT JOIN pg_stat_activity w ON w.state <> 'idle' AND w.pid <> h.pid
+         AND w.application_name = h.application_name AND w.application_name <> ''
     LEFT JOIN pg_stat_progress_create_index p ON p.pid = coalesce(w.pid, h.pid)
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-      AND l.classid = %s AND l.objid = %s
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.classid = %s AND l.objid = %s AND l.pid <> pg_backend_pid()
     ORDER BY w.query_start LIMIT 1
 """
 _BLOCKERS = """
@@ -33,6 +32,12 @@ _BLOCKERS = """
            coalesce(nullif(application_name, ''), nullif(backend_type, 'client backend')),
            state, extract(epoch FROM now() - xact_start), query
     FROM unnest(pg_blocking_pids(%s)) AS blocking (pid) LEFT JOIN pg_stat_activity USING (pid)
+"""
+_SESSIONS = """
+    SELECT pid, usename,
+           coalesce(nullif(application_name, ''), nullif(backend_type, 'client backend')),
+           state, extract(epoch FROM now() - coalesce(state_change, backend_start)), query
+    FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() ORDER BY pid
 """
 _LONGEST_QUERY = 80
 
@@ -70,6 +75,14 @@ def describe_blockers(connection: Connection, pid: int) -> str | None:
     """Say which sessions keep the session *pid* waiting for a lock, or None if none does."""
     with connection.cursor() as cursor:
         cursor.execute(_BLOCKERS, (pid,))
+        rows = cursor.fetchall()
+    return ", ".join(_blocker(*row) for row in rows) or None
+
+
+def describe_sessions(connection: Connection, database: str) -> str | None:
+    """Say which other sessions are connected to *database*, or None if none is."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSIONS, (database,))
         rows = cursor.fetchall()
     return ", ".join(_blocker(*row) for row in rows) or None
 

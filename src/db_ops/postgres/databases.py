@@ -1,4 +1,4 @@
-"""Find, create and drop databases, from a connection to another one."""
+"""Find and drop databases, from a connection to another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ _IDENTITIES = (
     "SELECT 'cluster ' || system_identifier FROM pg_control_system()",
     "SELECT 'started ' || pg_postmaster_start_time() || ' ' || current_setting('port')",
 )
-_INVALID = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit = -2"
+_ACTIVE_SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = %s AND active"
+_SUBSCRIPTIONS = """
+    SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = %s
+"""
+# Sessions that this role may not end.
+_NOT_OURS = """
+    SELECT usename FROM pg_stat_activity
+    WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+      AND NOT pg_has_role('pg_signal_backend', 'USAGE') AND NOT pg_has_role(usesysid, 'USAGE')
+"""
 
 
 def database_exists(connection: Connection, name: str) -> bool:
@@ -33,6 +42,12 @@ def may_create_databases(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
+def database_oid(connection: Connection, name: str) -> int | None:
+    """Return what tells the database *name* from one that takes its name later; None without it."""
+    found = _column(connection, "SELECT oid FROM pg_database WHERE datname = %s", name)
+    return int(found[0]) if found else None
+
+
 def copyable_by_us(connection: Connection, name: str) -> bool:
     """Tell whether the connection's role may copy the database *name*: as its owner, or any."""
     query = (
@@ -42,28 +57,6 @@ def copyable_by_us(connection: Connection, name: str) -> bool:
         cursor.execute(query, (name,))
         row = cursor.fetchone()
     return bool(row and row[0])
-
-
-def create_database(server: Server, connection: Connection) -> bool:
-    """Create the target from a maintenance *connection*; False if somebody else was faster.
-
-    What a DROP that was cut short has left of it is dropped first. Raises
-    `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
-    """
-    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.url.database))
-    if _column(connection, _INVALID, server.url.database):
-        drop_database(server, connection)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    except psycopg2.Error as error:
-        # Of two creators, the loser meets the unique index more often than the polite message.
-        if error.pgcode in (errorcodes.DUPLICATE_DATABASE, errorcodes.UNIQUE_VIOLATION):
-            return False
-        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
-            raise InsufficientPrivilege.to_create(server.location, connection.info.user) from None
-        raise server.failure("CREATE DATABASE", error) from None
-    return True
 
 
 def drop_database(server: Server, connection: Connection) -> bool:
@@ -79,39 +72,48 @@ def drop_database(server: Server, connection: Connection) -> bool:
     except psycopg2.Error as error:
         if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
             return False
-        raise _drop_failure(server, connection, error) from None
+        raise drop_failure(server, connection, error) from None
     return True
 
 
-def _drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
+def what_holds(server: Server, connection: Connection) -> DatabaseInUse | None:
+    """Return what keeps the target from being dropped, or None if ending sessions is enough."""
     name = server.url.database
-    if error.pgcode == errorcodes.OBJECT_IN_USE:
-        prepared = _column(
-            connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name
-        )
-        slots = _column(
-            connection,
-            "SELECT slot_name FROM pg_replication_slots WHERE database = %s AND active",
-            name,
-        )
-        if prepared:
-            return DatabaseInUse(
-                server.location,
-                f"prepared transactions are open: {', '.join(prepared)}",
-                f"inside {_quoted(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
-            )
-        if slots:
-            return DatabaseInUse(
-                server.location,
-                f"replication slots are active: {', '.join(slots)}",
-                "stop their subscribers, then: SELECT pg_drop_replication_slot(NAME)",
-            )
+    prepared = _column(connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name)
+    if prepared:
         return DatabaseInUse(
             server.location,
-            first_line(error),
-            "end what uses it (see pg_stat_activity, pg_subscription), then run this again",
+            f"prepared transactions are open: {', '.join(prepared)}",
+            f"inside {_quoted(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
         )
-    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
+    slots = _column(connection, _ACTIVE_SLOTS, name)
+    if slots:
+        return DatabaseInUse(
+            server.location,
+            f"replication slots are active: {', '.join(slots)}",
+            "stop their subscribers, then: SELECT pg_drop_replication_slot(NAME)",
+        )
+    subscriptions = _column(connection, _SUBSCRIPTIONS, name)
+    if subscriptions:
+        return DatabaseInUse(
+            server.location,
+            f"it has subscriptions: {', '.join(subscriptions)}",
+            f"inside {_quoted(name)}: DROP SUBSCRIPTION {_quoted(subscriptions[0])}",
+        )
+    return None
+
+
+def drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
+    """Return the typed error for what the server said of dropping or renaming the target."""
+    name = server.url.database
+    foreign = error.pgcode == errorcodes.OBJECT_IN_USE and _column(connection, _NOT_OURS, name)
+    if error.pgcode == errorcodes.OBJECT_IN_USE and not foreign:
+        return what_holds(server, connection) or DatabaseInUse(
+            server.location,
+            first_line(error),
+            "end what uses it (see pg_stat_activity), then run this again",
+        )
+    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE or foreign:
         role = connection.info.user
         owner = _column(
             connection,

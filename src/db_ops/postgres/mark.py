@@ -18,7 +18,7 @@ _LINE = re.compile(r"^db_ops environment: (?P<environment>[a-z][a-z0-9_-]*)$", r
 
 def read_mark(connection: Connection, database: str) -> str | None:
     """Return the environment that *database* is marked with, from any database of its server."""
-    return mark_in(_comment(connection, database))
+    return mark_in(comment_of(connection, database))
 
 
 def mark_in(comment: str) -> str | None:
@@ -32,7 +32,7 @@ def write_mark(connection: Connection, database: str, environment: str) -> bool:
 
     Only the owner may write a comment: returns False if this role is not.
     """
-    comment = marked(_comment(connection, database), environment)
+    comment = marked(comment_of(connection, database), environment)
     statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
     try:
         with connection.cursor() as cursor:
@@ -60,7 +60,8 @@ def marks(connection: Connection) -> tuple[tuple[str, str], ...]:
         return tuple((name, mark) for name, mark in found if mark is not None)
 
 
-def _comment(connection: Connection, database: str) -> str:
+def comment_of(connection: Connection, database: str) -> str:
+    """Return the comment of *database*, empty without one, from any database of its server."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",

@@ -9,20 +9,22 @@ the facts, as JSON.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import sql
+from psycopg2.errors import InsufficientPrivilege, ObjectInUse
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from db_ops.errors import InsufficientPrivilege
-from db_ops.postgres.lock import lock_key, release_advisory_lock, try_advisory_lock
+from db_ops.postgres.creation import creation_failure
+from db_ops.postgres.lock import lock_key, release_if_alive, try_advisory_lock
 from db_ops.postgres.server import Server
 
 KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
@@ -55,6 +57,11 @@ def own_name(kind: str, *parts: str) -> str:
     return f"db_ops_{kind}_{number}"
 
 
+def is_being_built(name: str) -> bool:
+    """Tell whether *name* is that of a database that nobody but its maker uses."""
+    return re.fullmatch(f"db_ops_({SCRATCH}|{TEST})_[0-9a-f]{{16}}", name) is not None
+
+
 def own_databases(connection: Connection, *, sizes: bool = False) -> tuple[OwnDatabase, ...]:
     """Return the databases that are ours, from any database of the server."""
     with connection.cursor() as cursor:
@@ -80,9 +87,10 @@ def scratch_database(
         create(server, connection, name, template=template)
         yield name
     finally:
-        if not connection.closed:
+        # The next command sweeps what cannot be dropped now; no error may be hidden by that.
+        with suppress(psycopg2.Error):
             drop(connection, name)
-            release_advisory_lock(connection, lock_key(name))
+        release_if_alive(connection, lock_key(name))
 
 
 def create(
@@ -90,7 +98,7 @@ def create(
 ) -> None:
     """Create the database *name*, as a copy of *template* if one is named.
 
-    Raises `InsufficientPrivilege` without CREATEDB, `StatementFailed` for anything else.
+    Raises what `creation_failure` returns.
     """
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template is not None:
@@ -99,9 +107,7 @@ def create(
         with connection.cursor() as cursor:
             cursor.execute(statement)
     except psycopg2.Error as error:
-        if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
-            raise InsufficientPrivilege.to_create(server.location, connection.info.user) from None
-        raise server.failure("CREATE DATABASE", error) from None
+        raise creation_failure(server, connection, error, template) from None
 
 
 def drop(connection: Connection, name: str) -> None:
@@ -124,14 +130,19 @@ def sweep(connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)) 
 
 
 def drop_unused(connection: Connection, name: str) -> bool:
-    """Drop a database of ours unless a session holds its lock; *connection* itself must not."""
+    """Drop a database of ours unless a session holds its lock; *connection* itself must not.
+
+    False as well where the server does not drop it now, as with a replication slot in use.
+    """
     key = lock_key(name)
     if not try_advisory_lock(connection, key):
         return False
     try:
         drop(connection, name)
+    except (ObjectInUse, InsufficientPrivilege):
+        return False
     finally:
-        release_advisory_lock(connection, key)
+        release_if_alive(connection, key)
     return True
 
 
@@ -143,7 +154,8 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         try:
             yield cursor
         except BaseException:
-            if not connection.closed:
+            # With a session that has ended, its transaction went too.
+            with suppress(psycopg2.Error):
                 cursor.execute("ROLLBACK")
             raise
         cursor.execute("COMMIT")

@@ -6,7 +6,8 @@ import os
 import socket
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -19,8 +20,11 @@ _STATE = """
 """
 # A killed client's statement would go on, with its locks, until the server has something to send.
 # Sources: PostgreSQL documentation, "client_connection_check_interval", "tcp_keepalives_idle".
-# A healthy migrator is idle on its lock's session, and may compute inside a transaction.
+# A healthy migrator is idle on its lock's session, may compute inside a transaction, and a copy of
+# a database takes as long as it takes, whatever limits the role or the database has for services.
 _SETTINGS = (
+    "SET statement_timeout = 0",
+    "SET transaction_timeout = 0",
     "SET idle_session_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = '1s'",
@@ -54,7 +58,18 @@ def prepare_to_write(server: Server, connection: Connection) -> None:
             "find who set it: SELECT * FROM pg_db_role_setting, or SHOW "
             "default_transaction_read_only",
         )
-    set_up_session(connection)
+    set_up_session(server, connection)
+
+
+@contextmanager
+def maintenance_session(server: Server) -> Iterator[Connection]:
+    """Connect to the maintenance database, for a `with` block that writes.
+
+    Raises what `prepare_to_write` raises.
+    """
+    with server.maintenance() as connection:
+        prepare_to_write(server, connection)
+        yield connection
 
 
 def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
@@ -78,9 +93,13 @@ def takes_no_writes(connection: Connection) -> str | None:
     return "the server's sessions are read-only" if read_only else None
 
 
-def set_up_session(connection: Connection) -> None:
-    """Let the server end this session soon after its client has died, and not before."""
-    for statement in _SETTINGS:
+def set_up_session(server: Server, connection: Connection) -> None:
+    """Let the server end this session soon after its client has died, and not before.
+
+    A statement of it waits for the locks of others as long as we wait for a migrator.
+    """
+    patience = max(1, round(server.settings.migration_lock_timeout))
+    for statement in (*_SETTINGS, f"SET lock_timeout = '{patience}s'"):
         # Not in every version, and not on every system of the server.
         with suppress(psycopg2.Error), connection.cursor() as cursor:
             cursor.execute(statement)

@@ -63,8 +63,15 @@ class DatabaseDropped(Value):
     location: str
 
 
+class DatabaseSetAside(Value):
+    """The database can only be rebuilt under its own name: till then it is kept as a `snapshot`."""
+
+    location: str
+    snapshot: str
+
+
 class BuildAbandoned(Value):
-    """A build failed before it replaced anything: the database is as it was."""
+    """A build failed, and has replaced nothing: the database is as it was."""
 
     location: str
 
@@ -141,6 +148,7 @@ Event = (
     | InvalidIndexDropped
     | InvalidIndexLeft
     | DatabaseDropped
+    | DatabaseSetAside
     | BuildAbandoned
     | NotMarked
     | NotRecorded

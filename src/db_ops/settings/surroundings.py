@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from db_ops.settings.variables import read_variables
 _OF_NO_INTEREST = frozenset(
     ("_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "TERM", "WINDOWID", "INVOCATION_ID")
 )
+_OF_THE_CALLER = re.compile("(PYTEST|SSH|TERM|XDG|TMUX)_")
+_SECRET = re.compile("PASS|SECRET|TOKEN|KEY|CREDENTIAL|AUTH", re.I)
 
 
 def environment_digest(root: Path) -> str:
@@ -30,6 +33,53 @@ def environment_digest(root: Path) -> str:
     with suppress(OSError):
         state.update((root / ".env").read_bytes())
     return state.hexdigest()
+
+
+@contextmanager
+def recorded_variables(names: set[str]) -> Iterator[None]:
+    """Add to *names* the variables that are asked for in a `with` block, set or not."""
+    _recorders.append(names)
+    plain = type(os.environ)
+    os.environ.__class__ = _RecordedEnvironment
+    try:
+        yield
+    finally:
+        os.environ.__class__ = plain
+        _recorders.pop()
+
+
+class _RecordedEnvironment(os._Environ[str]):
+    def __getitem__(self, key: str) -> str:
+        for names in _recorders:
+            names.add(key)
+        return super().__getitem__(key)
+
+
+_recorders: list[set[str]] = []
+
+
+def variables() -> Mapping[str, str]:
+    """Return a copy of the environment; that is no question for any variable."""
+    recorders, _recorders[:] = tuple(_recorders), ()
+    try:
+        return dict(os.environ)
+    finally:
+        _recorders[:] = recorders
+
+
+def variable_digest(name: str, among: Mapping[str, str]) -> str | None:
+    """Return what tells the value of a variable from others; empty if it is not set.
+
+    None for what the caller sets anew each time, and for secrets: a digest may be told to others.
+    """
+    value = among.get(name)
+    if name in _OF_NO_INTEREST or _OF_THE_CALLER.match(name) or _SECRET.search(name):
+        return None
+    if value is None:
+        return ""
+    if "://" in value:
+        return None
+    return blake2b(value.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def variable_with(url: DatabaseUrl, root: Path) -> str | None:

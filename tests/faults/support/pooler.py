@@ -9,7 +9,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +22,7 @@ from tests.support.cluster import free_port
 
 _CONFIGURATION = """
 [databases]
-* = host={host} port={server_port}
+{aliases}* = host={host} port={server_port}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -42,10 +44,12 @@ _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/
 class Pooler:
     """A running PgBouncer in *mode*, for every database of the server of *url*.
 
-    It holds at most *size* sessions for each database.
+    It holds at most *size* sessions for each database. *aliases* are further names of databases.
     """
 
-    def __init__(self, url: str, mode: str, size: int = 8) -> None:
+    def __init__(
+        self, url: str, mode: str, size: int = 8, aliases: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         program = shutil.which("pgbouncer", path=_PLACES)
         if program is None:
             pytest.fail("pgbouncer is not installed: apt-get install pgbouncer")
@@ -59,6 +63,10 @@ class Pooler:
         users.write_text(" ".join(quoted) + "\n")
         configuration.write_text(
             _CONFIGURATION.format(
+                aliases="".join(
+                    f"{alias} = dbname={name} host={server.hostname} port={server.port}\n"
+                    for alias, name in aliases.items()
+                ),
                 host=server.hostname,
                 server_port=server.port or 5432,
                 port=self.port,

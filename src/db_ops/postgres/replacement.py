@@ -1,0 +1,219 @@
+"""One database takes the place of another: sessions ended, names exchanged, all or nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection as Connection
+
+from db_ops.errors import DatabaseReplaced, DbOpsError
+from db_ops.postgres.databases import (
+    database_oid,
+    drop_database,
+    drop_failure,
+    what_holds,
+)
+from db_ops.postgres.mark import comment_of, marked
+from db_ops.postgres.own_databases import (
+    OLD,
+    allow_connections,
+    comment,
+    describe,
+    drop,
+    own_name,
+    rename,
+    transaction,
+)
+from db_ops.postgres.server import Server
+from db_ops.postgres.session import set_up_session
+
+# The server itself ends autovacuum where it is in the way. Of another role's sessions it does not
+# show what they are, but whose: autovacuum is nobody's.
+_END_SESSIONS = """
+    SELECT count(pg_terminate_backend(pid))
+    FROM pg_stat_activity s JOIN pg_roles r ON r.oid = s.usesysid
+    WHERE datname = %s AND (pg_has_role(usesysid, 'USAGE')
+        OR pg_has_role('pg_signal_backend', 'USAGE') AND NOT rolsuper)
+"""
+# The name is taken, or what had it is gone.
+_CHANGED = (
+    errorcodes.DUPLICATE_DATABASE,
+    errorcodes.UNIQUE_VIOLATION,
+    errorcodes.INVALID_CATALOG_NAME,
+)
+_HELD = errorcodes.OBJECT_IN_USE, errorcodes.INSUFFICIENT_PRIVILEGE
+_PATIENCE, _PAUSE = 5.0, 0.002
+_SECOND_LOOK = 0.05
+
+
+def put_in_place(
+    server: Server, connection: Connection, newcomer: str, present: int | None
+) -> str | None:
+    """Give the target's name and mark to the database *newcomer*, all or nothing.
+
+    *present* is the oid of the target that may be replaced, None if there is none. Who is connected
+    to it is disconnected. Returns the name that it has now. *newcomer* is closed or has no
+    sessions. Raises `DatabaseReplaced` if the target is another one by now, and what
+    `drop_failure` returns.
+    """
+    old = own_name(OLD) if present is not None else None
+    with leaving(server, connection):
+        _exchange(server, connection, newcomer, present, old)
+    return old
+
+
+def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> bool:
+    """Give the target's name and mark to the database *newcomer*; False if the name is taken."""
+    try:
+        _exchange(server, connection, newcomer, None, None)
+    except psycopg2.Error as error:
+        if error.pgcode not in _CHANGED:
+            raise
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A target that nobody can connect to now, under the name *name*, with its comment kept."""
+
+    server: Server
+    connection: Connection
+    name: str
+    comment: str
+
+    @classmethod
+    def make(
+        cls,
+        server: Server,
+        connection: Connection,
+        present: int,
+        name: str,
+        facts: Mapping[str, Any],
+    ) -> SetAside:
+        """Rename the target, whose oid is *present*. Raises what `leaving` raises."""
+        target = server.url.database
+        aside = cls(server, connection, name, comment_of(connection, target))
+        with leaving(server, connection), transaction(connection) as cursor:
+            rename(cursor, target, name)
+            check_oid(server, connection, name, present)
+            allow_connections(cursor, name, False)
+            describe(cursor, name, facts)
+        return aside
+
+    def bring_back(self, other: int | None) -> bool:
+        """Make it the target again, instead of the one with the oid *other*, which is dropped.
+
+        False if it stays where it is: somebody's third database has the name, or the server fails.
+        """
+        server, connection, target = self.server, self.connection, self.server.url.database
+        try:
+            if other is not None and database_oid(connection, target) == other:
+                drop_database(server, connection)
+            wait_until_unused(connection, self.name)
+            with transaction(connection) as cursor:
+                comment(cursor, self.name, self.comment or None)
+                allow_connections(cursor, self.name, True)
+                rename(cursor, self.name, target)
+        except (psycopg2.Error, DbOpsError):
+            return False
+        return True
+
+    def drop(self) -> None:
+        """Drop it: its successor is whole."""
+        drop(self.connection, self.name)
+
+
+@contextmanager
+def leaving(server: Server, connection: Connection) -> Iterator[None]:
+    """Keep everybody out of the target for a `with` block that renames it, and say what cannot be.
+
+    Raises `DatabaseReplaced`, and what `drop_failure` returns.
+    """
+    held = what_holds(server, connection)
+    if held is not None:
+        raise held
+    try:
+        with nobody_in(server, connection):
+            yield
+    except psycopg2.Error as error:
+        if error.pgcode in _CHANGED:
+            raise DatabaseReplaced(server.location) from None
+        if error.pgcode in _HELD:
+            raise drop_failure(server, connection, error) from None
+        raise
+
+
+def check_oid(server: Server, connection: Connection, name: str, oid: int) -> None:
+    """Raise `DatabaseReplaced` unless *name*, which the target was renamed to, has this *oid*."""
+    if database_oid(connection, name) != oid:
+        raise DatabaseReplaced(server.location)
+
+
+def _exchange(
+    server: Server, connection: Connection, newcomer: str, present: int | None, old: str | None
+) -> None:
+    """Rename *newcomer* to the target, a *present* target to *old*."""
+    target = server.url.database
+    wait_until_unused(connection, newcomer)
+    with transaction(connection) as cursor:
+        if present is not None and old is not None:
+            rename(cursor, target, old)
+            check_oid(server, connection, old, present)
+        comment(cursor, newcomer, marked("", server.settings.environment))
+        allow_connections(cursor, newcomer, True)
+        rename(cursor, newcomer, target)
+
+
+@contextmanager
+def nobody_in(server: Server, connection: Connection) -> Iterator[None]:
+    """Disconnect everybody from the target, and who comes back during a `with` block.
+
+    ALTER DATABASE keeps new sessions waiting, but waits itself for those that were quicker.
+    """
+    stop = threading.Event()
+    database, maintenance = server.url.database, connection.info.dbname
+
+    def watch() -> None:
+        if stop.wait(_SECOND_LOOK):
+            return
+        with suppress(Exception), closing(server.connect(maintenance)) as watching:
+            set_up_session(server, watching)
+            while not stop.is_set():
+                _end_sessions(watching, database)
+                stop.wait(_SECOND_LOOK)
+
+    wait_until_unused(connection, database)
+    thread = threading.Thread(target=watch, name="db_ops-sessions", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def wait_until_unused(connection: Connection, database: str) -> None:
+    """End the sessions of a database and wait for the last: even a closed one takes a moment.
+
+    The server would look only ten times a second. A pooler keeps its sessions open for others, so
+    those of a database that is ours have to be ended too.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while _end_sessions(connection, database) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+
+
+def _end_sessions(connection: Connection, database: str) -> int:
+    """End the sessions of a database; return how many there still were."""
+    with connection.cursor() as cursor:
+        cursor.execute(_END_SESSIONS, (database,))
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
