@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 
 from db_ops.migrations.environment import Opened
 from db_ops.operations.target import open_target
-from db_ops.results import Event, NotRecorded, WaitingForLock, WaitingForServer
+from db_ops.results import ConnectionNotice, Event, NotRecorded, WaitingForLock, WaitingForServer
 from db_ops.settings import load
 
 
@@ -43,5 +43,7 @@ def _log(event: Event) -> None:
     elif isinstance(event, NotRecorded):
         text = "%s: not recorded, %s; %s"
         logging.getLogger("db_ops").warning(text, event.location, event.reason, event.remedy)
+    elif isinstance(event, ConnectionNotice):
+        logging.getLogger("db_ops").warning("%s: %s", event.location, event.text)
     elif isinstance(event, WaitingForServer):
         logging.getLogger("db_ops").warning("%s: waiting, %s", event.location, event.reason)

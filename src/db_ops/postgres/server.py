@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import psycopg2
@@ -24,8 +24,9 @@ from db_ops.errors import (
     ServerUnreachable,
     StatementFailed,
 )
+from db_ops.postgres.notices import taking_notices
 from db_ops.postgres.probe import reason_to_wait
-from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
+from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
@@ -90,7 +91,7 @@ class Server:
         while True:
             attempted = time.monotonic()
             try:
-                connection: Connection = psycopg2.connect(make_dsn(**parameters))
+                connection = self._attempt(parameters)
             except psycopg2.OperationalError as error:
                 from db_ops.postgres.refusal import check_parameters
 
@@ -188,6 +189,18 @@ class Server:
         failed = StatementFailed(self.location, action, reason, error.pgcode)
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
+    def _attempt(self, parameters: dict[str, str]) -> Connection:
+        with self._taking_notices():
+            connection: Connection = psycopg2.connect(make_dsn(**parameters))
+            return connection
+
+    def _taking_notices(self) -> AbstractContextManager[None]:
+        """Make events of what libpq writes to standard error, for a `with` block."""
+        if self.on_event is ignore:
+            # A caller from Python keeps its own standard error.
+            return nullcontext()
+        return taking_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
+
     def _refused(
         self,
         parameters: dict[str, str],
@@ -204,7 +217,9 @@ class Server:
 
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
-        first, again = attempts(error), login_again(parameters, self.settings.connect_timeout)
+        with self._taking_notices():
+            again = login_again(parameters, self.settings.connect_timeout)
+        first = attempts(error)
         # A role's own limit, and the slots kept for others, come too late for the probe to see.
         codes = {refusal.code for refusal in again}
         if errorcodes.TOO_MANY_CONNECTIONS in codes:
@@ -222,7 +237,7 @@ class Server:
 
     def _lets_in(self, parameters: dict[str, str]) -> bool:
         try:
-            psycopg2.connect(make_dsn(**parameters)).close()
+            self._attempt(parameters).close()
         except psycopg2.OperationalError:
             return False
         return True

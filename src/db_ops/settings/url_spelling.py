@@ -90,24 +90,23 @@ def read_parameters(text: str) -> dict[str, str]:
     text = text.strip()
     if not text:
         raise InvalidUrl("set, but empty", "unset it to use the embedded server, or name one")
-    _refuse_quotes(text)
+    _refuse_what_is_around(text)
     try:
         return dict(parse_dsn(_for_libpq(text)))
     except (ProgrammingError, UnicodeError):
         raise InvalidUrl("libpq cannot parse it") from None
 
 
-def _refuse_quotes(text: str) -> None:
-    begins, ends = text[0] in _QUOTES, text[-1] in _QUOTES
-    if begins or (ends and "://" in text):
+def _refuse_what_is_around(text: str) -> None:
+    if re.match(r"psql\s", text):
+        raise InvalidUrl("it is a command for psql", "write the URL alone, without psql and quotes")
+    if re.match(r"(?:export\s+)?\w+=['\"]?\w+(?:\+\w+)?://", text):
+        raise InvalidUrl("it begins with the name of a variable", "write the URL alone")
+    if text[0] in _QUOTES or (text[-1] in _QUOTES and "://" in text):
         raise InvalidUrl(
             "it is in quotes, and they are part of it",
             "write it without quotes: Docker's env files and Kubernetes' secrets keep them",
         )
-    if re.match(r"(?:export\s+)?\w+=\w+(?:\+\w+)?://", text):
-        raise InvalidUrl("it begins with the name of a variable", "write the URL alone")
-    if re.match(r"psql\s", text):
-        raise InvalidUrl("it is a command for psql", "write the URL alone, without psql and quotes")
 
 
 def _for_libpq(text: str) -> str:
@@ -160,7 +159,10 @@ def _query(query: str, driver: str | None) -> str:
 def _unknown(name: str, query: str) -> InvalidUrl:
     if "@" in query or not _IDENTIFIER.match(name):
         return InvalidUrl("a ? of user or password is not percent-encoded")
-    return InvalidUrl(f"libpq has no parameter {name!r}", _instead(name))
+    instead = _instead(name)
+    if "password=" in query and instead == _OF_SOMEBODY_ELSE:
+        return InvalidUrl("an & of its password is not percent-encoded, or a parameter is unknown")
+    return InvalidUrl(f"libpq has no parameter {name!r}", instead)
 
 
 def _instead(name: str) -> str:
