@@ -27,7 +27,7 @@ FAILED, MISUSED, TRY_AGAIN = 1, 2, 5
         ("postgresql://u:hun@ter2@h/app", "percent-encoded"),
         ("postgresql://u:12/hunter2@h/app", "percent-encoded"),
         ("postgresql://u@h:port/app", "port"),
-        ("postgresql://h/app?hunter2=1", "cannot parse"),
+        ("postgresql://u:hun?ter2@h/app", "a ? of user or password is not percent-encoded"),
     ],
 )
 def test_an_unparsable_url(project: Project, door: str, url: str, said: str) -> None:

@@ -86,20 +86,11 @@ def test_without_a_url_the_embedded_server_is_used_in_development(root: Path) ->
         ("postgresql://db.example.com/app", "production"),
         ("postgresql://localhost/app?hostaddr=10.0.0.1", "production"),
         ("postgresql://192.168.1.4/app", "production"),
-        ("postgresql:///app?service=main", "production"),
     ],
 )
 def test_unknown_and_remote_means_production(root: Path, url: str, environment: str) -> None:
     settings = Settings(root / "alembic.ini", DatabaseUrl.parse(url))
     assert settings.environment == environment
-
-
-def test_the_host_that_libpq_takes_from_the_environment_counts(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql:///app")
-    monkeypatch.setenv("PGHOST", "db.example.com")
-    assert load(root).environment == "production"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ _ROOM = 6 << 30
 class Cluster:
     """A running server; `url` is its superuser's, over TCP with a password."""
 
-    def __init__(self, binaries: Path | None = None) -> None:
+    def __init__(self, binaries: Path | None = None, hba: str = _PG_HBA) -> None:
+        self.settings: dict[str, str] = {}
         self.home = Path(tempfile.mkdtemp(prefix="db_ops-tests-", dir=_memory()))
         self.home.chmod(0o755)
         embedded = EmbeddedServer(self.home / "server")
@@ -61,7 +62,7 @@ class Cluster:
             self.data = Path(cursor.fetchone()[0])
         connection.close()
         embedded.stop()
-        (self.data / "pg_hba.conf").write_text(_PG_HBA)
+        (self.data / "pg_hba.conf").write_text(hba)
         self.port = free_port()
         self.start()
 
@@ -76,6 +77,7 @@ class Cluster:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
+            **self.settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.home / "server.log").open("ab") as log:

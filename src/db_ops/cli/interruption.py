@@ -17,6 +17,8 @@ from types import FrameType
 
 from db_ops.errors import ExitCode
 
+_PATIENCE = 5.0
+
 
 class _Sigterm(KeyboardInterrupt):
     """SIGTERM, on the way that a Ctrl-C takes: past every `except Exception`."""
@@ -40,7 +42,8 @@ class Interruption:
         self._writer.setblocking(False)
         self._handler_before = signal.signal(signal.SIGTERM, _raise_sigterm)
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="db_ops-signals", daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, name="db_ops-signals", daemon=True)
+        self._thread.start()
         self._entered = True
         return self
 
@@ -49,6 +52,9 @@ class Interruption:
             signal.set_wakeup_fd(self._wakeup_before)
             signal.signal(signal.SIGTERM, self._handler_before)
             self._writer.close()
+            # A thread inside libpq while the interpreter ends could bring the process down. To
+            # cancel takes a connection, which a server that has gone away lets wait.
+            self._thread.join(_PATIENCE)
 
     def behind(self, error: BaseException | None) -> signal.Signals | None:
         """Return the signal that led to *error*, if one did.

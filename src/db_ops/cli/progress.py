@@ -14,6 +14,7 @@ from db_ops.errors.base import enumerate_names
 from db_ops.results import (
     BuildAbandoned,
     Connected,
+    ConnectionNotice,
     DatabaseCreated,
     DatabaseDropped,
     DatabaseSetAside,
@@ -52,6 +53,7 @@ class Progress:
         self._began = time.monotonic()
         self._last: str | None = None
         self._told: set[type[Event]] = set()
+        self._notices: set[str] = set()
         self._done = "nothing was applied or reverted"
 
     def __enter__(self) -> Progress:
@@ -112,6 +114,11 @@ class Progress:
         self._told.add(type(event))
         if self._options.verbose:
             return False
+        if isinstance(event, ConnectionNotice):
+            # Every connection of a command meets the same.
+            told = event.text in self._notices
+            self._notices.add(event.text)
+            return told
         if isinstance(event, StatementBlocked):
             return told or self._live is not None
         return told and isinstance(event, WaitingForLock) and self._live is not None
@@ -131,7 +138,7 @@ def _follow(event: Event, live: LiveLine) -> None:
             live.begin("      waiting for", f", {reason}")
         case ServerStarting():
             live.begin("      for")
-        case Connected():
+        case Connected() | ConnectionNotice():
             pass
         case _:
             live.end()
@@ -147,6 +154,8 @@ def _announced(event: Event, *, verbose: bool) -> str:
         case ServerStarting(directory, creating):
             what = "creating and starting" if creating else "starting"
             return f"{what} the embedded server in {short(directory)}"
+        case ConnectionNotice(location, text):
+            return f"{location}: {text}"
         case WaitingForServer(location, reason):
             return f"{location}: waiting, {reason}"
         case WaitingForLock(location, holder, remedy, _):

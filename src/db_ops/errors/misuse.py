@@ -46,12 +46,42 @@ class InvalidUrl(MisuseError):
     """A variable holds no connection URL. It is never repeated: it may hold a password."""
 
     what = "{source}: {reason}"
-    then = (
+    then = "{remedy}"
+    reason: str
+    remedy: str = (
         "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE and percent-encode special "
         "characters in the password (@ is %40, / is %2F, % is %25)"
     )
+    source: str = URL_VARIABLE
+
+
+class InvalidConnectionParameter(MisuseError):
+    """libpq does not even begin to connect: a parameter has a value that it does not know."""
+
+    what = "{source}: libpq refuses it: {reason}"
+    then = "{remedy}"
     reason: str
     source: str = URL_VARIABLE
+
+    def described(self) -> Mapping[str, object]:
+        found = (values for name, values in _VALUES.items() if name in self.reason)
+        values = next(found, None)
+        remedy = f"one of {values}" if values else "see Parameter Key Words in libpq's manual"
+        remedy = f"correct it in {self.source}, or in the PG* variable that it comes from: {remedy}"
+        return {**super().described(), "remedy": remedy}
+
+
+_VALUES = {
+    "sslmode": "disable, allow, prefer, require, verify-ca, verify-full",
+    "channel_binding": "disable, prefer, require",
+    "gssencmode": "disable, prefer, require",
+    "sslnegotiation": "postgres, direct",
+    "target_session_attrs": "any, read-write, read-only, primary, standby, prefer-standby",
+    "load_balance_hosts": "disable, random",
+    "protocol_version": "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
+    "require_auth": "password, md5, gss, sspi, scram-sha-256, none",
+    "port number": "1 to 65535",
+}
 
 
 class MissingDatabaseName(MisuseError):

@@ -45,9 +45,82 @@ class ConnectionRejected(ServerError):
     """The server answers but does not let us in: password, pg_hba.conf, CONNECT right."""
 
     what = "{location}: the server rejects the connection: {reason}"
-    then = "check user, password and database in {source}, and the server's pg_hba.conf"
+    then = "{remedy}"
     reason: str
     source: str = URL_VARIABLE
+    sqlstate: str | None = None
+
+    def described(self) -> Mapping[str, object]:
+        remedy = _REMEDIES.get(self.sqlstate or "", _CHECK)
+        return {**super().described(), "remedy": remedy.format(source=self.source)}
+
+
+_CHECK = "check user, password and database in {source}, and the server's pg_hba.conf"
+_REMEDIES = {
+    "28P01": "correct user or password in {source}",
+    "28000": "check user and sslmode in {source}, and the server's pg_hba.conf",
+    "42501": "let the database's owner GRANT CONNECT ON DATABASE to this role",
+    "22023": "correct options in {source}",
+    "42601": "correct options in {source}",
+    "42704": "correct options in {source}",
+    "3D000": "correct the database's name in {source}",
+}
+
+
+class PasswordMissing(ConnectionRejected):
+    """The server asks for a password, and nobody has given one."""
+
+    what = "{location}: the server asks {role} for a password, and none is given"
+    user: str = ""
+
+    def described(self) -> Mapping[str, object]:
+        return {
+            **super().described(),
+            "role": f"role {self.user!r}" if self.user else "the role",
+            "remedy": f"add it to {self.source} (postgresql://USER:PASSWORD@HOST/DATABASE), "
+            "or give it in PGPASSWORD or a password file that only you may read",
+        }
+
+
+class ClientRefusedConnection(ServerError):
+    """The server answers, and libpq does not go on: TLS, a certificate, channel binding, GSS."""
+
+    what = "{location}: libpq gives up the connection: {reason}"
+    then = "{remedy}"
+    reason: str
+    source: str = URL_VARIABLE
+
+    def described(self) -> Mapping[str, object]:
+        found = (remedy for words, remedy in _CLIENT_REMEDIES if words in self.reason)
+        remedy = next(found, "correct what it speaks of in {source}")
+        return {**super().described(), "remedy": remedy.format(source=self.source)}
+
+
+# In the words of libpq, which has no codes for these; those that are in none are told as they are.
+_CLIENT_REMEDIES = (
+    (
+        "root certificate file",
+        "let sslrootcert in {source} name the certificate of the server's authority "
+        "(sslrootcert=system: any that this machine trusts), or write sslmode=require",
+    ),
+    (
+        "certificate verify failed",
+        "let sslrootcert in {source} name the certificate of the authority that signed the "
+        "server's, or write sslmode=require",
+    ),
+    (
+        "does not match host name",
+        "name the host in {source} as its certificate does, or write sslmode=verify-ca",
+    ),
+    ("does not support SSL", "switch ssl on in the server, or write sslmode=prefer in {source}"),
+    ("group or world access", "chmod 600 that file"),
+    ("private key file", "let sslkey in {source} name the key of sslcert"),
+    ("certificate file", "let sslcert in {source} name a certificate that this user may read"),
+    ("channel binding", "write channel_binding=prefer in {source}, or let the server speak TLS"),
+    ("authentication method requirement", "correct require_auth in {source}"),
+    ("GSSAPI", "write gssencmode=prefer in {source}, or get a ticket: kinit"),
+    ("invalid response", "correct host and port in {source}: no PostgreSQL server answers there"),
+)
 
 
 class NoMaintenanceDatabase(ServerError):

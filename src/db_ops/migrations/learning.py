@@ -34,6 +34,7 @@ _ASYNC = re.compile(rb"\basync_engine_from_config\b|\bcreate_async_engine\b|\bAs
 _RUNS_ASYNC = re.compile(rb"\brun_async\b")
 # These speak of code, the rest of what is not set.
 _BROKEN = (ImportError, NameError, SyntaxError, TypeError, AttributeError)
+_NAMES_A_DATABASE = frozenset(("dsn", "dbname", "database"))
 # What `alembic init` writes, for somebody to replace.
 _DECOY = "driver://"
 
@@ -187,6 +188,8 @@ def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseU
     env_py = project.display(project.env_py)
     for destination in session.destinations:
         # Ours is known, so env.py need not name one, and a stand-in does not.
+        if is_known and _NAMES_A_DATABASE.isdisjoint(destination):
+            continue
         with suppress(*((MisuseError,) if is_known else ())):
             url = DatabaseUrl.of_driver(destination, env_py)
             found.setdefault(url.location, url)

@@ -44,7 +44,8 @@ class LearntCache:
             if not BuildInputs(self.project).are_still(kept["files"]):
                 return None
             url = None if self.is_known else self._url(kept["url"])
-            if url is None and not self.is_known:
+            if not self.is_known and (url is None or url.location != kept["location"]):
+                # What completes a URL, a service file or what env.py sets, may lead elsewhere.
                 return None
             return Learnt(
                 url=url,
@@ -74,6 +75,7 @@ class LearntCache:
             "key": self._key,
             "files": dict(files),
             "url": url,
+            "location": learnt.url.location if learnt.url else None,
             "tables": learnt.tables,
             "version_locations": [str(path) for path in learnt.version_locations],
             "search_path": learnt.search_path,

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from configparser import ConfigParser
+from configparser import ConfigParser, ParsingError
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicIniBroken
+from db_ops.errors.masking import mask_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -274,7 +275,13 @@ class _Options:
         return (Path(spec.submodule_search_locations[0]) / rest.replace(":", os.sep)).resolve()
 
     def _broken(self, error: Exception) -> AlembicIniBroken:
-        return AlembicIniBroken(str(self.file), str(error).replace("\n", " ").strip())
+        if isinstance(error, ParsingError):
+            # It would repeat lines, of which one may be the end of a URL.
+            numbers: list[int] = [number for number, _ in getattr(error, "errors", ())]
+            lines = ", ".join(map(str, numbers or [getattr(error, "lineno", 1)]))
+            return AlembicIniBroken(str(self.file), f"cannot be parsed, line {lines}")
+        reason = mask_credentials(str(error).replace("\n", " ").strip())
+        return AlembicIniBroken(str(self.file), reason)
 
 
 def _toml(path: Path) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from db_ops.errors import RevisionFileBroken
@@ -25,19 +25,14 @@ class _NotPlain(Exception):
     """The file names itself in another way than by literals at its top level."""
 
 
-def read_graph(
-    project: Project, cache: Path | None = None, meanwhile: Callable[[], None] | None = None
-) -> Graph:
+def read_graph(project: Project, cache: Path | None = None) -> Graph:
     """Read every revision file of *project* that the index in the folder *cache* does not know.
 
     A file whose identifiers are not plain literals is left to Alembic's own loader, which runs all
-    of them. If the files were in order the last time, *meanwhile* is called before they are looked
-    at. Raises `RevisionFileBroken` or `RevisionGraphBroken`.
+    of them. Raises `RevisionFileBroken` or `RevisionGraphBroken`.
     """
     folder = project.display(project.version_locations[0])
     index = RevisionIndex.read(cache, project.version_locations)
-    if meanwhile is not None and index.settled:
-        meanwhile()
     listing = Listing(project.revision_folders)
     if index.is_current(listing):
         return Graph.of_checked(lambda: _nodes(project, index.entries), folder, index.heads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 import traceback
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db_ops.errors import RevisionFileBroken
+from db_ops.errors.masking import mask_credentials
 from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 _UNSETTLED = 2.0  # seconds
-_CREDENTIALS = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
 
 
 def load_scripts(project: Project, config: Config | None = None) -> ScriptDirectory:
@@ -57,7 +56,7 @@ def describe_failure(error: BaseException, path: Path | None = None) -> str:
     """Say in one line what failed, with the line of *path* where it did."""
     first = str(error).strip().splitlines()[:1]
     # What failed may be somebody's reading of a URL.
-    text = _CREDENTIALS.sub(r"\1:***@", first[0]) if first else ""
+    text = mask_credentials(first[0]) if first else ""
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     lines = [
         frame.lineno

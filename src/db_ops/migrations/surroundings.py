@@ -8,6 +8,7 @@ from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from db_ops.errors import EnvironmentBroken
+from db_ops.migrations.scripts import describe_failure
 
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
@@ -85,7 +86,7 @@ def _flask_application(project: Project) -> Iterator[None]:
     try:
         application = ScriptInfo().load_app()
     except Exception as error:
-        reason = f"no Flask application was found: {str(error).splitlines()[0]}"
+        reason = f"no Flask application was found: {describe_failure(error)}"
         raise EnvironmentBroken(project.display(project.env_py), reason) from error
     with application.app_context():
         yield

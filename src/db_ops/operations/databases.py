@@ -56,7 +56,7 @@ def init(
     Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`,
     `RevisionFileBroken`, `EnvironmentBroken`.
     """
-    target = open_target(settings, "init", on_event, early=True)
+    target = open_target(settings, "init", on_event)
     target.graph.goals()
     with target.server.target_if_exists() as connection:
         if connection is not None:

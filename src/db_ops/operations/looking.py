@@ -23,7 +23,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     unless the database is so large that this would take long. With *check*, the result's exit code
     is 3 unless the database is at head, or ahead of it as the records tell; drift has no say in it.
     """
-    target = open_target(settings, "status", on_event, early=True)
+    target = open_target(settings, "status", on_event)
     found, drift = Look((), ""), Drift("unknown", "the database does not exist")
     version = None
     with target.server.target_if_exists() as connection:

@@ -39,7 +39,7 @@ def upgrade(
     Each revision commits on its own, under the migration lock; at head, no lock is taken and
     nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
-    target = open_target(settings, "upgrade", on_event, early=True)
+    target = open_target(settings, "upgrade", on_event)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
         position = check_known(target, recorded, connection)

@@ -21,7 +21,7 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
     records tell; also if that cannot be told. Raises `InsufficientPrivilege` for a role that may
     not read the records.
     """
-    target = open_target(settings, "verify", on_event, early=True)
+    target = open_target(settings, "verify", on_event)
     found, drift = Look((), ""), Drift("unknown", "the database does not exist")
     with target.server.target_if_exists() as connection:
         if connection is not None:

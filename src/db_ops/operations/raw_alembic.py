@@ -13,7 +13,7 @@ from db_ops.migrations.environment import Opened
 from db_ops.migrations.plain_options import plain_options
 from db_ops.operations.ahead import check_known
 from db_ops.operations.target import Target, open_target
-from db_ops.results import Event, NotRecorded, WaitingForLock, WaitingForServer
+from db_ops.results import ConnectionNotice, Event, NotRecorded, WaitingForLock, WaitingForServer
 from db_ops.settings import load
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def _told(event: Event) -> tuple[str, str] | None:
             return location, f"waiting for {holder}; to end it: {remedy}"
         case WaitingForServer(location, reason):
             return location, f"waiting, {reason}"
+        case ConnectionNotice(location, text):
+            return location, text
         case NotRecorded(location, reason, remedy):
             return location, f"not recorded, {reason}; {remedy}"
         case _:

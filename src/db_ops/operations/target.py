@@ -286,19 +286,11 @@ class Target:
         }
 
 
-def open_target(
-    settings: Settings, command: str, on_event: OnEvent, *, early: bool = False
-) -> Target:
+def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
     """Read the project's revision files, then return them with the way to its database.
 
-    Raises what `open_project` and `read_graph` raise, before any server is contacted; but *early*
-    lets the server make its side of the connection meanwhile, if the files were in order the last
-    time.
+    Raises what `open_project` and `read_graph` raise, before any server is contacted.
     """
     settings, project = open_project(settings)
-    if settings.url is None:
-        graph = read_graph(project, settings.cache_folder)
-        return Target(project, graph, server_of(settings, command, on_event))
-    server = server_of(settings, command, on_event)
-    graph = read_graph(project, settings.cache_folder, server.connect_early if early else None)
-    return Target(project, graph, server)
+    graph = read_graph(project, settings.cache_folder)
+    return Target(project, graph, server_of(settings, command, on_event))

@@ -123,7 +123,7 @@ def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWa
         if stop.wait(interval):
             return
         # Watching is a courtesy: it must not be what makes a migration fail.
-        with suppress(Exception), closing(server.connect()) as looking:
+        with suppress(Exception), closing(server.without_waiting().connect()) as looking:
             while not stop.is_set():
                 blockers = describe_blockers(looking, pid)
                 if blockers:
@@ -137,7 +137,8 @@ def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWa
         yield watch
     finally:
         stop.set()
-        thread.join(interval)
+        # Without a bound: it must not be inside libpq when the interpreter ends.
+        thread.join()
 
 
 def _since(role: str | None, seconds: float | None) -> str:

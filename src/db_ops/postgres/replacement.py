@@ -180,11 +180,12 @@ def nobody_in(server: Server, connection: Connection) -> Iterator[None]:
     """
     stop = threading.Event()
     database, maintenance = server.url.database, connection.info.dbname
+    once = server.without_waiting()
 
     def watch() -> None:
         if stop.wait(_SECOND_LOOK):
             return
-        with suppress(Exception), closing(server.connect(maintenance)) as watching:
+        with suppress(Exception), closing(once.connect(maintenance)) as watching:
             set_up_session(server, watching)
             while not stop.is_set():
                 _end_sessions(watching, database)

@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,24 @@ from db_ops.errors import (
     ServerUnreachable,
     StatementFailed,
 )
-from db_ops.postgres.early import EarlyAttempt
+from db_ops.postgres.notices import taking_notices
 from db_ops.postgres.probe import reason_to_wait
-from db_ops.results import Connected, OnEvent, WaitingForServer, ignore
+from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
     from db_ops.postgres.trial import Watch
 
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
+# A deployment starts these beside its server. Whoever waits for an answer has it soon.
+_OF_DEPLOYMENTS = ("init", "upgrade", "recreate")
+_WAIT_IN_DEPLOYMENT, _WAIT_OTHERWISE = 30.0, 1.0
+# What a server says of one database, and not of the connection.
+_OF_ONE_DATABASE = (
+    errorcodes.INVALID_CATALOG_NAME,
+    errorcodes.INSUFFICIENT_PRIVILEGE,
+    errorcodes.INVALID_AUTHORIZATION_SPECIFICATION,
+)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # A DROP that was cut short leaves a database that nobody can use: as good as none.
 EXISTS = "SELECT FROM pg_database WHERE datname = %s AND datconnlimit <> -2"
@@ -57,62 +66,56 @@ class Server:
     command: str
     on_event: OnEvent = ignore
     watch: Watch | None = field(default=None, compare=False, repr=False)
-    _early: list[EarlyAttempt] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def location(self) -> str:
         return self.url.location
 
-    def connect_early(self) -> None:
-        """Begin to connect to the target; the first `connect` goes on from there."""
-        self._early.append(EarlyAttempt(self._parameters(self.url.database)))
+    @property
+    def wait_timeout(self) -> float:
+        """How long to wait for a server that is starting, in seconds."""
+        named = self.settings.wait_timeout
+        if named is not None:
+            return named
+        return _WAIT_IN_DEPLOYMENT if self.command in _OF_DEPLOYMENTS else _WAIT_OTHERWISE
+
+    def without_waiting(self) -> Server:
+        """Return the same way to the server for who does not wait for one that is starting."""
+        return replace(self, settings=replace(self.settings, wait_timeout=0.0))
 
     def connect(self, database: str | None = None) -> Connection:
         """Return an autocommit connection to *database* (the target).
 
         Waits up to `wait_timeout` while nobody answers or the server is starting up, shutting down
-        or full. Raises `ServerUnreachable` after that, `ConnectionRejected` at once when the server
-        answers and does not let us in.
+        or full. Raises `ServerUnreachable` after that; `ConnectionRejected` at once when the server
+        answers and does not let us in, `ClientRefusedConnection` when libpq does not go on with it,
+        `InvalidConnectionParameter` when it does not even begin.
         """
         parameters = self._parameters(database or self.url.database)
         started = time.monotonic()
-        pause, rejection = _FIRST_PAUSE, None
+        pause, said = _FIRST_PAUSE, ""
         while True:
             attempted = time.monotonic()
             try:
                 connection = self._attempt(parameters)
             except psycopg2.OperationalError as error:
+                from db_ops.postgres.refusal import check_parameters
+
+                check_parameters(error, self.url)
                 reason = reason_to_wait(parameters, self.settings.connect_timeout)
-                reason = reason or self._passing_reason(parameters, attempted)
                 if reason is None:
-                    reason = first_line(error)
-                    # A line that broke during the login, or a server that has become ready since,
-                    # looks like a rejection too; a real one comes again.
-                    clear = "FATAL" in str(error) and pause == _FIRST_PAUSE
-                    if clear or reason == rejection:
-                        raise ConnectionRejected(self.location, reason, self.url.source) from None
-                    rejection = reason
+                    reason = self._refused(parameters, error, attempted, said)
+                    said = str(error)
             else:
                 connection.autocommit = True
                 self.on_event(Connected(connection.cancel))
                 return connection
             waited = time.monotonic() - started
-            if waited + pause > self.settings.wait_timeout:
+            if waited + pause > self.wait_timeout:
                 raise ServerUnreachable(self.location, reason, waited, self.url.source)
             self.on_event(WaitingForServer(self.location, reason))
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
-
-    def _attempt(self, parameters: dict[str, str]) -> Connection:
-        for early in self._early:
-            if early.parameters == parameters:
-                self._early.remove(early)
-                return early.finish()
-        factory = self.watch.factory if self.watch else None
-        connection: Connection = psycopg2.connect(
-            make_dsn(**parameters), connection_factory=factory
-        )
-        return connection
 
     def _parameters(self, database: str) -> dict[str, str]:
         return {
@@ -153,18 +156,35 @@ class Server:
             for name in ((named,) if named else MAINTENANCE_DATABASES)
             if name != self.url.database
         ]
-        reason = "none to try"
+        rejections = []
         for name in candidates:
             try:
                 connection = self.connect(name)
             except ConnectionRejected as rejected:
-                reason = rejected.reason
+                rejections.append(rejected)
                 continue
             with self._closing(connection):
                 yield connection
             return
-        self.connect().close()  # If even the target rejects us, that is what has to be told.
-        raise NoMaintenanceDatabase(self.location, tuple(candidates), reason)
+        raise self._no_maintenance(tuple(candidates), rejections)
+
+    def _no_maintenance(
+        self, tried: tuple[str, ...], rejections: list[ConnectionRejected]
+    ) -> ServerError:
+        """Return what is wrong where no other database than the target lets us in."""
+        telling = [one for one in rejections if one.sqlstate != errorcodes.INVALID_CATALOG_NAME]
+        rejected = next(iter(telling or rejections), None)
+        try:
+            self.connect().close()
+        except ConnectionRejected as of_target:
+            # If even the target rejects us, that is what has to be told, unless it is not there.
+            if of_target.sqlstate != errorcodes.INVALID_CATALOG_NAME:
+                return of_target
+            if rejected is not None and rejected.sqlstate not in _OF_ONE_DATABASE:
+                return rejected
+        return NoMaintenanceDatabase(
+            self.location, tried, rejected.reason if rejected else "none to try"
+        )
 
     def failure(self, action: str, error: psycopg2.Error) -> ServerError:
         """Return the typed error for what the server said and no better type stands for."""
@@ -175,23 +195,61 @@ class Server:
         failed = StatementFailed(self.location, action, reason, error.pgcode)
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
-    def _passing_reason(self, parameters: dict[str, str], attempted: float) -> str | None:
-        """Return why a server that answers rejects us only for now, or None if it is for good."""
-        from db_ops.postgres.refusal import refusals
+    def _attempt(self, parameters: dict[str, str]) -> Connection:
+        factory = self.watch.factory if self.watch else None
+        with self._taking_notices():
+            connection: Connection = psycopg2.connect(
+                make_dsn(**parameters), connection_factory=factory
+            )
+            return connection
+
+    def _taking_notices(self) -> AbstractContextManager[None]:
+        """Make events of what libpq writes to standard error, for a `with` block."""
+        if self.on_event is ignore:
+            # A caller from Python keeps its own standard error.
+            return nullcontext()
+        return taking_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
+
+    def _refused(
+        self,
+        parameters: dict[str, str],
+        error: psycopg2.OperationalError,
+        attempted: float,
+        said: str,
+    ) -> str:
+        """Return why a server that answers does not let us in now; raise *error* if it never will.
+
+        *said* is the error of the attempt before. A line that broke during the login, or a server
+        that has become ready since, looks like a refusal too; a real one comes again.
+        """
+        from db_ops.postgres.refusal import attempts, login_again, rejection
 
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
+        with self._taking_notices():
+            again = login_again(parameters, self.settings.connect_timeout)
+        first = attempts(error)
         # A role's own limit, and the slots kept for others, come too late for the probe to see.
-        if errorcodes.TOO_MANY_CONNECTIONS in refusals(parameters, self.settings.connect_timeout):
+        codes = {refusal.code for refusal in again}
+        if errorcodes.TOO_MANY_CONNECTIONS in codes:
             return "the server has no free connection slot"
-        if parameters.get("target_session_attrs", "any") != "any":
-            try:
-                psycopg2.connect(make_dsn(**{**parameters, "target_session_attrs": "any"})).close()
-            except psycopg2.OperationalError:
-                return None
-            # Somebody lets us in, so that nobody is what was asked for: a failover is under way.
-            return f"no host is {parameters['target_session_attrs']}"
-        return None
+        wanted = parameters.get("target_session_attrs", "any")
+        if wanted != "any" and self._lets_in({**parameters, "target_session_attrs": "any"}):
+            # Nobody is what was asked for: a failover is under way.
+            return f"no host is {wanted}"
+        same = len(first) == len(again)
+        refusal = again[0] if same else None
+        is_final = codes - {None} or (refusal and refusal.said == first[0].said)
+        if is_final or "FATAL:" in str(error) or str(error) == said:
+            raise rejection(self.url, self.location, first[0], refusal) from None
+        return first[0].said
+
+    def _lets_in(self, parameters: dict[str, str]) -> bool:
+        try:
+            self._attempt(parameters).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
 
     @contextmanager
     def translating(self, action: str) -> Iterator[None]:
@@ -216,7 +274,9 @@ class Server:
                     cursor.execute(EXISTS, (self.url.database,))
                     exists = cursor.fetchone() is not None
             except NoMaintenanceDatabase:
-                raise rejected from None
+                if rejected.sqlstate != errorcodes.INVALID_CATALOG_NAME:
+                    raise rejected from None
+                exists = False
         # It may have been created a moment after it was not there to connect to.
         return self._connect_to_new() if exists else None
 
@@ -228,7 +288,7 @@ class Server:
                 return self.connect()
             except ConnectionRejected as rejected:
                 several = "," in self.url.parameters.get("host", "")
-                if not several or time.monotonic() - started > self.settings.wait_timeout:
+                if not several or time.monotonic() - started > self.wait_timeout:
                     raise
                 self.on_event(WaitingForServer(self.location, rejected.reason))
                 time.sleep(_LONGEST_PAUSE)

@@ -123,6 +123,7 @@ def _shares_sessions(server: Server, connection: Connection) -> bool:
             return False
         finally:
             timer.cancel()
+            timer.join()
     return len(seen) > 1 or any(one == two for one, two in seen)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from db_ops.results.events import (
         BuildAbandoned,
         Connected,
+        ConnectionNotice,
         DatabaseCreated,
         DatabaseDropped,
         DatabaseSetAside,
@@ -88,6 +89,7 @@ __all__ = [
     "Cache",
     "CachedDatabase",
     "Connected",
+    "ConnectionNotice",
     "ConnectionUrl",
     "DatabaseCreated",
     "DatabaseDropped",

@@ -14,6 +14,13 @@ class Connected(Value):
     cancel: Callable[[], None]
 
 
+class ConnectionNotice(Value):
+    """The server, or libpq, has warned of something while a connection was made."""
+
+    location: str
+    text: str
+
+
 class ServerStarting(Value):
     """The embedded server is being started, and created first if `creating`."""
 
@@ -142,6 +149,7 @@ class RevisionRetried(Value):
 Event = (
     Connected
     | ServerStarting
+    | ConnectionNotice
     | WaitingForServer
     | WaitingForLock
     | DatabaseCreated

@@ -40,7 +40,8 @@ class Settings:
     maintenance_database: where CREATE and DROP DATABASE are sent from; None tries the target
         itself, then `postgres`, then `defaultdb`.
     connect_timeout: one attempt to connect.
-    wait_timeout: all attempts together, for a server that is starting.
+    wait_timeout: all attempts together, for a server that is starting; None is 30 for `init`,
+        `upgrade` and `recreate`, which a deployment starts beside its server, and 1 for the others.
     migration_lock_timeout: waiting for another process that migrates this database.
     lock_timeout: how long a statement of a migration may hold up others while it waits for a lock.
     lock_retries: how often a revision that met `lock_timeout` is run again.
@@ -68,7 +69,7 @@ class Settings:
     declared_environment: str | None = None
     maintenance_database: str | None = None
     connect_timeout: float = 5.0
-    wait_timeout: float = 30.0
+    wait_timeout: float | None = None
     migration_lock_timeout: float = 300.0
     lock_timeout: float = 4.0
     lock_retries: int = 10

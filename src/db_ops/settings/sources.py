@@ -18,6 +18,7 @@ from typing import Any
 from environs import Env, EnvError, EnvValidationError, ValidationError, validate
 
 from db_ops.errors import InvalidSettings, UsageError
+from db_ops.settings.libpq_defaults import NOT_UTF_8, is_utf_8
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
@@ -31,7 +32,6 @@ from db_ops.settings.variables import (
 )
 
 _NOT_CI = ("", "0", "false")
-_NOT_UTF_8 = "not UTF-8"
 SCRATCH_VARIABLE = SCRATCH_URL
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
@@ -115,13 +115,13 @@ def load(
     settings = Settings(
         alembic_ini=files.alembic_config,
         folder=files.root,
-        url=None if url is None else _parse(url, variable),
+        url=None if url is None else DatabaseUrl.parse(url, variable),
         section=_section(section, variables.get("DB_OPS_NAME"), files.declared.get("name")),
         x=(*files.declared.get("x", ()), *_arguments(variables.get("DB_OPS_X", "")), *x),
         url_env=None if for_tests else files.declared.get("url_env"),
         url_from=None if for_tests else files.declared.get("url_from"),
         sources=_sources(variable, variables, files.declared),
-        scratch_url=None if scratch is None else _parse(scratch, SCRATCH_URL),
+        scratch_url=None if scratch is None else DatabaseUrl.parse(scratch, SCRATCH_URL),
         notes=notes,
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -182,7 +182,7 @@ def _content(path: str) -> str:
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is {_NOT_UTF_8}") from None
+        raise ValueError(f"{path} is {NOT_UTF_8}") from None
     filled = [number for number, line in enumerate(lines, start=1) if line.strip()]
     if not filled:
         raise ValueError(f"{path} is empty; it has to hold the URL")
@@ -201,10 +201,6 @@ def _for_tests(settings: Settings) -> Settings:
     )
 
 
-def _parse(url: str, variable: str) -> DatabaseUrl:
-    return DatabaseUrl.parse(url, variable).with_defaults(_libpq_environment())
-
-
 def _user_cache() -> Path | None:
     """Return this user's folder for what may be deleted; None for a user without a home.
 
@@ -218,29 +214,9 @@ def _user_cache() -> Path | None:
     return None
 
 
-def _libpq_environment() -> dict[str, str]:
-    """Return where libpq itself would go for what the URL leaves open."""
-    variables = {
-        "host": "PGHOST",
-        "hostaddr": "PGHOSTADDR",
-        "port": "PGPORT",
-        "service": "PGSERVICE",
-    }
-    given = {key: os.environ[name] for key, name in variables.items() if os.environ.get(name)}
-    broken = {variables[key]: _NOT_UTF_8 for key, value in given.items() if not _is_utf_8(value)}
-    if broken:
-        raise InvalidSettings(broken)
-    return given
-
-
-def _is_utf_8(value: str) -> bool:
-    # Python shows other bytes as lone surrogates, which psycopg2 cannot pass on.
-    return value.encode(errors="ignore").decode() == value
-
-
 def _utf_8(value: str) -> None:
-    if not _is_utf_8(value):
-        raise ValidationError(_NOT_UTF_8)
+    if not is_utf_8(value):
+        raise ValidationError(NOT_UTF_8)
 
 
 def _environment(env: Env) -> str | None:

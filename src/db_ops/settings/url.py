@@ -7,21 +7,33 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from types import MappingProxyType
-from urllib.parse import parse_qsl, quote, urlencode
-
-from psycopg2 import ProgrammingError
-from psycopg2.extensions import make_dsn, parse_dsn
+from urllib.parse import quote, urlencode
 
 from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, ReservedDatabase
 from db_ops.errors.base import URL_VARIABLE
+from db_ops.settings.libpq_defaults import libpq_knows, with_libpq_defaults
+from db_ops.settings.url_spelling import DEFAULT_PORT, read_parameters
 
 MAX_NAME_BYTES = 63
-DEFAULT_PORT = "5432"
-_SCHEME = re.compile(r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://")
 # What other drivers call libpq's keywords.
 _LIBPQ_NAMES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
 _TEMPLATES = ("template0", "template1")
+# All that hold no secret; what a later libpq adds is not shown before it is known.
+_SHOWN = frozenset(
+    (
+        "channel_binding", "client_encoding", "connect_timeout", "dbname", "gssdelegation",
+        "gssencmode", "gsslib", "host", "hostaddr", "keepalives", "keepalives_count",
+        "keepalives_idle", "keepalives_interval", "krbsrvname", "load_balance_hosts", "options",
+        "passfile", "port", "replication", "require_auth", "requirepeer", "service", "sslcert",
+        "sslcertmode", "sslcompression", "sslcrl", "sslcrldir", "sslkey", "sslmode",
+        "sslnegotiation", "sslrootcert", "sslsni", "ssl_max_protocol_version",
+        "ssl_min_protocol_version", "target_session_attrs", "tcp_user_timeout", "user",
+    )
+)  # fmt: skip
+# A setting with a dot in its name is an application's own, and may be its secret.
+_CUSTOM_SETTING = re.compile(r"(?:-c\s*|--)\w+\.")
 _MISTAKES = (InvalidUrl, MissingDatabaseName, InvalidDatabaseName, ReservedDatabase)
 
 
@@ -52,17 +64,16 @@ class DatabaseUrl:
 
     @classmethod
     def _parsed(cls, text: str) -> DatabaseUrl:
-        if not text.strip():
-            raise InvalidUrl("set, but empty; unset it to use the embedded server")
-        try:
-            parameters = parse_dsn(_for_libpq(text.strip()))
-        except (ProgrammingError, UnicodeError):
-            raise InvalidUrl("libpq cannot parse it") from None
-        if "@" in parameters.get("host", ""):
+        parameters = read_parameters(text)
+        if "@" in parameters.get("host", "").removeprefix("@"):
             raise InvalidUrl("an @ of user or password is not percent-encoded")
         if not all(port.isdecimal() for port in parameters.get("port", "").split(",") if port):
             raise InvalidUrl("the port is not a number")
-        url = cls(MappingProxyType(parameters))
+        return cls._completed(parameters)
+
+    @classmethod
+    def _completed(cls, parameters: Mapping[str, str]) -> DatabaseUrl:
+        url = cls(MappingProxyType(with_libpq_defaults(parameters)))
         _check_name(url)
         return url
 
@@ -80,21 +91,23 @@ class DatabaseUrl:
     def _of_driver(cls, arguments: Mapping[str, object]) -> DatabaseUrl:
         named = {_LIBPQ_NAMES.get(name, name): value for name, value in arguments.items()}
         dsn, settings = named.pop("dsn", None), named.pop("server_settings", None)
-        parameters = {} if not dsn else dict(cls.parse(str(dsn)).parameters)
+        parameters = {} if not dsn else read_parameters(str(dsn))
         for name, value in named.items():
             text = _as_libpq_writes(name, value)
-            if text and _libpq_knows(name):
+            if text and libpq_knows(name):
                 parameters[name] = text
         if isinstance(settings, Mapping):
             given = (f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
             parameters["options"] = " ".join((parameters.get("options", ""), *given)).strip()
-        url = cls(MappingProxyType(parameters))
-        _check_name(url)
-        return url
+        return cls._completed(parameters)
 
     @property
     def database(self) -> str:
         return self.parameters.get("dbname", "")
+
+    @property
+    def user(self) -> str:
+        return self.parameters.get("user", "")
 
     @property
     def server(self) -> str:
@@ -123,10 +136,6 @@ class DatabaseUrl:
         """Return the way to another database of the server, which messages call by this name."""
         return replace(self.at(database), shown=self.shown or self.database)
 
-    def with_defaults(self, defaults: Mapping[str, str]) -> DatabaseUrl:
-        """Return this URL with *defaults* for the keywords that it does not name."""
-        return replace(self, parameters=MappingProxyType({**defaults, **self.parameters}))
-
     def with_option(self, name: str, value: str) -> DatabaseUrl:
         """Return this URL with a setting of the server's for the sessions it opens."""
         options = f"{self.parameters.get('options', '')} -c {name}={_escaped(value)}".strip()
@@ -137,23 +146,33 @@ class DatabaseUrl:
         return (self._place(), self.database) == (other._place(), other.database)
 
     def _place(self) -> tuple[str, str]:
-        host = self.parameters.get("hostaddr") or self.parameters.get("host") or ""
-        local = all(_is_this_machine(one) for one in host.split(","))
-        return "" if local else host.lower(), self.parameters.get("port") or DEFAULT_PORT
+        hosts = "" if self.is_local() else ",".join(self._hosts()).lower()
+        return hosts, self.parameters.get("port") or DEFAULT_PORT
+
+    def _hosts(self) -> list[str]:
+        """Return where libpq would connect to: of each host, its address if that is given."""
+        hosts = self.parameters.get("host", "").split(",")
+        addresses = self.parameters.get("hostaddr", "").split(",")
+        pairs = zip_longest(addresses, hosts, fillvalue="")
+        return [address or host for address, host in pairs]
 
     def is_local(self) -> bool:
         """Tell whether every host is this machine: a Unix socket or a loopback address.
 
-        A service file may name any host, so it counts as remote.
+        A service that a directory server knows may be on any host, so it counts as remote.
         """
-        if "service" in self.parameters:
-            return False
-        hosts = self.parameters.get("hostaddr") or self.parameters.get("host") or ""
-        return all(_is_this_machine(host) for host in hosts.split(","))
+        return "service" not in self.parameters and all(map(_is_this_machine, self._hosts()))
 
     def render(self, *, with_password: bool = False) -> str:
-        """Return a `postgresql://` URL that libpq and SQLAlchemy read."""
-        rest = {name: value for name, value in self.parameters.items() if value}
+        """Return a `postgresql://` URL that libpq and SQLAlchemy read.
+
+        Without the password it has only those parameters that are known to hold no secret.
+        """
+        rest = {
+            name: value
+            for name, value in self.parameters.items()
+            if value and (with_password or _may_be_shown(name, value))
+        }
         user, password = rest.pop("user", ""), rest.pop("password", "")
         hosts, ports = rest.pop("host", "").split(","), rest.pop("port", "").split(",")
         database = rest.pop("dbname", "")
@@ -185,48 +204,6 @@ def _said_of(source: str) -> Iterator[None]:
         yield
     except _MISTAKES as error:
         raise replace(error, source=source) from None
-
-
-def _for_libpq(text: str) -> str:
-    """Translate a URL written for a SQLAlchemy driver into one that libpq parses."""
-    scheme = _SCHEME.match(text)
-    if scheme is None:
-        if "://" in text:
-            raise InvalidUrl("it does not begin with postgresql://")
-        return text
-    if scheme["dialect"] not in ("postgres", "postgresql"):
-        raise InvalidUrl(f"{scheme['dialect']}:// is not PostgreSQL")
-    address, question_mark, query = text[scheme.end() :].partition("?")
-    path = address.partition("/")[2]
-    if "@" in path or "/" in path:
-        # Else half of a password with an unescaped slash would become the database's name.
-        raise InvalidUrl("an @ or / of password or database name is not percent-encoded")
-    if scheme["driver"] and question_mark:
-        query = _driver_query(query)
-    return f"postgresql://{address}{'?' if query else ''}{query}"
-
-
-def _driver_query(query: str) -> str:
-    """Keep the query parameters that libpq knows; asyncpg's `ssl` is its `sslmode`."""
-    kept: dict[str, list[str]] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        name = "sslmode" if name == "ssl" else name
-        if _libpq_knows(name):
-            kept.setdefault(name, []).append(value)
-    # SQLAlchemy spells several hosts as `host=one:5432&host=two:5432`.
-    pairs = [host.rpartition(":") for host in kept.get("host", ()) if not host.startswith("/")]
-    if any(port.isdecimal() for _, _, port in pairs):
-        kept["host"] = [host if port.isdecimal() else port for host, _, port in pairs]
-        kept["port"] = [port if port.isdecimal() else DEFAULT_PORT for _, _, port in pairs]
-    return urlencode({name: ",".join(values) for name, values in kept.items()}, quote_via=quote)
-
-
-def _libpq_knows(name: str) -> bool:
-    try:
-        make_dsn(**{name: ""})
-    except (ProgrammingError, TypeError):
-        return False
-    return True
 
 
 def _as_libpq_writes(name: str, value: object) -> str:
@@ -261,6 +238,10 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _may_be_shown(name: str, value: str) -> bool:
+    return name in _SHOWN and not (name == "options" and _CUSTOM_SETTING.search(value))
 
 
 def _bracketed(host: str) -> str:
