@@ -32,9 +32,10 @@ _FOR_ALL = {
 class Command(Task[Any]):
     """An Invoke task whose body returns a result.
 
-    A `DbOpsError` becomes two lines on stderr; the process exits with the code of the error or of
-    the result. `DB_OPS_DEBUG=1` lets the traceback through. With `--json`, stdout carries the
-    document of the result or the error and nothing else, whatever the project's code prints.
+    A `DbOpsError` becomes two lines on stderr, and what is to be known beside between them; the
+    process exits with the code of the error or of the result. `DB_OPS_DEBUG=1` shows before them
+    the traceback of what led there, the project's own. With `--json`, stdout carries the document
+    of the result or the error and nothing else, whatever the project's code prints.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -84,13 +85,17 @@ class Command(Task[Any]):
                 _settle_options()
                 done: Result = super().__call__(*args, **given)
         except DbOpsError as error:
-            if os.environ.get("DB_OPS_DEBUG") == "1":
-                raise
-            show_error(error)
+            show_error(error, _traceback(error) if os.environ.get("DB_OPS_DEBUG") == "1" else None)
             return error
         if options.get().json:
             print_document(result_document(done))
         return done
+
+
+def _traceback(error: DbOpsError) -> str:
+    from db_ops.errors.tracebacks import traceback_of
+
+    return traceback_of(error)
 
 
 def _settle_options() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from typing import Any
 
 from db_ops.bytecode import keep_bytecode
 from db_ops.errors import DbOpsError
-from db_ops.operations.building import Builder
+from db_ops.errors.tracebacks import decode, encode
+from db_ops.operations.building import TEMPLATE_COMMAND, Builder
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.own_databases import sweep
 from db_ops.results import ignore
@@ -52,7 +52,7 @@ def make_template_elsewhere(target: Target) -> None:
     process = _start(target, "make_template", subprocess.PIPE)
     answer, _ = process.communicate(_encoded(target))
     if answer:
-        raise pickle.loads(answer)
+        raise decode(answer)
 
 
 def prepare() -> None:
@@ -79,12 +79,12 @@ def make_template() -> None:
                 if builder is not None:
                     builder.make_template()
         except DbOpsError as error:
-            answer.write(pickle.dumps(error))
+            answer.write(encode(error))
 
 
 @contextmanager
 def _builder(settings: Settings) -> Iterator[Builder | None]:
-    target = open_target(settings, "template", ignore)
+    target = open_target(settings, TEMPLATE_COMMAND, ignore)
     with target.server.maintenance() as connection:
         yield Builder.of(target, connection)
 

@@ -41,6 +41,8 @@ from db_ops.results import BuildAbandoned, Origin, Step
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+# What makes a template behind, or for, another command.
+TEMPLATE_COMMAND = "template"
 _NO_SUCH_DATABASE = "3D000"
 
 
@@ -212,7 +214,10 @@ class Builder:
 
     def _at(self, scratch: str) -> Target:
         server = self.target.server
-        return replace(self.target, server=replace(server, url=server.url.built_as(scratch)))
+        # For a command that only looks, it never becomes the database that is meant.
+        aside = server.command == TEMPLATE_COMMAND
+        url = server.url.scratch_at(scratch) if aside else server.url.built_as(scratch)
+        return replace(self.target, server=replace(server, url=url))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

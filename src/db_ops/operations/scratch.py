@@ -175,7 +175,7 @@ class Scratch:
     def _database(self, template: str | None = None) -> Iterator[Target]:
         server = self.place.server
         with scratch_database(server, self.connection, template=template) as name:
-            yield replace(self.place, server=replace(server, url=server.url.built_as(name)))
+            yield replace(self.place, server=replace(server, url=server.url.scratch_at(name)))
 
     def _check_harmless(self) -> None:
         """Refuse to run revisions that would reach past their database, into the target's server.
