@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.project import Project
@@ -46,3 +48,23 @@ def test_several_heads_are_both_named_with_both_ways_out(branched: Project) -> N
     assert "0004, 0006" in outcome.error
     assert "--rebase" in outcome.hint
     assert "alembic merge" in outcome.hint
+
+
+def test_the_file_keeps_its_line_ends_its_mark_and_its_encoding(branched: Project) -> None:
+    path = branched.root / "alembic" / "versions" / "0005.py"
+    text = path.read_text().replace("revision 0005", "Pagamentos não feitos\n\nRevises: 0003\n")
+    for encoding, line in (("utf-8-sig", ""), ("latin-1", "# -*- coding: latin-1 -*-\n")):
+        before = (line + text).replace("\n", "\r\n").encode(encoding)
+        path.write_bytes(before)
+        branched.run("create-migration", "--rebase", "0006").succeeded()
+        expected = before.replace(b"down_revision = '0003'", b'down_revision = "0004"')
+        assert path.read_bytes() == expected.replace(b"Revises: 0003", b"Revises: 0004")
+
+
+def test_without_a_server_the_branch_is_put_on_top_at_once(branched: Project) -> None:
+    branched.url = "postgresql://u:hunter2@127.0.0.1:1/app"
+    started = time.monotonic()
+    outcome = branched.run("create-migration", "--rebase", "0006").succeeded()
+    assert time.monotonic() - started < 15
+    assert "0005.py: follows 0004 now" in outcome.out
+    assert "note: no database was asked whether it has them: 127.0.0.1:1/app: " in outcome.out

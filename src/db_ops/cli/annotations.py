@@ -27,7 +27,6 @@ from db_ops.results import Downgraded, Migrated, Result, Verified
 REPORT = "gl-code-quality-report.json"
 # GitHub shows ten of each kind for a step.
 _SHOWN = 10
-_LINE = re.compile(r"line (\d+): ")
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ def annotate(command: str, done: Result | DbOpsError) -> None:
 
 def _findings(done: Result | DbOpsError) -> Iterator[Finding]:
     if isinstance(done, DbOpsError):
-        path, reason = getattr(done, "path", None), str(getattr(done, "reason", ""))
-        line = _LINE.match(reason)
-        yield Finding(done.message, done.hint, _in_repository(path), int(line[1]) if line else None)
+        path, line = getattr(done, "path", None), getattr(done, "line", None)
+        text = "\n".join((done.message, *done.notes))
+        yield Finding(text, done.hint, _in_repository(path or None), line)
     elif isinstance(done, Verified):
         for difference in done.differences:
             yield Finding(difference.description, as_typed(difference.remedy))
@@ -99,6 +98,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
     if isinstance(done, DbOpsError):
         lines = [
             f"error: {one_line(done.message)}",
+            *(f"  {one_line(note)}" for note in done.notes),
             f"hint: {one_line(done.hint)}",
         ]
     else:

@@ -75,9 +75,7 @@ def _outcome(
         if options.get().json:
             print_document(result_document(done))
     except DbOpsError as error:
-        if shows_tracebacks():
-            raise
-        show_failure(error)
+        show_failure(error, _traceback(error) if shows_tracebacks() else None)
         return error
     return done
 
@@ -117,10 +115,16 @@ def _loader(given: ForEveryCommand) -> Callable[..., Any]:
 _NOTED: set[str] = set()
 
 
-def show_failure(error: DbOpsError) -> None:
+def _traceback(error: DbOpsError) -> str:
+    from db_ops.errors.tracebacks import traceback_of
+
+    return traceback_of(error)
+
+
+def show_failure(error: DbOpsError, traceback: str | None = None) -> None:
     """Show *error* on stderr and, with `--json`, on stdout, if that can be written."""
     try:
-        show_error(error)
+        show_error(error, traceback)
     except OutputLost as lost:
         options.set(replace(options.get(), json=False))
         if not isinstance(error, OutputLost):

@@ -83,7 +83,7 @@ class Progress:
     def _note(self, event: Event) -> None:
         if isinstance(event, Connected):
             self._interruption.cancels.append(event.cancel)
-        elif isinstance(event, RevisionFinished):
+        elif isinstance(event, RevisionFinished) and not event.scratch:
             verb = "applied" if event.direction == "upgrade" else "reverted"
             last = event.step.revision.id
             self._done = f"{event.position} of {event.total} revisions {verb}, the last {last}"
@@ -146,9 +146,10 @@ def _follow(event: Event, live: LiveLine) -> None:
 
 def _announced(event: Event, *, verbose: bool) -> str:
     match event:
-        case RevisionStarted(revision, direction, position, total):
+        case RevisionStarted(revision, direction, position, total, scratch):
             verb = "apply" if direction == "upgrade" else "revert"
-            return f"  {verb} {position}/{total}  {revision.id}  {revision.summary}"
+            place = " in a scratch database" if scratch else ""
+            return f"  {verb} {position}/{total}{place}  {revision.id}  {revision.summary}"
         case RevisionFinished(step) if verbose or step.seconds >= _LONG:
             return f"      done in {seconds(step.seconds)}"
         case ServerStarting(directory, creating):

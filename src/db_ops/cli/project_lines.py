@@ -78,3 +78,5 @@ def diagram(result: Diagram) -> Iterator[Line]:
 
 def migration_rebased(result: MigrationRebased) -> Iterator[Line]:
     yield f"{result.revision.path}: follows {result.onto} now", "green"
+    if result.unasked:
+        yield f"note: no database was asked whether it has them: {one_line(result.unasked)}", ""

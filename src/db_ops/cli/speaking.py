@@ -43,14 +43,20 @@ def show_note(text: str) -> None:
         say(f"note: {one_line(text)}", "yellow", to_stderr=True)
 
 
-def show_error(error: DbOpsError) -> None:
+def show_error(error: DbOpsError, traceback: str | None = None) -> None:
     """Print *error* on stderr, what happened and what to do; with `--json` on stdout as well."""
     if options.get().log == "json":
         document = error_document(error)
         document.pop("result")
+        if traceback is not None:
+            document["traceback"] = traceback
         _log("error", {"event": "Failed", **document})
     else:
+        for line in (traceback or "").splitlines():
+            say(line, to_stderr=True)
         say(f"error: {one_line(error.message)}", "bold red", to_stderr=True)
+        for note in error.notes:
+            say(f"  {one_line(note)}", to_stderr=True)
         say(f"hint: {one_line(error.hint)}", to_stderr=True)
     if options.get().json:
         print_document(error_document(error))

@@ -35,8 +35,12 @@ def verified_lines(result: Verified) -> Iterator[Line]:
             yield f"    {side:<11} {value}", ""
         for remedy in difference.remedies:
             if not _is_command(remedy):
+                # A routine's text has to be run as it stands, with its lines.
+                first, *rest = map(one_line, remedy.expandtabs().splitlines())
                 loss = "  (loses data)" if difference.loses_data else ""
-                yield f"    undo it     {one_line(remedy)}{loss}", ""
+                yield f"    undo it     {first}{'' if rest else loss}", ""
+                for number, line in enumerate(rest, start=1):
+                    yield line + (loss if number == len(rest) else ""), ""
     remedies = (remedy for one in result.differences for remedy in one.remedies or (one.remedy,))
     for remedy in dict.fromkeys(filter(_is_command, remedies)):
         yield f"next: {as_typed(remedy)}", ""

@@ -57,6 +57,11 @@ class DbOpsError(Exception):
         """Name the next command, or the setting to change."""
         return as_typed(self.then.format_map(self.described()))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what else is known, a line each: what stands in the file, what the server added."""
+        return ()
+
     def described(self) -> Mapping[str, object]:
         """Return the fields as the format strings see them: names joined, long lists cut."""
         return {
@@ -74,6 +79,32 @@ class DbOpsError(Exception):
     def __reduce__(self) -> tuple[type[DbOpsError], tuple[object, ...]]:
         # Exception would pickle positional arguments only, and ours are often keywords.
         return type(self), tuple(vars(self).values())
+
+
+class SourceError(DbOpsError):
+    """Base of what is wrong in a file of the project's own; `code` is what stands on the line.
+
+    `imported_by` is the line, of a file that the command needs, that led there.
+    """
+
+    path: str
+    reason: str
+    line: int | None = None
+    code: str = ""
+    imported_by: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        shown = (f"{self.line} | {self.code}",) if self.code else ()
+        return shown + ((f"imported by {self.imported_by}",) if self.imported_by else ())
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "place": place_name(self.path, self.line)}
+
+
+def place_name(path: str, line: int | None) -> str:
+    """Return a file and its line as editors take them."""
+    return f"{path}:{line}" if line else path
 
 
 class Interrupted(DbOpsError):

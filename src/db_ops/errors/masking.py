@@ -1,4 +1,4 @@
-"""Keep passwords out of what somebody else's code has said."""
+"""Passwords taken out of what others wrote: their errors, their lines, their SQL."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ import re
 
 # Up to the last @: a password that is not percent-encoded may hold one itself.
 _CREDENTIALS = re.compile(r"://.*@")
-_SECRETS = re.compile(
-    r"""((?:password|passwd|pwd|secret|token)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,)]+)""", re.I
-)
 # Python's own words for a percent sign in an ini file that is not doubled: the URL follows.
 _INTERPOLATED = re.compile(r"(followed by '%' or '\(', found: ).*", re.S)
+_NAMED = re.compile(
+    r"""(\b\w*(?:password|passwd|pwd|secret|token)\b["']?(?:\s*[=:]\s*|\s+))"""
+    r"""((?:SecretStr\()?)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.|'')*'|[^\s,;)}\]'"]+)""",
+    re.IGNORECASE,
+)
+_NOT_SECRET = re.compile(r"(?:[\"']?\*+[\"']?|None|True|False|str|Secret\w*|[\w.]+[\[(].*)\Z")
 
 
 def mask_credentials(text: str) -> str:
-    """Return *text* without the credentials of URLs and the values of passwords in it."""
+    """Return *text* with `***` in the place of passwords, as far as they can be told."""
     text = _INTERPOLATED.sub(r"\1***", _CREDENTIALS.sub("://***@", text))
-    return _SECRETS.sub(r"\1***", text)
+    return _NAMED.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    before, wrapper, value = found.groups()
+    assigned = before.rstrip()[-1] in "=:"
+    if _NOT_SECRET.match(value) or (not assigned and value[0] not in "'\""):
+        return found[0]
+    quote = value[0] if value[0] in "'\"" else ""
+    return f"{before}{wrapper}{quote}***{quote}"

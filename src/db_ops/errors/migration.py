@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from db_ops.errors.base import DbOpsError, ExitCode, enumerate_names
+from db_ops.errors.base import DbOpsError, ExitCode, SourceError, enumerate_names, place_name
 from db_ops.errors.server import ServerError
 
 
@@ -182,13 +182,11 @@ class StepsDiffer(ServerError):
         }
 
 
-class RevisionFileBroken(DbOpsError):
-    """A revision file is not Python, or fails while it is imported."""
+class RevisionFileBroken(SourceError):
+    """A revision file is not Python, or it or what it imports fails while it is imported."""
 
-    what = "{path}: does not import: {reason}"
+    what = "{place}: does not import: {reason}"
     then = "correct {path}, then run the same command again"
-    path: str
-    reason: str
 
 
 class FunctionMissing(DbOpsError):
@@ -200,13 +198,11 @@ class FunctionMissing(DbOpsError):
     function: str
 
 
-class EnvironmentBroken(DbOpsError):
-    """`env.py`, or the models that it imports, fail before any migration runs."""
+class EnvironmentBroken(SourceError):
+    """`env.py`, or a module that it imports, fails before any migration runs."""
 
-    what = "{path}: does not run: {reason}"
-    then = "correct {path} or the models it imports; DB_OPS_DEBUG=1 shows the traceback"
-    path: str
-    reason: str
+    what = "{place}: does not run: {reason}"
+    then = "correct {path}, then run the same command again; DB_OPS_DEBUG=1 shows the traceback"
 
 
 class EmptyMetadata(DbOpsError):
@@ -239,7 +235,7 @@ class MigrationFailed(ServerError):
     """A revision failed and was rolled back; those before it stay as they were made."""
 
     what = (
-        "{location}: {direction} of {revision} failed: {reason}; "
+        "{place}: {direction} of {revision} failed: {reason}; {location}: "
         "{count} of {total} {verb}{named}, database at {current}"
     )
     then = "{remedy}"
@@ -250,10 +246,21 @@ class MigrationFailed(ServerError):
     total: int
     current: tuple[str, ...]
     remedy: str
+    path: str = ""
+    line: int | None = None
+    code: str = ""
+    statement: str = ""
+    said: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        shown = (f"{self.line} | {self.code}",) if self.code else ()
+        return (*shown, *((f"SQL: {self.statement}",) if self.statement else ()), *self.said)
 
     def described(self) -> Mapping[str, object]:
         return {
             **super().described(),
+            "place": place_name(self.path, self.line) or self.revision,
             "count": len(self.done),
             "verb": "applied" if self.direction == "upgrade" else "reverted",
             "named": f" ({enumerate_names(self.done)})" if self.done else "",
@@ -270,25 +277,33 @@ class MigrationBlocked(MigrationFailed):
 class RebuildFailed(MigrationFailed):
     """A revision failed while the new database was built; the present one was not touched."""
 
-    what = "{location}: {direction} of {revision} failed: {reason}; the database is as it was"
+    what = (
+        "{place}: {direction} of {revision} failed: {reason}; the database is as it was: {location}"
+    )
 
 
-class ModelsBroken(DbOpsError):
+class ModelsBroken(SourceError):
     """SQLAlchemy cannot build the models: they contradict themselves or each other."""
 
-    what = "{path}: its models cannot be built: {reason}"
-    then = "correct the models that {path} imports; DB_OPS_DEBUG=1 shows the traceback"
+    what = "{place}: its models cannot be built: {reason}"
+    then = "correct the models that {path} holds or imports; DB_OPS_DEBUG=1 shows the traceback"
+
+
+class RevisionNotWritten(DbOpsError):
+    """No revision file could be made: its template, its name, its time zone, or its folder."""
+
+    what = "{path}: no revision was written: {reason}"
+    then = "{remedy}"
     path: str
     reason: str
+    remedy: str
 
 
-class GeneratedFileBroken(DbOpsError):
+class GeneratedFileBroken(SourceError):
     """The migration just written does not import; it was removed again."""
 
-    what = "{path}: removed, because the generated migration does not import: {reason}"
+    what = "{place}: removed, because the generated migration does not import: {reason}"
     then = "add what is missing to script.py.mako or to the models, then run this again"
-    path: str
-    reason: str
 
 
 class RenameUndecided(DbOpsError):

@@ -206,6 +206,11 @@ class StatementFailed(ServerError):
     reason: str
     sqlstate: str
     remedy: str = "see the server's log, then run the same command again"
+    said: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.said
 
 
 class TableLocked(ServerError):

@@ -1,4 +1,7 @@
-"""The statements that may settle one difference, best first; a scratch database decides."""
+"""The statements that may settle one difference, best first; a scratch database decides.
+
+Each candidate is a tuple of them, which settle it together.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ _SET_EXPRESSION_SINCE = 17
 _OPTIONS = ("START", "INCREMENT", "MINVALUE", "MAXVALUE", "CACHE")
 
 
-def candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[str]:
+def candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[tuple[str, ...]]:
     """Yield SQL that may make *actual* like *wanted* in one *change*, each whole in itself."""
     if change.undo:
         yield change.undo
     found = wanted.objects.get((change.kind, change.name))
     if change.kind == "column" and found is not None:
-        yield from _column(change, found, actual)
+        for found_sql in _column(change, found, actual):
+            yield (found_sql,) if isinstance(found_sql, str) else found_sql
 
 
-def _column(change: Change, column: SchemaObject, actual: Schema) -> Iterator[str]:
+def _column(
+    change: Change, column: SchemaObject, actual: Schema
+) -> Iterator[str | tuple[str, ...]]:
     alter = f"ALTER TABLE {column.parent}"
     this = f"ALTER COLUMN {column.label}"
     of = column.attributes
@@ -39,13 +45,13 @@ def _column(change: Change, column: SchemaObject, actual: Schema) -> Iterator[st
     elif change.attribute == "sequence" and change.expected is None and "identity" not in of:
         sequence = _own_sequence(column)
         if "default" not in of:
-            yield f"{alter} {this} DROP DEFAULT; DROP SEQUENCE {sequence}"
+            yield f"{alter} {this} DROP DEFAULT", f"DROP SEQUENCE {sequence}"
         yield f"DROP SEQUENCE {sequence}"
     elif change.attribute == "default" and change.expected == "nextval(its own sequence)":
         sequence = _own_sequence(column)
         yield (
-            f"CREATE SEQUENCE {sequence} AS {of['type']} OWNED BY {column.name};"
-            f" {alter} {this} SET DEFAULT nextval('{sequence}')"
+            f"CREATE SEQUENCE {sequence} AS {of['type']} OWNED BY {column.name}",
+            f"{alter} {this} SET DEFAULT nextval('{sequence}')",
         )
         yield f"{alter} {this} SET DEFAULT nextval('{sequence}')"
     elif change.attribute == "generated" and change.expected:

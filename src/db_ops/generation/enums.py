@@ -12,7 +12,7 @@ _SUFFIX = "_replaced"
 _BARE = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
-def replacement(change: Change, before: Schema) -> str:
+def replacement(change: Change, before: Schema) -> tuple[str, ...]:
     """Return the statements that give the enum of *change* its expected values, whatever uses it.
 
     *before* is the schema as it is now. Each column of the type is rewritten; indexes and
@@ -38,7 +38,7 @@ def replacement(change: Change, before: Schema) -> str:
     statements += [_retyped(column) for column in columns]
     statements.append(f"DROP TYPE {schema}{label}")
     statements += [_create(found) for found in in_the_way]
-    return "; ".join(statements)
+    return tuple(statements)
 
 
 def _of_kind(schema: Schema, kind: str) -> Iterator[SchemaObject]:

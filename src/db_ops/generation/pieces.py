@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from db_ops.generation.names import split_statements
 from db_ops.postgres.schema.objects import Schema
 
 # What SQLAlchemy takes for a parameter in the text that `op.execute` is given.
@@ -33,9 +32,14 @@ class Bench(Protocol):
         """Run *piece*, all or nothing; return why the server refused it, None if it did not."""
 
 
-def pieces_of(sql: str) -> tuple[Piece, ...]:
-    """Return a piece for each statement of *sql*."""
-    return tuple(map(_piece, split_statements(sql)))
+def pieces_of(statements: Iterable[str]) -> tuple[Piece, ...]:
+    """Return a piece for each of *statements*."""
+    return tuple(map(_piece, statements))
+
+
+def together(statements: Iterable[str]) -> Piece:
+    """Return *statements* as one piece, to be tried all or nothing."""
+    return Piece("", ";\n".join(statements))
 
 
 def todo(text: str) -> Piece:

@@ -20,7 +20,7 @@ from db_ops.generation.changes import (
     losses,
 )
 from db_ops.generation.enums import replacement
-from db_ops.generation.pieces import Bench, Piece, pieces_of, run_all, todo
+from db_ops.generation.pieces import Bench, Piece, pieces_of, run_all, todo, together
 from db_ops.generation.renames import Rename, renamed_parts
 from db_ops.migrations.rendering import Changed, Operation
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
@@ -121,7 +121,7 @@ class Planner:
 
     def _statements(self, kinds: Sequence[str] | None = None) -> None:
         """Write as statements what is left, in rounds: one thing may have to wait for another."""
-        done: set[str] = set()
+        done: set[tuple[str, ...]] = set()
         for _ in range(_ROUNDS):
             before = self.bench.read()
             changes = [
@@ -138,14 +138,15 @@ class Planner:
                 return
             self._plan.upgrade += taken
             undo = undo_statements(compare_schemas(before, self.bench.read()))
-            self._undo.append([piece for sql in undo for piece in pieces_of(sql)])
+            self._undo.append(pieces_of(undo))
 
-    def _settle(self, change: Change, before: Schema, done: set[str]) -> tuple[Piece, ...]:
+    def _settle(
+        self, change: Change, before: Schema, done: set[tuple[str, ...]]
+    ) -> tuple[Piece, ...]:
         for sql in candidates(change, self.models, before):
             if sql in done:
                 continue
-            whole = Piece("", sql)
-            reason = self.bench.run(whole)
+            reason = self.bench.run(together(sql))
             if reason is None:
                 done.add(sql)
                 return pieces_of(sql)
@@ -191,7 +192,7 @@ class Planner:
         if change.kind == "enum" and change.attribute == "values" and not change.undo:
             tries.append(replacement(change, self.bench.read()))
         for sql in tries:
-            if self.bench.run(Piece("", sql)) is None:
+            if self.bench.run(together(sql)) is None:
                 return pieces_of(sql)
         return ()
 

@@ -211,7 +211,7 @@ def _rename_part(old: SchemaObject, new: SchemaObject) -> Piece:
         sql = f"ALTER INDEX {old.name} RENAME TO {_last(new.name)}"
     else:
         sql = f"ALTER TABLE {old.parent} RENAME CONSTRAINT {old.label} TO {new.label}"
-    return pieces_of(sql)[0]
+    return pieces_of([sql])[0]
 
 
 def _last(name: str) -> str:

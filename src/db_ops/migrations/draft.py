@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken
+from db_ops.migrations.diagnostics import reason_of
 from db_ops.migrations.environment import MAX_REVISION_ID, Session, connection_over
+from db_ops.migrations.failures import describe_failure
 from db_ops.migrations.project import Project
 from db_ops.migrations.rendering import Changed, Operation, Renderer
 from db_ops.migrations.revision_text import format_with_ruff
 from db_ops.migrations.runner import Database, blame
-from db_ops.migrations.scripts import describe_failure, load_scripts
+from db_ops.migrations.scripts import load_scripts
 
 if TYPE_CHECKING:
     from alembic.autogenerate import RevisionContext
@@ -71,7 +74,7 @@ class Draft:
                     exec(compile(code, "<operations>", "exec"), namespace)
                 connection.commit()
         except Exception as error:
-            return describe_failure(getattr(error, "orig", None) or error)
+            return reason_of(error)
         finally:
             driver.rollback()
             driver.autocommit = True
@@ -97,17 +100,28 @@ class Draft:
         assert written is not None
         return Path(written.path)
 
-    def finish(self, path: Path) -> None:
+    def finish(self, path: Path) -> str | None:
         """Run the project's own post-write hooks on the file; without any, format it as ruff does.
 
-        Raises what Alembic raises for a hook that fails.
+        Return in one line what failed of them, None if nothing did: the file stays, and is put back
+        if what they leave is no Python.
         """
         from alembic.script import write_hooks
 
-        if self._hooks:
-            write_hooks._run_hooks(str(path), self._hooks)
-        else:
+        if not self._hooks:
             format_with_ruff(path)
+            return None
+        written, reason = path.read_bytes(), None
+        try:
+            write_hooks._run_hooks(str(path), self._hooks)
+        except Exception as error:
+            reason = describe_failure(error).removeprefix("CommandError: ")
+        try:
+            ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError, OSError) as error:
+            path.write_bytes(written)
+            reason = reason or f"what they left is no Python ({describe_failure(error)})"
+        return reason and f"post_write_hooks: {reason}; the file was written without them"
 
     def _operations(self, parts: Iterable[Any], changed: Changed) -> tuple[Operation, ...]:
         return tuple(
@@ -161,7 +175,9 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
                 # What Alembic cannot write is written by others.
                 warnings.simplefilter("ignore", UserWarning)
                 scripts.run_env()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise blame(project, database, session, error) from error
     compared = context._last_autogen_context
     if context.generated_revisions:

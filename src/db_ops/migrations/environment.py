@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
+from db_ops.migrations.env_source import running_with
 from db_ops.migrations.history import Recorder, Recording
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class Session:
     comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
     are sent along when a revision is recorded. `recording` is told of each step that is taken.
 
-    The rest is for an env.py of somebody else's. Whether it only `learns`, and our database
-    `is_known` then; or `keeps_theirs`, a connection of env.py's own to our database. What was seen
-    of it: the arguments of `configure` in each of the `calls`, the `destinations` that it wanted to
-    connect to, its `statements`, and whether it `uses_driver`: an asynchronous driver's own ways.
-    `dialled` is what psycopg2 itself was to connect to.
+    One that only `learns` sees where env.py would go: the arguments of `configure` in each of the
+    `calls`, and whether `run_migrations` `ran_ours`. The rest is for an env.py of somebody else's:
+    our database `is_known`; `keeps_theirs`, a connection of env.py's own to our database; the
+    `destinations` that it wanted to connect to, its `statements`, and whether it `uses_driver`: an
+    asynchronous driver's own ways. `dialled` is what psycopg2 itself was to connect to.
     """
 
     connection: Connection | None = None
@@ -66,6 +67,7 @@ class Session:
     is_known: bool = False
     keeps_theirs: bool = False
     uses_driver: bool = False
+    ran_ours: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
     destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
     statements: list[str] = field(default_factory=list, repr=False)
@@ -97,6 +99,10 @@ def run_migrations(target_metadata: MetaData, *, connect: Connect, **options: An
         **options,
     }
     configuration = without_records(configuration)
+    if session.learns:
+        session.calls.append(configuration)
+        session.ran_ours = True
+        return
     if context.is_offline_mode():
         context.configure(
             dialect_name="postgresql",
@@ -122,6 +128,8 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
     command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
     compares = "revision_context" in command_options
     looks = compares or "dont_mutate" in command_options
+    table = configuration["version_table_schema"], configuration["version_table"]
+    token = running_with.set(table)
     try:
         if compares:
             _refuse_empty(configuration["target_metadata"])
@@ -131,6 +139,8 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
             _begin(session)
     except DbOpsError as error:
         raise CommandError(f"{error.message}\nhint: {error.hint}") from error
+    finally:
+        running_with.reset(token)
 
 
 def _refuse_empty(metadata: MetaData) -> None:

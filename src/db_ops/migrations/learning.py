@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,11 @@ from db_ops.errors import (
     UnknownDatabase,
     UrlNotFound,
 )
+from db_ops.errors.base import place_name
 from db_ops.migrations.environment import Session
+from db_ops.migrations.failures import describe_failure
 from db_ops.migrations.project import Project
-from db_ops.migrations.scripts import describe_failure
+from db_ops.migrations.scripts import broken_environment
 from db_ops.migrations.surroundings import outside_event_loop, surroundings
 from db_ops.migrations.takeover import taking_over
 from db_ops.settings import DatabaseUrl
@@ -81,15 +84,21 @@ def learn(project: Project, *, is_known: bool) -> Learnt:
     config = project.alembic_config(db_ops=session)
     try:
         scripts = run_their_env(project, config, session)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if isinstance(error, DbOpsError):
             raise
-        path = project.display(project.env_py)
-        reason = describe_failure(error, project.env_py) + _field(error)
+        broken = broken_environment(project, error)
+        broken = replace(broken, reason=broken.reason + _field(error))
         unknown = not is_known and not session.destinations
-        if unknown and not isinstance(error, _BROKEN):
-            raise UnknownDatabase(path, reason) from error
-        raise EnvironmentBroken(path, reason) from error
+        if unknown and not _is_code(error):
+            place = place_name(broken.path, broken.line)
+            raise UnknownDatabase(place, broken.reason) from error
+        raise broken from error
+    if session.ran_ours and not project.is_ours:
+        reason = "another module calls db_ops.migrations.environment.run_migrations, not env.py"
+        raise EnvironmentBroken(project.display(project.env_py), reason)
     if not session.calls:
         reason = "it never calls context.configure"
         raise EnvironmentBroken(project.display(project.env_py), reason)
@@ -181,6 +190,13 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
             secret = reveal == "get_secret_value"
             value = getattr(value, reveal)(**({} if secret else {"hide_password": False}))
     return DatabaseUrl.parse(str(value), named)
+
+
+def _is_code(error: BaseException) -> bool:
+    """Tell whether the code is wrong, and not what the environment lacks."""
+    frames = traceback.extract_tb(error.__traceback__)
+    models = frames and re.search(r"sqlalchemy[/\\](?:orm|sql)[/\\]", frames[-1].filename)
+    return isinstance(error, _BROKEN) or bool(models)
 
 
 def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseUrl | None:

@@ -6,7 +6,9 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import ModelsBroken
-from db_ops.migrations.scripts import describe_failure
+from db_ops.migrations.failures import describe_failure
+from db_ops.migrations.model_source import declared_at
+from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
@@ -42,19 +44,31 @@ def nameless(target_metadata: Any, source: str) -> ModelsBroken | None:
     return None
 
 
+def broken_models(project: Project, error: BaseException) -> ModelsBroken:
+    """Return the error for models that SQLAlchemy cannot build, with the line that declares them.
+
+    That is what it names in its message; without any, env.py.
+    """
+    source, place = project.display(project.env_py), declared_at(error)
+    if place is None:
+        return ModelsBroken(source, describe_failure(error))
+    path = project.display(place.path)
+    return ModelsBroken(path, describe_failure(error), place.line, place.code, source)
+
+
 def create_models(
     target_metadata: Any,
     driver_connection: DriverConnection,
-    source: str,
+    project: Project,
     skip: Container[str] = (),
 ) -> tuple[str, ...]:
     """Run `create_all` on *driver_connection*, but for the tables that *skip* names.
 
     Names there are `schema.table`, without quotes. Returns those skipped. What the server refuses
-    is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`,
-    naming *source*, for models that make no sense.
+    is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`
+    for models that make no sense.
     """
-    broken = nameless(target_metadata, source)
+    broken = nameless(target_metadata, project.display(project.env_py))
     if broken is not None:
         raise broken
     from sqlalchemy import create_engine
@@ -74,7 +88,7 @@ def create_models(
     except DBAPIError as error:
         raise (error.orig or error) from None
     except SQLAlchemyError as error:
-        raise ModelsBroken(source, describe_failure(error)) from error
+        raise broken_models(project, error) from error
 
 
 def _create(connection: Connection, target_metadata: Any, skip: Container[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import re
 import sys
 from configparser import ConfigParser, ParsingError
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicIniBroken
 from db_ops.errors.masking import mask_credentials
+from db_ops.migrations.env_source import EnvSource, read_env_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
 _PYPROJECT = "pyproject.toml"
 _SECTION = "alembic"
-# What the body of our own env.py is called, in whatever way it was imported.
-_OURS = re.compile(rb"\bdb_ops\.migrations\.environment\b")
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,14 @@ class Project:
         return self.root / _PYPROJECT
 
     @cached_property
+    def env_source(self) -> EnvSource:
+        """What the text of env.py says of itself."""
+        return read_env_source(self.env_py.read_bytes())
+
+    @property
     def is_ours(self) -> bool:
         """Tell whether env.py has the body of `db_ops`, so that it does what it is told."""
-        return _OURS.search(self.env_py.read_bytes()) is not None
+        return self.env_source.is_ours
 
     def display(self, path: Path | str) -> str:
         """Return *path* relative to the project's root where it lies inside it."""
@@ -168,7 +172,7 @@ def read_project(
         raise AlembicIniBroken(str(alembic_ini), f"section [{section}] has no script_location")
     if not (script_location / "env.py").is_file():
         raise AlembicIniBroken(str(alembic_ini), f"there is no {script_location / 'env.py'}")
-    return Project(
+    project = Project(
         alembic_ini=alembic_ini,
         script_location=script_location,
         version_locations=options.paths("version_locations") or (script_location / "versions",),
@@ -181,6 +185,9 @@ def read_project(
         url=options.text("sqlalchemy.url"),
         recursive=options.value("recursive_version_locations") in ("true", True),
     )
+    # What env.py gives wins over the configuration.
+    given: dict[str, Any] = {**(project.env_source.options or {})}
+    return replace(project, **given) if given else project
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 from db_ops.errors import RevisionFileBroken
+
+# As Python counts lines, which a form feed or a separator within a string does not end.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def follow(path: Path, before: str | None, onto: str, shown: str) -> None:
@@ -15,19 +20,22 @@ def follow(path: Path, before: str | None, onto: str, shown: str) -> None:
     The docstring's `Revises:` line follows. Raises `RevisionFileBroken` if the file does not name
     what it follows by a plain text.
     """
-    source = path.read_text(encoding="utf-8")
+    text = path.read_bytes()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(text).readline)
+    # Line ends are the file's own: Python's universal newlines would make them others.
+    source = text.decode(encoding)
     value = _value(source)
     if value is None or ast.literal_eval(value) != before:
         raise RevisionFileBroken(shown, f"down_revision is not plainly {before!r}")
-    lines = source.splitlines(keepends=True)
+    lines = _LINE.findall(source)
     line = lines[value.lineno - 1]
     encoded = line.encode()
     begin, end = value.col_offset, value.end_col_offset or len(encoded)
     quoted = f'"{onto}"'.encode()
     lines[value.lineno - 1] = (encoded[:begin] + quoted + encoded[end:]).decode()
-    text = "".join(lines)
-    revises = re.compile(rf"^(Revises: ){re.escape(before or 'nothing')}[ \t]*$", re.M)
-    path.write_text(revises.sub(rf"\g<1>{onto}", text, count=1), encoding="utf-8")
+    revises = re.compile(rf"^(Revises: ){re.escape(before or 'nothing')}[ \t]*(?=\r?$)", re.M)
+    changed = revises.sub(rf"\g<1>{onto}", "".join(lines), count=1)
+    path.write_bytes(changed.encode(encoding))
 
 
 def _value(source: str) -> ast.expr | None:

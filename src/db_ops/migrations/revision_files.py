@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from db_ops.errors import RevisionFileBroken
+from db_ops.migrations.failures import Place
 from db_ops.migrations.graph import Graph, Node
 from db_ops.migrations.project import Project
 from db_ops.migrations.revision_index import Entry, Listing, RevisionIndex
-from db_ops.migrations.scripts import describe_failure, load_scripts
+from db_ops.migrations.scripts import blamed, load_scripts
 from db_ops.results import Revision
 
 _NAMES = frozenset(("revision", "down_revision", "depends_on", "branch_labels"))
@@ -59,7 +60,7 @@ def _read(project: Project, path: Path) -> Entry:
         source = path.read_bytes()
         tree = _parse_beginning(source) or ast.parse(source, filename=str(path))
     except (SyntaxError, ValueError) as error:
-        raise RevisionFileBroken(project.display(path), describe_failure(error)) from None
+        raise RevisionFileBroken(**blamed(project, error, Place(path))) from None
     except OSError as error:
         raise RevisionFileBroken(project.display(path), error.strerror or str(error)) from None
     values = _literals(tree)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from db_ops.errors import DbOpsError, EnvironmentBroken
+from db_ops.errors import DbOpsError
 from db_ops.migrations.environment import Session
 from db_ops.migrations.project import Project
-from db_ops.migrations.scripts import describe_failure
+from db_ops.migrations.scripts import broken_environment
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationStep
@@ -50,13 +50,9 @@ def run_env(
             return
         with EnvironmentContext(config, scripts, fn=work, **options):
             scripts.run_env()
-    except (Exception, SystemExit) as error:
-        if isinstance(error, Exception) and (session.reached or isinstance(error, DbOpsError)):
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if session.reached or isinstance(error, DbOpsError):
             raise
         raise broken_environment(project, error) from error
-
-
-def broken_environment(project: Project, error: BaseException) -> EnvironmentBroken:
-    """Return the typed error for what env.py itself raised."""
-    path = project.env_py
-    return EnvironmentBroken(project.display(path), describe_failure(error, path))

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from db_ops.errors import ModelsNotFound
-from db_ops.migrations.scripts import describe_failure
+from db_ops.migrations.failures import describe_failure
 
 TEMPLATES = Path(__file__).parent / "templates"
 _NAMED = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)\Z")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from db_ops.errors import RevisionFileBroken
-from db_ops.errors.masking import mask_credentials
+from db_ops.errors import EnvironmentBroken, RevisionFileBroken
+from db_ops.migrations.failures import Place, describe_failure, innermost, places
 from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:
@@ -29,10 +28,42 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
     try:
         with keeping_bytecode(project.revision_folders):
             scripts.get_heads()
-    except Exception as error:
-        path = _culprit(error, project.revision_folders) or project.version_locations[0]
-        raise RevisionFileBroken(project.display(path), describe_failure(error, path)) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise broken_revision_file(project, error) from error
     return scripts
+
+
+def broken_revision_file(project: Project, error: BaseException) -> RevisionFileBroken:
+    """Return the typed error for what a revision file, or what it imports, has raised."""
+    fallback = Place(project.version_locations[0])
+    return RevisionFileBroken(**blamed(project, error, fallback, project.version_locations))
+
+
+def broken_environment(project: Project, error: BaseException) -> EnvironmentBroken:
+    """Return the typed error for what env.py, or a module that it imports, has raised."""
+    return EnvironmentBroken(**blamed(project, error, Place(project.env_py), (project.env_py,)))
+
+
+def blamed(
+    project: Project, error: BaseException, fallback: Place, within: tuple[Path, ...] = ()
+) -> dict[str, Any]:
+    """Return the fields of a `SourceError`: the innermost line of the project's own, and the rest.
+
+    Of the lines that led there only the last one in *within* is told: what imports the culprit.
+    """
+    found = places(error)
+    place = found[-1] if found else fallback
+    by = innermost(error, within) if within else None
+    is_other = by is not None and by.path != place.path
+    return {
+        "path": project.display(place.path),
+        "reason": describe_failure(error),
+        "line": place.line,
+        "code": place.code,
+        "imported_by": f"{project.display(by.path)}:{by.line}" if by and is_other else "",
+    }
 
 
 def import_alembic() -> None:
@@ -52,22 +83,6 @@ def import_alembic() -> None:
             del sys.modules[colours]
 
 
-def describe_failure(error: BaseException, path: Path | None = None) -> str:
-    """Say in one line what failed, with the line of *path* where it did."""
-    first = str(error).strip().splitlines()[:1]
-    # What failed may be somebody's reading of a URL.
-    text = mask_credentials(first[0]) if first else ""
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if path is not None and Path(frame.filename) == path
-    ]
-    if isinstance(error, SyntaxError):
-        said, lines = str(error.msg), [error.lineno]
-    return f"line {lines[-1]}: {said}" if lines and lines[-1] else said
-
-
 @contextmanager
 def keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
     """Let Python keep what it compiles in `__pycache__`, as under the plain `alembic` command.
@@ -85,11 +100,3 @@ def keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
         yield
     finally:
         sys.dont_write_bytecode = before
-
-
-def _culprit(error: Exception, folders: tuple[Path, ...]) -> Path | None:
-    named = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        named.append(Path(error.filename))
-    inside = [path for path in named if path.parent in folders]
-    return inside[-1] if inside else None

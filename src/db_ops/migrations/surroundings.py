@@ -8,7 +8,8 @@ from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from db_ops.errors import EnvironmentBroken
-from db_ops.migrations.scripts import describe_failure
+from db_ops.migrations.failures import Place
+from db_ops.migrations.scripts import blamed
 
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
@@ -85,8 +86,11 @@ def _flask_application(project: Project) -> Iterator[None]:
     sys.path.insert(0, str(project.root))
     try:
         application = ScriptInfo().load_app()
-    except Exception as error:
-        reason = f"no Flask application was found: {describe_failure(error)}"
-        raise EnvironmentBroken(project.display(project.env_py), reason) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        fields = blamed(project, error, Place(project.env_py))
+        reason = f"no Flask application was found: {fields.pop('reason')}"
+        raise EnvironmentBroken(reason=reason, **fields) from error
     with application.app_context():
         yield

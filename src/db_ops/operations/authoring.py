@@ -26,10 +26,12 @@ from db_ops.generation import (
     relevant_changes,
 )
 from db_ops.migrations.draft import Draft, draft_revision
+from db_ops.migrations.failures import Place, places
 from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.revision_text import Contents, fill, line_length
 from db_ops.migrations.runner import run_steps
-from db_ops.migrations.scripts import describe_failure
+from db_ops.migrations.scripts import blamed
+from db_ops.migrations.unwritten import not_written
 from db_ops.operations.measuring import measure_upgrade
 from db_ops.operations.migrating import apply_pending
 from db_ops.operations.sides import Side, read_side
@@ -60,6 +62,7 @@ class Author:
     counts: Callable[[Change], bool]
     head: str = "head"
     draft: Draft | None = field(default=None, init=False)
+    unfinished: str | None = field(default=None, init=False)
 
     def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> Plan:
         """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
@@ -76,7 +79,10 @@ class Author:
             return Planner(self.models, bench, draft, self.counts).plan(renames, decide)
 
     def write(self, plan: Plan, *, irreversible: bool) -> Revision:
-        """Write the file of *plan*. Raises `GeneratedFileBroken`, and then there is none."""
+        """Write the file of *plan*; what its hooks do wrong is in `unfinished`.
+
+        Raises `RevisionNotWritten`, `GeneratedFileBroken`, and then there is none.
+        """
         project, draft = self.target.project, self.draft
         assert draft is not None
         before, imports = _files(self.target), draft.imports
@@ -93,7 +99,7 @@ class Author:
             source = path.read_text(encoding="utf-8")
             width = line_length(project.root)
             path.write_text(fill(source, contents, width=width), encoding="utf-8")
-            draft.finish(path)
+            self.unfinished = draft.finish(path)
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
             raise self._removed(before, error) from error
@@ -111,8 +117,8 @@ class Author:
             _ = new.scripts
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
-            raise GeneratedFileBroken(revision.path, error.reason) from error
-        seen = Trial()
+            raise GeneratedFileBroken(**vars(error)) from error
+        seen = Trial(unproven=(self.unfinished,) if self.unfinished else ())
         try:
             seen.measure(new)
             seen.unproven += tuple(
@@ -125,13 +131,16 @@ class Author:
             seen.unproven += (error.message,)
         return seen
 
-    def _removed(self, before: set[Path], error: Exception) -> GeneratedFileBroken:
-        written = _files(self.target) - before
+    def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
+        project, written = self.target.project, _files(self.target) - before
+        # A full disk fails while the file is written, which nobody has imported then.
+        if not written or (isinstance(error, OSError) and not places(error)):
+            broken: DbOpsError = not_written(project, error)
+        else:
+            broken = GeneratedFileBroken(**blamed(project, error, Place(max(written))))
         for path in written:
             path.unlink()
-        project = self.target.project
-        newest = max(written, default=project.script_location / "script.py.mako")
-        return GeneratedFileBroken(project.display(newest), describe_failure(error, newest))
+        return broken
 
 
 @dataclass

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from db_ops.bytecode import keep_bytecode
 from db_ops.errors import DbOpsError
-from db_ops.operations.building import Builder
+from db_ops.errors.tracebacks import decode, encode
+from db_ops.operations.building import TEMPLATE_COMMAND, Builder
 from db_ops.operations.target import Target, open_target
 from db_ops.postgres.own_databases import sweep
 from db_ops.postgres.session import maintenance_session
@@ -59,21 +59,22 @@ def make_template_elsewhere(target: Target) -> None:
         try:
             with suppress(BrokenPipeError), process.stdin as pipe:
                 pipe.write(_encoded(target))
-            for said in _pickled(process.stdout):
-                if isinstance(said, DbOpsError):
-                    raise said
-                target.server.on_event(said)
+            for line in process.stdout:
+                # A process that was killed may have been halfway through.
+                if line.endswith(b"\n"):
+                    _retell(line, target.server.on_event)
         except BaseException:
             # Nobody waits for it any more; what it leaves is swept.
             process.terminate()
             raise
 
 
-def _pickled(stream: IO[bytes]) -> Iterator[Any]:
-    # A process that was killed may have been halfway through.
-    with suppress(EOFError, pickle.UnpicklingError):
-        while True:
-            yield pickle.load(stream)
+def _retell(line: bytes, on_event: OnEvent) -> None:
+    kind, _, rest = line.partition(b" ")
+    if kind == b"error":
+        raise decode(rest)
+    waiting = WaitingForLock if kind == b"WaitingForLock" else WaitingForServer
+    on_event(waiting(**json.loads(rest)))
 
 
 def prepare() -> None:
@@ -97,7 +98,7 @@ def make_template() -> None:
 
     def tell(event: Event) -> None:
         if isinstance(event, WaitingForLock | WaitingForServer):
-            pickle.dump(event, answer)
+            answer.write(f"{type(event).__name__} {json.dumps(vars(event))}\n".encode())
             answer.flush()
 
     with answer:
@@ -106,12 +107,12 @@ def make_template() -> None:
                 if builder is not None:
                     builder.make_template()
         except DbOpsError as error:
-            pickle.dump(error, answer)
+            answer.write(b"error " + encode(error) + b"\n")
 
 
 @contextmanager
 def _builder(settings: Settings, on_event: OnEvent = ignore) -> Iterator[Builder | None]:
-    target = open_target(settings, "template", on_event)
+    target = open_target(settings, TEMPLATE_COMMAND, on_event)
     with maintenance_session(target.server) as connection:
         yield Builder.of(target, connection)
 

@@ -43,6 +43,8 @@ from db_ops.results import BuildAbandoned, Origin, Step
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+# What makes a template behind, or for, another command.
+TEMPLATE_COMMAND = "template"
 _NO_SUCH_DATABASE = "3D000"
 
 
@@ -261,8 +263,10 @@ class Builder:
 
     def _at(self, scratch: str, watch: Watch | None = None) -> Target:
         server = self.target.server
-        server = replace(server, url=server.url.built_as(scratch), watch=watch)
-        return replace(self.target, server=server)
+        # For a command that only looks, it never becomes the database that is meant.
+        aside = server.command == TEMPLATE_COMMAND
+        url = server.url.scratch_at(scratch) if aside else server.url.built_as(scratch)
+        return replace(self.target, server=replace(server, url=url, watch=watch))
 
     def _refusal(self, reason: str) -> NoScratchDatabase:
         return NoScratchDatabase(self.target.location, reason, "run the migrations in the database")

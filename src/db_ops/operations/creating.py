@@ -55,7 +55,7 @@ def create_migration(
 
     Raises `UsageError` for an empty message, `RenameUndecided`, `UnfinishedMigration`,
     `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`, `EnvironmentBroken`,
-    `GeneratedFileBroken`.
+    `RevisionNotWritten`, `GeneratedFileBroken`.
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", _without_revisions(on_event))

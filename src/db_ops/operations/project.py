@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import TwoDatabases, UrlNotFound
+from db_ops.migrations.env_source import running_with
 from db_ops.migrations.project import Project, read_project
 from db_ops.settings import Settings
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def open_project(settings: Settings) -> tuple[Settings, Project]:
-    """Read the project; where its env.py is not of `db_ops`, learn from it what it does.
+    """Read the project; where its env.py is not of `db_ops`, or computes where its version
+    table is, learn from it what it does.
 
     Returns the settings with the database that is meant. Contacts no server. Raises what
     `read_project` and `learn` raise, and `TwoDatabases` if env.py connects to another database than
@@ -24,11 +26,17 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
         settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
     )
     settings = read_url_from(settings, project)
-    if project.is_ours:
+    running = running_with.get()
+    if project.is_ours and running is not None:
+        schema, table = running
+        return settings, replace(project, version_table=table, version_table_schema=schema)
+    if project.is_ours and project.env_source.options is not None:
         return settings, project
-    is_known = settings.url is not None or settings.embedded
+    is_known = settings.url is not None or settings.embedded or project.is_ours
     # A disagreement is told each time.
-    learnt = _learn(project, settings, is_known=is_known, check=True)
+    learnt = _learn(project, settings, is_known=is_known, check=not project.is_ours)
+    if project.is_ours:
+        return settings, learnt.applied_to(project)
     return apply_learnt(settings, project, learnt), learnt.applied_to(project)
 
 

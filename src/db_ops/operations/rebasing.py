@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from db_ops.errors import AppliedRevision, UsageError
+from dataclasses import replace
+
+from db_ops.errors import AppliedRevision, DbOpsError, UsageError
 from db_ops.migrations.graph import Graph
 from db_ops.migrations.rebasing import follow
+from db_ops.migrations.revision_files import read_graph
 from db_ops.migrations.revision_names import resolve
 from db_ops.operations.ahead import check_known
-from db_ops.operations.target import Target, open_target
+from db_ops.operations.project import open_project
+from db_ops.operations.servers import server_of
+from db_ops.operations.target import Target
 from db_ops.results import MigrationRebased, OnEvent, ignore
 from db_ops.settings import Settings
 
@@ -19,11 +24,11 @@ def rebase_migration(
 
     Only the first revision of the branch is rewritten: what it follows. That is safe only where
     none of the branch is applied, or a database would take the other head for applied as well:
-    the target is asked if it can be reached at all. Raises `UsageError`, `NoSuchRevision`,
-    `AppliedRevision`, `RevisionFileBroken`.
+    the target is asked if it answers at once, and else the result says that it was not. Raises
+    `UsageError`, `NoSuchRevision`, `AppliedRevision`, `RevisionFileBroken`.
     """
-    target = open_target(settings, "create-migration", on_event)
-    graph = target.graph
+    settings, project = open_project(settings)
+    graph = read_graph(project, settings.cache_folder)
     mine = resolve(graph, revision, "db-ops create-migration --rebase")
     others = [head for head in graph.heads if head != mine]
     if mine not in graph.heads or len(others) != 1:
@@ -34,12 +39,22 @@ def rebase_migration(
         )
     (onto,) = others
     branch = _branch(graph, mine, onto)
-    _refuse_applied(target, branch, onto)
+    location = settings.url.location if settings.url else "embedded"
+    unasked = None
+    try:
+        # It answers now or is not asked: the files need no server.
+        server = server_of(replace(settings, wait_timeout=0), "create-migration", on_event)
+        location = server.location
+        _refuse_applied(Target(project, graph, server), branch, onto)
+    except AppliedRevision:
+        raise
+    except DbOpsError as error:
+        unasked = error.message
     first = graph.nodes[branch[-1]]
-    path = target.settings.root / first.revision.path
+    path = settings.root / first.revision.path
     before = first.down[0] if first.down else None
     follow(path, before, onto, first.revision.path)
-    return MigrationRebased(target.location, first.revision, onto)
+    return MigrationRebased(location, first.revision, onto, unasked)
 
 
 def _branch(graph: Graph, mine: str, onto: str) -> tuple[str, ...]:

@@ -43,4 +43,4 @@ def standing_like(target: Target, recorded: tuple[str, ...]) -> Iterator[Target]
         ):
             yield there
     except MigrationFailed as error:
-        raise RebuildFailed(**vars(error)) from error
+        raise RebuildFailed(**{**vars(error), "location": target.location}) from error

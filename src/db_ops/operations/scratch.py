@@ -188,7 +188,7 @@ class Scratch:
             self._watching() as watch,
             scratch_database(server, self.connection, template=template) as name,
         ):
-            server = replace(server, url=server.url.built_as(name), watch=watch)
+            server = replace(server, url=server.url.scratch_at(name), watch=watch)
             yield replace(self.place, server=server)
 
     @contextmanager

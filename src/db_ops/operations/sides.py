@@ -66,7 +66,6 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
     views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
     tolerance = Tolerance(lambda statement: suppliers(migrations, statement))
     with scratch.empty() as target:
-        source = target.project.display(target.project.env_py)
         server = target.server
         with closing(server.connect()) as connection, server.translating("building the models"):
             if server.watch is not None:
@@ -77,7 +76,7 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
                 cursor.execute(_QUICK)
                 for statement in foundations(migrations):
                     cursor.execute(statement)
-            skipped = create_models(metadata, connection, source, views)
+            skipped = create_models(metadata, connection, target.project, views)
         schema = read_side(target)
     failed = tolerance.failed
     unchecked = tuple(

@@ -66,6 +66,10 @@ class Target:
     def location(self) -> str:
         return self.server.location
 
+    @property
+    def is_scratch(self) -> bool:
+        return self.server.url.is_scratch
+
     def run(
         self,
         plan: StepPlan,
@@ -125,16 +129,17 @@ class Target:
 
     @property
     def timeouts(self) -> str:
-        """The statements that set the timeouts of a migration's session, in milliseconds there.
+        """The `timeout_settings` in one string."""
+        return "; ".join(self.timeout_settings)
 
-        A statement gives up a tenth early: a reader queued behind it must be through, not only be
-        let go, within what the setting allows.
+    @property
+    def timeout_settings(self) -> tuple[str, ...]:
+        """The statements that set the timeouts of a migration's session.
+
+        One gives up a tenth early: a reader queued behind it must be through by the time set.
         """
-        lock, statement = self.settings.lock_timeout, self.settings.statement_timeout
-        return (
-            f"SET lock_timeout = {round(lock * 900)};"
-            f" SET statement_timeout = {round(statement * 1000)}"
-        )
+        lock, statement = self.settings.lock_timeout * 900, self.settings.statement_timeout * 1000
+        return f"SET lock_timeout = {round(lock)}", f"SET statement_timeout = {round(statement)}"
 
     def open(self, *, read_only: bool = False) -> Connection:
         """Return a new connection with the timeouts of the settings.
@@ -159,6 +164,13 @@ class Target:
         """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
         with connection.cursor() as cursor:
             cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
+
+    def remedy_for_right(self, message: str, statement: str) -> str:
+        """Return what gives the right that *statement* lacked."""
+        from db_ops.postgres.missing_right import remedy_for
+
+        with self.server.target() as connection:
+            return remedy_for(connection, message, statement, self.server.url.source)
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
         """Look who blocks *connection*, for a `with` block."""

@@ -34,7 +34,11 @@ class MigrationCreated(Result):
 
 
 class MigrationRebased(Result):
-    """The revision that now follows `onto` instead of what it followed before."""
+    """The revision that now follows `onto` instead of what it followed before.
+
+    `unasked` says why the database could not be asked whether it has the branch, if it could not.
+    """
 
     revision: Revision
     onto: str
+    unasked: str | None = None

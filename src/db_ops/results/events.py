@@ -113,12 +113,16 @@ class LeftOnServer(Value):
 
 
 class RevisionStarted(Value):
-    """A revision is about to run: number `position` of `total`."""
+    """A revision is about to run: number `position` of `total`.
+
+    In a `scratch` database, nothing of that happens to the one that is meant.
+    """
 
     revision: Revision
     direction: str
     position: int
     total: int
+    scratch: bool = False
 
 
 class RevisionFinished(Value):
@@ -128,6 +132,7 @@ class RevisionFinished(Value):
     direction: str
     position: int
     total: int
+    scratch: bool = False
 
 
 class StatementBlocked(Value):

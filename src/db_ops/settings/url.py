@@ -43,13 +43,14 @@ class DatabaseUrl:
 
     In messages, `label` stands in for the host (the embedded server's socket path is noise there),
     `shown` for the database's name (one that is built under another), and `source` says what to
-    correct.
+    correct. `is_scratch` marks a database that is dropped again, and is not the one that is meant.
     """
 
     parameters: Mapping[str, str] = field(repr=False)
     label: str | None = None
     shown: str | None = None
     source: str = field(default=URL_VARIABLE, compare=False)
+    is_scratch: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, text: str, source: str = URL_VARIABLE) -> DatabaseUrl:
@@ -125,7 +126,8 @@ class DatabaseUrl:
     @property
     def location(self) -> str:
         """Name the database for people: `host:port/database`."""
-        return f"{self.server}/{self.shown or self.database}"
+        kind = " (scratch database)" if self.is_scratch else ""
+        return f"{self.server}/{self.shown or self.database}{kind}"
 
     def at(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server."""
@@ -135,6 +137,10 @@ class DatabaseUrl:
     def built_as(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server, which messages call by this name."""
         return replace(self.at(database), shown=self.shown or self.database)
+
+    def scratch_at(self, database: str) -> DatabaseUrl:
+        """Return the way to a scratch database that is built for this one, and called so."""
+        return replace(self.built_as(database), is_scratch=True)
 
     def with_option(self, name: str, value: str) -> DatabaseUrl:
         """Return this URL with a setting of the server's for the sessions it opens."""

@@ -115,7 +115,7 @@ def _disagreement(
     values["database"] = drift.actual if drift else migrations
     remedies = [CREATE_MIGRATION] if ahead else []
     if drift:
-        remedies.append(UPGRADE if behind else drift.undo or BY_HAND)
+        remedies.append(UPGRADE if behind else "; ".join(drift.undo) or BY_HAND)
     return Disagreement(
         _cause(values, ahead, drift, behind=behind),
         known.kind,

@@ -50,8 +50,9 @@ def undo_statements(changes: Iterable[Change]) -> tuple[str, ...]:
     """
     extra = [change for change in changes if change.attribute is None and change.expected is None]
     others = [change for change in changes if change not in extra]
-    statements = [change.undo for change in (*others, *reversed(extra))]
-    return tuple(dict.fromkeys(filter(None, statements)))
+    return tuple(
+        dict.fromkeys(sql for change in (*others, *reversed(extra)) for sql in change.undo)
+    )
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _differences(
         )
         if _parental(kind, name) in sides.replaced:
             # Dropping a detached partition, say, is not what undoes it.
-            undo = None
+            undo = ()
         one, other = _described(ours), _described(theirs)
         yield Change(kind, name, None, one, other, undo, known.parent, of_partition)
 

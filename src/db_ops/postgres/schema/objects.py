@@ -42,7 +42,8 @@ class Change:
     """One difference: of one `attribute`, or of the whole object where that is None.
 
     `expected` and `actual` are the values (of an object: what best describes it), None where there
-    is none. `undo` is SQL that makes the actual side like the expected one, where that is certain.
+    is none. `undo` are statements that make the actual side like the expected one, where that is
+    certain.
     `parent` is the object that it falls with. `of_partition` marks what belongs to a partition,
     which jobs create and drop.
     """
@@ -52,7 +53,7 @@ class Change:
     attribute: str | None
     expected: str | None
     actual: str | None
-    undo: str | None = None
+    undo: tuple[str, ...] = ()
     parent: str | None = None
     of_partition: bool = False
 

@@ -50,9 +50,9 @@ def suppliers(migrations: Schema, statement: str) -> Iterator[str]:
     words = set(_WORD.findall(statement))
     for kind in _REFERRED_TO:
         for one in _of_kind(migrations, kind):
-            create = undo_missing(one) if _words(one) <= words else None
-            if create is not None and create.strip() != statement.strip():
-                yield create
+            create = undo_missing(one) if _words(one) <= words else ()
+            if create and create[0].strip() != statement.strip():
+                yield ";\n".join(create)
 
 
 def with_borrowed(models: Schema, migrations: Schema, failed: Iterable[str]) -> Schema:

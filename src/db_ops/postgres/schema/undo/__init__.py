@@ -1,6 +1,7 @@
 """SQL that makes a database like the expected one again, where that is simple and certain.
 
-None stands for what cannot be written without knowing more: a table's rows, an enum's value in use.
+It is a tuple of statements, each whole in itself: a statement may hold semicolons of its own.
+Without any, it cannot be written without knowing more: a table's rows, an enum's value in use.
 """
 
 from __future__ import annotations

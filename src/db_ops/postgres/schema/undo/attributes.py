@@ -15,15 +15,16 @@ _ENABLE = {
 }
 
 
-def undo_attribute(expected: SchemaObject, actual: SchemaObject, attribute: str) -> str | None:
-    """Return SQL that gives *actual* the *attribute* of *expected*."""
+def undo_attribute(expected: SchemaObject, actual: SchemaObject, attribute: str) -> tuple[str, ...]:
+    """Return the statements that give *actual* the *attribute* of *expected*."""
     value = expected.attributes.get(attribute)
     if attribute == "comment":
-        return comment(expected, value)
+        return (comment(expected, value),)
     if attribute in ("options", "toast options") and expected.kind in _WITH_OPTIONS:
         return _options(expected, actual, attribute)
     undo = _UNDO.get((expected.kind, attribute)) or _UNDO.get((expected.kind, "*"))
-    return undo(expected, actual, value) if undo else None
+    found = undo(expected, actual, value) if undo else None
+    return (found,) if isinstance(found, str) else found or ()
 
 
 def _persistence(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
@@ -51,7 +52,7 @@ def _replica_identity(
 _WITH_OPTIONS = ("table", "view", "materialized view")
 
 
-def _options(expected: SchemaObject, actual: SchemaObject, attribute: str) -> str:
+def _options(expected: SchemaObject, actual: SchemaObject, attribute: str) -> tuple[str, ...]:
     prefix = "toast." if attribute == "toast options" else ""
     wanted, found = (
         dict(
@@ -67,7 +68,7 @@ def _options(expected: SchemaObject, actual: SchemaObject, attribute: str) -> st
     extra = [prefix + name for name in found if name not in wanted]
     clauses = [f"SET ({', '.join(changed)})"] * bool(changed)
     clauses += [f"RESET ({', '.join(extra)})"] * bool(extra)
-    return "; ".join(f"ALTER {address(expected)} {clause}" for clause in clauses)
+    return tuple(f"ALTER {address(expected)} {clause}" for clause in clauses)
 
 
 def _constraint(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
@@ -83,12 +84,14 @@ def _validity(expected: SchemaObject, actual: SchemaObject, value: str | None) -
     return f"ALTER {owner} {expected.parent} VALIDATE CONSTRAINT {expected.label}"
 
 
-def _domain_constraint(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
+def _domain_constraint(
+    expected: SchemaObject, actual: SchemaObject, value: str | None
+) -> tuple[str, ...]:
     alter = f"ALTER DOMAIN {expected.parent}"
-    return f"{alter} DROP CONSTRAINT {expected.label}; {alter} {add_constraint(expected)}"
+    return f"{alter} DROP CONSTRAINT {expected.label}", f"{alter} {add_constraint(expected)}"
 
 
-def _recreate(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
+def _recreate(expected: SchemaObject, actual: SchemaObject, value: str | None) -> tuple[str, ...]:
     return recreate(expected)
 
 
@@ -120,7 +123,7 @@ def _sequence(expected: SchemaObject, actual: SchemaObject, value: str | None) -
     return f"ALTER SEQUENCE {expected.name} {' '.join(clauses)}"
 
 
-def _view(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
+def _view(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | tuple[str, ...]:
     ours, theirs = (
         side.attributes["definition"].partition("\n   FROM")[0] for side in (expected, actual)
     )
@@ -145,16 +148,16 @@ def _enabled(expected: SchemaObject, actual: SchemaObject, value: str | None) ->
     return f"ALTER TABLE {expected.parent} {verb} {words(expected.kind)} {expected.label}"
 
 
-def _enum(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
+def _enum(expected: SchemaObject, actual: SchemaObject, value: str | None) -> tuple[str, ...]:
     wanted, found = (_labels(side.attributes.get("values", "")) for side in (expected, actual))
     if [label for label in wanted if label in found] != found:
-        return None
+        return ()
     statements = []
     for number, label in enumerate(wanted):
         if label not in found:
             place = f" AFTER {wanted[number - 1]}" if number else f" BEFORE {found[0]}"
             statements.append(f"ALTER TYPE {expected.name} ADD VALUE {label}{place}")
-    return "; ".join(statements)
+    return tuple(statements)
 
 
 def _labels(values: str) -> list[str]:

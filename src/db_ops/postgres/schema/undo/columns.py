@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from db_ops.postgres.schema.objects import SchemaObject
 
-# Of the expected and the actual object, and the expected value.
-Undo = Callable[[SchemaObject, SchemaObject, str | None], str | None]
+# Of the expected and the actual object, and the expected value: one statement, several, or none.
+Undo = Callable[[SchemaObject, SchemaObject, str | None], str | tuple[str, ...] | None]
 
 
 def _column(expected: SchemaObject, clause: str) -> str:

@@ -11,34 +11,41 @@ _TABLE_PARTS = {"column": "COLUMN", "constraint": "CONSTRAINT"}
 _NO_DROP = ("partition", "view column", "owner", "grant", "default privileges")
 
 
-def undo_extra(extra: SchemaObject) -> str | None:
+def undo_extra(extra: SchemaObject) -> tuple[str, ...]:
     """Return the statement that drops *extra*; whatever it holds is lost."""
     if extra.kind in _TABLE_PARTS:
-        return f"ALTER TABLE {extra.parent} DROP {_TABLE_PARTS[extra.kind]} {extra.label}"
+        return (f"ALTER TABLE {extra.parent} DROP {_TABLE_PARTS[extra.kind]} {extra.label}",)
     if extra.kind == "domain constraint":
-        return f"ALTER DOMAIN {extra.parent} DROP CONSTRAINT {extra.label}"
+        return (f"ALTER DOMAIN {extra.parent} DROP CONSTRAINT {extra.label}",)
     if extra.kind == "publication table":
-        return f"ALTER {extra.parent} DROP TABLE {_published(extra)}"
+        return (f"ALTER {extra.parent} DROP TABLE {_published(extra)}",)
     if extra.kind in _NO_DROP or (extra.kind == "aggregate" and extra.name.endswith("()")):
-        return None
-    return f"DROP {address(extra)}"
+        return ()
+    return (f"DROP {address(extra)}",)
 
 
-def undo_missing(missing: SchemaObject, parts: Iterable[SchemaObject] = ()) -> str | None:
+def undo_missing(missing: SchemaObject, parts: Iterable[SchemaObject] = ()) -> tuple[str, ...]:
     """Return the statements that create *missing* and its *parts*, without the rows it held."""
     create = _CREATE.get(missing.kind)
-    statements = [create(missing) if create else None]
+    first = create(missing) if create else None
+    if first is None:
+        return ()
+    statements = [first]
     text = missing.attributes.get("comment")
     if text is not None:
         statements.append(comment(missing, text))
-    statements += [undo_missing(part) for part in parts]
-    return None if None in statements else "; ".join(filter(None, statements))
+    for part in parts:
+        of_part = undo_missing(part)
+        if not of_part:
+            return ()
+        statements += of_part
+    return tuple(statements)
 
 
-def recreate(expected: SchemaObject) -> str | None:
+def recreate(expected: SchemaObject) -> tuple[str, ...]:
     """Return the statements that replace what has the name of *expected* by it."""
     create = undo_missing(expected)
-    return f"{undo_extra(expected)}; {create}" if create else None
+    return (*undo_extra(expected), *create) if create else ()
 
 
 def _policy(found: SchemaObject) -> str:

@@ -1,0 +1,127 @@
+"""What failed, where in the project's own files, and what Python or the server said of it."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from db_ops.errors.masking import mask_credentials
+
+_PACKAGE = Path(__file__).parents[1]
+_FOREIGN = ("site-packages", "dist-packages")
+_LONGEST = 300
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file, and what stands there; no line where only the file is known."""
+
+    path: Path
+    line: int | None = None
+    code: str = ""
+
+
+def describe_failure(error: BaseException) -> str:
+    """Say in one line what failed, without a password that it may hold."""
+    if isinstance(error, SyntaxError):
+        return mask_credentials(str(error.msg))
+    if isinstance(error, BaseExceptionGroup):
+        inner = "; ".join(describe_failure(one) for one in error.exceptions)
+        return f"{type(error).__name__}: {mask_credentials(error.message)}: {inner}"[:_LONGEST]
+    text = _text(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def places(error: BaseException) -> tuple[Place, ...]:
+    """Return the lines of the project's own files that led to *error*, the innermost last.
+
+    Files of installed packages, of Python and of `db_ops` are nobody's own.
+    """
+    for one in _led_to(error):
+        found = list(_places(one))
+        if found:
+            return tuple(found)
+    return ()
+
+
+def innermost(error: BaseException, folders: Iterable[Path] | None = None) -> Place | None:
+    """Return the last of the `places`, or the last within *folders*."""
+    found = places(error)
+    if folders is not None:
+        inside = tuple(folders)
+        found = tuple(
+            one for one in found if any(one.path.is_relative_to(folder) for folder in inside)
+        )
+    return found[-1] if found else None
+
+
+def cut(text: str, longest: int = 160) -> str:
+    """Return *text*, of which the end is left out if it is longer."""
+    return text if len(text) <= longest else text[: longest - 4].rstrip() + " ..."
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        # Its text is the key as Python would write it.
+        return f"{mask_credentials(str(error))}" if error.args else ""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return ""
+    text = lines[0]
+    if text.endswith(":") and len(lines) > 1:
+        # A heading alone says nothing.
+        text = f"{text} {lines[1]}"
+    return cut(mask_credentials(text), _LONGEST)
+
+
+def _led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield *error*, then what it came from, then the parts of a group."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+        waiting += [one.__cause__, None if one.__suppress_context__ else one.__context__]
+
+
+def _places(error: BaseException) -> Iterator[Place]:
+    for frame in traceback.extract_tb(error.__traceback__):
+        if is_own(frame.filename):
+            yield place_at(frame.filename, frame.lineno)
+    if isinstance(error, SyntaxError) and error.filename and is_own(error.filename):
+        yield place_at(error.filename, error.lineno or None)
+
+
+def place_at(filename: str, line: int | None) -> Place:
+    """Return a line of a file with what stands there."""
+    path = Path(filename).absolute()
+    linecache.checkcache(filename)
+    code = linecache.getline(filename, line).strip() if line else ""
+    return Place(path, line, cut(mask_credentials(code)))
+
+
+def is_own(filename: str) -> bool:
+    """Tell whether a file is the project's, and not Python's, a package's or ours."""
+    path = Path(filename)
+    if not path.suffix or filename.startswith("<"):
+        return False
+    path = path.absolute()
+    if path.is_relative_to(_PACKAGE) or not set(path.parts).isdisjoint(_FOREIGN):
+        return False
+    return not any(path.is_relative_to(folder) for folder in _standard_library())
+
+
+@cache
+def _standard_library() -> tuple[Path, ...]:
+    import sysconfig
+
+    return tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
