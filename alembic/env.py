@@ -1,7 +1,6 @@
 """Alembic's environment: the models of this service, the database of `db_ops`."""
 
 from agent_management_service.models import Base
-from db_ops.migrations.environment import run_migrations
-from db_ops.operations import connect_for_alembic
+from db_ops import run_migrations
 
-run_migrations(Base.metadata, connect=connect_for_alembic)
+run_migrations(Base.metadata)

@@ -58,9 +58,9 @@ _FILES = {
     "from pathlib import Path\n"
     "sys.path.insert(0, str(Path(__file__).parents[1]))\n"
     "from models import metadata\n"
-    "from db_ops.migrations.environment import run_migrations\n"
-    "from db_ops.operations import connect_for_alembic\n"
-    "run_migrations(metadata, connect=connect_for_alembic)\n",
+    "from db_ops import run_migrations\n"
+    "\n"
+    "run_migrations(metadata)\n",
 }
 
 

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from db_ops.builds.built_schema import Side, migrations_side, models_side
+from db_ops.builds.scratch import Scratch
 from db_ops.errors import NoScratchDatabase
-from db_ops.operations.scratch import Scratch
-from db_ops.operations.sides import Side, migrations_side, models_side
-from db_ops.operations.target import open_target
 from db_ops.results import ignore
 from db_ops.settings import DatabaseUrl, Settings
-from db_ops.verification.sides import judge
+from db_ops.target.target import open_target
+from db_ops.verification.verdict import judge
 from tests.conftest import with_user
 from tests.support.project import Project, query
 

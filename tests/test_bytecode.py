@@ -1,4 +1,4 @@
-"""What Python compiles and keeps: revision files, and the modules of a command."""
+"""What Python compiles of revision files, and keeps."""
 
 from __future__ import annotations
 
@@ -30,14 +30,6 @@ def test_revision_files_are_compiled_once_and_kept(two: Project, door: str) -> N
     assert len(compiled(two)) == 2
 
 
-def test_the_modules_of_a_command_are_compiled_once_and_kept(two: Project, door: str) -> None:
-    kept = two.root / "compiled"
-    two.env["PYTHONPYCACHEPREFIX"] = str(kept)
-    two.run("status", door=door).succeeded()
-    names = {path.name.partition(".")[0] for path in kept.rglob("*.pyc")}
-    assert {"commands", "looking", "extensions"} <= names  # the door's, the command's, psycopg2's
-
-
 def test_nothing_is_kept_where_the_user_forbids_it(two: Project, door: str) -> None:
     two.env["PYTHONDONTWRITEBYTECODE"] = "1"
     two.env["PYTHONPYCACHEPREFIX"] = str(two.root / "compiled")
@@ -55,18 +47,3 @@ def test_a_new_file_changed_within_the_second_is_run_as_it_is_written(two: Proje
     path.write_text(path.read_text().replace("1/0", "1/1"))
     os.utime(path, (now, now))
     two.run("init").succeeded()
-
-
-def test_models_changed_within_the_second_are_compared_as_they_are_written(
-    two: Project, door: str
-) -> None:
-    now = int(time.time()) + 600
-    source = (
-        "class Note(Base):\n    __tablename__ = {name!r}\n"
-        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
-    )
-    two.prepare("init")
-    for name in ("notes", "votes"):
-        two.models(source.format(name=name))
-        os.utime(two.root / "models.py", (now, now))
-        assert f"public.{name}" in two.run("verify", door=door).out

@@ -12,33 +12,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from db_ops.operations import connect_for_alembic
 from models import Base
 
 """
 SPELLINGS = {
-    "renamed": (
-        "from db_ops.migrations.environment import run_migrations as run\n"
-        "run(Base.metadata, connect=connect_for_alembic{})\n"
-    ),
-    "module": (
-        "from db_ops.migrations import environment\n"
-        "environment.run_migrations(Base.metadata, connect=connect_for_alembic{})\n"
-    ),
-    "dotted": (
-        "import db_ops.migrations.environment\n"
-        "db_ops.migrations.environment.run_migrations(\n"
-        "    Base.metadata, connect=connect_for_alembic{})\n"
-    ),
-    "package": (
-        "from db_ops import migrations as m\nimport db_ops.migrations.environment as _\n"
-        "m.environment.run_migrations(Base.metadata, connect=connect_for_alembic{})\n"
-    ),
+    "renamed": ("from db_ops import run_migrations as run\nrun(Base.metadata{})\n"),
+    "module": ("import db_ops as environment\nenvironment.run_migrations(Base.metadata{})\n"),
+    "dotted": ("import db_ops.settings\ndb_ops.run_migrations(\n    Base.metadata{})\n"),
+    "package": ("import db_ops\ndb_ops.run_migrations(Base.metadata{})\n"),
     "star in a function": (
         "def main():\n"
         "    import importlib\n"
-        "    env = importlib.import_module('db_ops.migrations.environment')\n"
-        "    env.run_migrations(Base.metadata, connect=connect_for_alembic{})\n"
+        "    env = importlib.import_module('db_ops')\n"
+        "    env.run_migrations(Base.metadata{})\n"
         "main()\n"
     ),
 }
@@ -91,7 +77,7 @@ def test_a_schema_that_env_py_gives_for_the_version_table_counts(project: Projec
 def test_a_comment_that_names_our_module_makes_no_env_py_ours(project: Project) -> None:
     project.table("0001", "one")
     (project.root / "alembic" / "env.py").write_text(
-        "# instead of db_ops.migrations.environment.run_migrations, by hand:\n"
+        "# instead of db_ops.run_migrations, by hand:\n"
         "from alembic import context\n"
         "from sqlalchemy import create_engine\n"
         f"engine = create_engine({project.url!r}.replace('postgresql:', 'postgresql+psycopg2:'))\n"
@@ -113,4 +99,4 @@ def test_a_body_that_another_module_calls_is_refused_by_name(project: Project) -
         "sys.path.insert(0, str(Path(__file__).parents[1]))\nimport its_env\n"
     )
     outcome = project.run("init").failed(1)
-    assert "another module calls db_ops.migrations.environment.run_migrations" in outcome.error
+    assert "another module calls db_ops.run_migrations" in outcome.error

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import psycopg2
 import pytest
 
+from db_ops.builds.test_databases import clones
 from db_ops.errors import MigrationLockHeld
-from db_ops.operations.cloning import clones
-from db_ops.postgres.lock import lock_key, release_advisory_lock, try_advisory_lock
+from db_ops.postgres.locks.advisory_lock import lock_key, release_advisory_lock, try_advisory_lock
 from db_ops.results import Event, WaitingForLock
 from db_ops.settings import DatabaseUrl, Settings
 from tests.conftest import drop, with_database

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from db_ops.migrations.created_tables import created_tables
+from db_ops.migrations.revisions.created_tables import created_tables
 from tests.support.project import Project, query
 from tests.support.schemas import validated
 

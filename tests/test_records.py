@@ -276,7 +276,7 @@ def test_alembic_never_proposes_to_drop_the_records_beside_other_schemas(
             "    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)\n"
         )
     env_py = plain.root / "alembic" / "env.py"
-    replace_in(env_py, "connect_for_alembic)", f"connect_for_alembic{options})")
+    replace_in(env_py, "Base.metadata)", f"Base.metadata{options})")
     plain.revision(
         "0004", "op.execute('CREATE SCHEMA far; CREATE TABLE far.four (id int PRIMARY KEY)')"
     )

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from db_ops.postgres.server import Server
+from db_ops.postgres.connection.server import Server
 from db_ops.settings import DatabaseUrl, Settings
 from tests.conftest import with_user
 from tests.support.cluster import ADMIN, PASSWORD, free_port

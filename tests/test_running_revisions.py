@@ -20,7 +20,7 @@ def note(ctx, step, heads, run_args):
         print("up" if step.is_upgrade else "down", up, down, ",".join(sorted(heads)), file=file)
 
 
-run_migrations(Base.metadata, connect=connect_for_alembic, on_version_apply=note)
+run_migrations(Base.metadata, on_version_apply=note)
 """
 
 
@@ -138,7 +138,7 @@ def test_a_version_table_of_any_name_in_any_schema_records_every_step(
     names = 'version_table = My "Versions"\nversion_table_schema = My 100%% Schema\n'
     replace_in(ini, "[alembic]\n", f"[alembic]\n{names}")
     env_py = project.root / "alembic" / "env.py"
-    replace_in(env_py, "connect_for_alembic)", "connect_for_alembic, version_table_pk=False)")
+    replace_in(env_py, "Base.metadata)", "Base.metadata, version_table_pk=False)")
     project.prepare("init")
     project.query('CREATE SCHEMA "My 100% Schema"')
     for number in range(1, 4):
@@ -154,7 +154,7 @@ def test_a_callback_of_the_project_sees_every_step_and_where_the_database_is(
     project: Project,
 ) -> None:
     env_py = project.root / "alembic" / "env.py"
-    call = "\nrun_migrations(Base.metadata, connect=connect_for_alembic)\n"
+    call = "\nrun_migrations(Base.metadata)\n"
     replace_in(env_py, call, ON_VERSION_APPLY)
     project.revision("0001")
     project.revision("0002a", down_revision="0001")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db_ops.cli.documents import error_document
+from db_ops.cli.json_output import error_document
 from db_ops.errors import DbOpsError
 from db_ops.errors.masking import mask_credentials
 from db_ops.migrations.scripts import describe_failure

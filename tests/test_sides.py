@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.settings import DatabaseUrl
-from db_ops.verification.sides import Disagreement, judge
+from db_ops.verification.verdict import Disagreement, judge
 from tests.conftest import with_database
 from tests.support.project import query
 

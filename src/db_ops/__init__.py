@@ -10,44 +10,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from db_ops.commands.cache import cache
+    from db_ops.commands.check_models import check_models
+    from db_ops.commands.create_migration import create_migration
+    from db_ops.commands.delete_db import delete_db
+    from db_ops.commands.diagram import diagram
+    from db_ops.commands.doctor import doctor
+    from db_ops.commands.downgrade import downgrade
+    from db_ops.commands.history import history
+    from db_ops.commands.init import init
+    from db_ops.commands.new import new
+    from db_ops.commands.plan import plan_downgrade, plan_upgrade, upgrade_sql
+    from db_ops.commands.rebase import rebase_migration
+    from db_ops.commands.recreate import recreate
+    from db_ops.commands.server import start, stop, url
+    from db_ops.commands.snapshot import restore, snapshot, snapshots
+    from db_ops.commands.status import status
+    from db_ops.commands.upgrade import upgrade
+    from db_ops.commands.verify import verify
     from db_ops.errors import DbOpsError
-    from db_ops.operations.caching import cache
-    from db_ops.operations.creating import create_migration
-    from db_ops.operations.databases import delete_db, init, recreate
-    from db_ops.operations.diagnosing import doctor
-    from db_ops.operations.diagrams import diagram
-    from db_ops.operations.fresh import check_models
-    from db_ops.operations.history import history
-    from db_ops.operations.looking import status
-    from db_ops.operations.migrating import downgrade, upgrade
-    from db_ops.operations.planning import plan_downgrade, plan_upgrade, upgrade_sql
-    from db_ops.operations.rebasing import rebase_migration
-    from db_ops.operations.scaffolding import new
-    from db_ops.operations.serving import start, stop, url
-    from db_ops.operations.snapshots import restore, snapshot, snapshots
-    from db_ops.operations.verifying import verify
     from db_ops.settings import DatabaseUrl, Settings, load
+    from db_ops.target.alembic_hook import run_migrations
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "db_ops.target.alembic_hook": ("run_migrations",),
     "db_ops.errors": ("DbOpsError",),
     "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
-    "db_ops.operations.caching": ("cache",),
-    "db_ops.operations.creating": ("create_migration",),
-    "db_ops.operations.databases": ("delete_db", "init", "recreate"),
-    "db_ops.operations.diagnosing": ("doctor",),
-    "db_ops.operations.diagrams": ("diagram",),
-    "db_ops.operations.fresh": ("check_models",),
-    "db_ops.operations.history": ("history",),
-    "db_ops.operations.looking": ("status",),
-    "db_ops.operations.migrating": ("downgrade", "upgrade"),
-    "db_ops.operations.planning": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
-    "db_ops.operations.rebasing": ("rebase_migration",),
-    "db_ops.operations.scaffolding": ("new",),
-    "db_ops.operations.serving": ("start", "stop", "url"),
-    "db_ops.operations.snapshots": ("restore", "snapshot", "snapshots"),
-    "db_ops.operations.verifying": ("verify",),
+    "db_ops.commands.cache": ("cache",),
+    "db_ops.commands.create_migration": ("create_migration",),
+    "db_ops.commands.delete_db": ("delete_db",),
+    "db_ops.commands.init": ("init",),
+    "db_ops.commands.recreate": ("recreate",),
+    "db_ops.commands.doctor": ("doctor",),
+    "db_ops.commands.diagram": ("diagram",),
+    "db_ops.commands.check_models": ("check_models",),
+    "db_ops.commands.history": ("history",),
+    "db_ops.commands.status": ("status",),
+    "db_ops.commands.downgrade": ("downgrade",),
+    "db_ops.commands.upgrade": ("upgrade",),
+    "db_ops.commands.plan": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
+    "db_ops.commands.rebase": ("rebase_migration",),
+    "db_ops.commands.new": ("new",),
+    "db_ops.commands.server": ("start", "stop", "url"),
+    "db_ops.commands.snapshot": ("restore", "snapshot", "snapshots"),
+    "db_ops.commands.verify": ("verify",),
 }
 
 __all__ = [
@@ -70,6 +78,7 @@ __all__ = [
     "rebase_migration",
     "recreate",
     "restore",
+    "run_migrations",
     "snapshot",
     "snapshots",
     "start",

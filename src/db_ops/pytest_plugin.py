@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
-    from db_ops.operations.cloning import Clones
+    from db_ops.builds.test_databases import Clones
 
 
 @pytest.fixture(scope="session")
 def db_ops_clones(pytestconfig: pytest.Config) -> Iterator[Clones]:
     """What makes the databases; in each process of a distributed run one of its own."""
+    from db_ops.builds.test_databases import clones
     from db_ops.errors import DbOpsError
-    from db_ops.operations.cloning import clones
     from db_ops.settings import load
 
     try:

@@ -28,11 +28,11 @@ from db_ops.errors import (
     NotThatFarAhead,
     StepsDiffer,
 )
-from db_ops.migrations.graph import Graph
-from db_ops.migrations.revision_files import read_graph
-from db_ops.migrations.revision_names import upgrade_goal
-from db_ops.migrations.steps import StepPlan, TableSteps
-from db_ops.operations.step_plans import Newest
+from db_ops.migrations.revisions.graph import Graph
+from db_ops.migrations.revisions.names import upgrade_goal
+from db_ops.migrations.revisions.reader import read_graph
+from db_ops.migrations.revisions.steps import StepPlan, TableSteps
+from db_ops.target.step_plans import Newest
 from tests.checkout.test_revision_graph import History, histories, write
 
 EXAMPLES = 40

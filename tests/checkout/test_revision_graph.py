@@ -10,9 +10,9 @@ from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db_ops.migrations.graph import Graph
 from db_ops.migrations.project import Project, read_project
-from db_ops.migrations.revision_files import read_graph
+from db_ops.migrations.revisions.graph import Graph
+from db_ops.migrations.revisions.reader import read_graph
 from tests.support.project import REPOSITORY
 
 History = list[tuple[list[int], list[int], bool, int, int]]

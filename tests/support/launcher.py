@@ -198,6 +198,6 @@ if __name__ == "__main__":
 
     import db_ops.cli
     import db_ops.cli.program
-    import db_ops.operations  # noqa: F401
+    import db_ops.commands  # noqa: F401
 
     _serve()

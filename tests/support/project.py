@@ -30,10 +30,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from models import Base
-from db_ops.migrations.environment import run_migrations
-from db_ops.operations import connect_for_alembic
+from db_ops import run_migrations
 
-run_migrations(Base.metadata, connect=connect_for_alembic)
+run_migrations(Base.metadata)
 """
 MODELS_HEAD = """
 import sqlalchemy as sa

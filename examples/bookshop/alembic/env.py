@@ -2,7 +2,6 @@
 
 from bookshop import Base
 
-from db_ops.migrations.environment import run_migrations
-from db_ops.operations import connect_for_alembic
+from db_ops import run_migrations
 
-run_migrations(Base.metadata, connect=connect_for_alembic)
+run_migrations(Base.metadata)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import db_ops.cli.process  # noqa: F401  # first, for the imports that follow
-
 if TYPE_CHECKING:
     from db_ops.cli.invoke_tasks import collection
 

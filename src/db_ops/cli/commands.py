@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.cli import bodies
+from db_ops.cli import adapters
 from db_ops.cli.declaration import Command, Kind, Option
 
 DATABASE = "Create and delete the database"
@@ -99,7 +99,7 @@ COMMANDS = (
             _BRANCH,
         ),
         shows="check-models",
-        body=bodies.create_migration,
+        body=adapters.create_migration,
     ),
     Command(
         "upgrade",
@@ -119,7 +119,7 @@ COMMANDS = (
         ),
         shows="upgrade --plan",
         looks_with=("plan", "sql"),
-        body=bodies.upgrade,
+        body=adapters.upgrade,
     ),
     Command(
         "downgrade",
@@ -134,7 +134,7 @@ COMMANDS = (
         ),
         shows="downgrade --plan",
         looks_with=("plan",),
-        body=bodies.downgrade,
+        body=adapters.downgrade,
     ),
     Command(
         "status",
@@ -169,7 +169,7 @@ COMMANDS = (
         CHECKS,
         "Check that models and migrations agree, in a database made for it.",
         "The service's own database is not needed. Exits with 3 if there is a difference.",
-        body=bodies.check_models,
+        body=adapters.check_models,
     ),
     Command(
         "history",
@@ -236,7 +236,7 @@ COMMANDS = (
         options=(Option("drop", "Delete the snapshot of this name.", "d", Kind.VALUE, "NAME"),),
         shows="snapshots",
         writes_with=("drop",),
-        body=bodies.snapshots,
+        body=adapters.snapshots,
     ),
     Command(
         "start",
@@ -276,7 +276,7 @@ COMMANDS = (
             ),
         ),
         shows="doctor",
-        body=bodies.new,
+        body=adapters.new,
     ),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -12,8 +12,8 @@ from typing import Any
 
 import db_ops
 from db_ops.cli.declaration import Command, Options
-from db_ops.cli.documents import print_document, result_document
-from db_ops.cli.speaking import log_end, log_form, show_error, show_note, shows_tracebacks
+from db_ops.cli.json_output import print_document, result_document
+from db_ops.cli.log import log_end, log_form, show_error, show_note, shows_tracebacks
 from db_ops.cli.terminal import Options as OutputOptions
 from db_ops.cli.terminal import discard, flush, open_closed_streams, options
 from db_ops.errors import DbOpsError, ExitCode, OutputLost, UsageError
@@ -49,7 +49,7 @@ def execute(
         done = _outcome(command, read_options, given)
         code = int(done.exit_code)
         if "true" in (os.environ.get("GITHUB_ACTIONS"), os.environ.get("GITLAB_CI")):
-            from db_ops.cli.annotations import annotate
+            from db_ops.cli.ci_annotations import annotate
 
             annotate(command.name, done)
         code = _flushed(code)
@@ -81,8 +81,8 @@ def _outcome(
 
 
 def _run(command: Command, read: Options, given: ForEveryCommand) -> Result:
-    from db_ops.cli.progress import Progress
-    from db_ops.cli.rendering import show
+    from db_ops.cli.progress.events import Progress
+    from db_ops.cli.render.result import show
 
     with Progress() as progress:
         load = _loader(given)

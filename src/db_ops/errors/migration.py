@@ -226,7 +226,7 @@ class NotMeasurable(DbOpsError):
     """A revision ran on a connection that the caller does not know, so nothing of it was seen."""
 
     what = "{path}: revision {revision} ran on a connection of its own, nothing could be measured"
-    then = "let {path} call db_ops.migrations.environment.run_migrations"
+    then = "let {path} call db_ops.run_migrations"
     path: str
     revision: str
 

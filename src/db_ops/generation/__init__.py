@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from db_ops.generation.changes import describe, is_kept
-from db_ops.generation.pieces import TODO, Bench, Piece
-from db_ops.generation.planning import Plan, Planner, relevant_changes
+from db_ops.generation.change_text import describe, is_kept
+from db_ops.generation.planner import Plan, Planner, relevant_changes
 from db_ops.generation.renames import Rename, answered, refuse_undecided
+from db_ops.generation.statements import TODO, Bench, Piece
 
 __all__ = [
     "TODO",

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from db_ops.errors import RenameUndecided, UsageError
-from db_ops.generation.names import plain, short
-from db_ops.generation.pieces import Piece, pieces_of
+from db_ops.generation.identifiers import plain, short
+from db_ops.generation.statements import Piece, pieces_of
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 

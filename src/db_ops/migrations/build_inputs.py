@@ -19,12 +19,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from db_ops.migrations.kept_files import digest
+from db_ops.migrations.cache_files import digest
 from db_ops.migrations.process_inputs import ProcessInputs, recorded_inputs
 from db_ops.migrations.project import Project
-from db_ops.migrations.revision_contents import read_digest
-from db_ops.migrations.revision_index import Listing
-from db_ops.settings.surroundings import variable_digest, variables
+from db_ops.migrations.revisions.digest import read_digest
+from db_ops.migrations.revisions.index import Listing
+from db_ops.settings.environment import variable_digest, variables
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^#\n;]+))", re.M

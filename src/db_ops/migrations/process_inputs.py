@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
-from db_ops.settings.surroundings import recorded_variables
+from db_ops.settings.environment import recorded_variables
 
 _WRITES = os.O_WRONLY | os.O_RDWR
 

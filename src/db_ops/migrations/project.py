@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicIniBroken
 from db_ops.errors.masking import mask_credentials
-from db_ops.migrations.env_source import EnvSource, read_env_source
+from db_ops.migrations.env.env_source import EnvSource, read_env_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,17 +10,16 @@ from importlib import import_module
 from pathlib import Path
 
 from db_ops.errors import ModelsNotFound
-from db_ops.migrations.failures import describe_failure
+from db_ops.migrations.env.error_location import describe_failure
 
 TEMPLATES = Path(__file__).parent / "templates"
 _NAMED = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)\Z")
 _ENV_PY = '''"""Alembic's environment: the models of this service, the database of `db_ops`."""
 
 from {module} import {name}
-from db_ops.migrations.environment import run_migrations
-from db_ops.operations import connect_for_alembic
+from db_ops import run_migrations
 
-run_migrations({metadata}, connect=connect_for_alembic)
+run_migrations({metadata})
 '''
 
 

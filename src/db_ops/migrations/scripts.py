@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken, RevisionFileBroken
-from db_ops.migrations.failures import Place, describe_failure, innermost, places
+from db_ops.migrations.env.error_location import Place, describe_failure, innermost, places
 from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:

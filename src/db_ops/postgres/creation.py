@@ -16,9 +16,9 @@ from db_ops.errors import (
     StatementFailed,
     TemplateInUse,
 )
-from db_ops.postgres.activity import describe_sessions
+from db_ops.postgres.connection.server import Server, first_line
 from db_ops.postgres.databases import drop_database, may_create_databases
-from db_ops.postgres.server import Server, first_line
+from db_ops.postgres.locks.blockers import describe_sessions
 
 TEMPLATE1 = "template1"
 _INVALID = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit = -2"

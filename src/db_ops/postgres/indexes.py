@@ -10,8 +10,8 @@ from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import IndexInUse
-from db_ops.postgres.activity import watch_blockers
-from db_ops.postgres.server import Server
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.locks.blockers import watch_blockers
 
 # Of another role's build, the server shows no more than the process. Its lock on the table is shown
 # to everybody; so it is for REINDEX, which builds several indexes and names one at a time.

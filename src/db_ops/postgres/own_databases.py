@@ -23,9 +23,9 @@ from psycopg2.errors import InsufficientPrivilege, ObjectInUse
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from db_ops.postgres.connection.server import Server
 from db_ops.postgres.creation import creation_failure
-from db_ops.postgres.lock import lock_key, release_if_alive, try_advisory_lock
-from db_ops.postgres.server import Server
+from db_ops.postgres.locks.advisory_lock import lock_key, release_if_alive, try_advisory_lock
 
 KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
 # Not among those: nothing but its own command may drop it.

@@ -14,13 +14,15 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import DatabaseReplaced, DbOpsError
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.connection.session import set_up_session
 from db_ops.postgres.databases import (
     database_oid,
     drop_database,
     drop_failure,
     what_holds,
 )
-from db_ops.postgres.mark import comment_of, marked
+from db_ops.postgres.environment_mark import comment_of, marked
 from db_ops.postgres.own_databases import (
     OLD,
     allow_connections,
@@ -31,8 +33,6 @@ from db_ops.postgres.own_databases import (
     rename,
     transaction,
 )
-from db_ops.postgres.server import Server
-from db_ops.postgres.session import set_up_session
 
 # The server itself ends autovacuum where it is in the way. Of another role's sessions it does not
 # show what they are, but whose: autovacuum is nobody's.

@@ -13,7 +13,8 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.catalog import current_role
-from db_ops.postgres.lock import lock_key, release_if_alive, try_advisory_lock
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.locks.advisory_lock import lock_key, release_if_alive, try_advisory_lock
 from db_ops.postgres.own_databases import (
     SPARE,
     TEMPLATE,
@@ -29,7 +30,6 @@ from db_ops.postgres.own_databases import (
     transaction,
 )
 from db_ops.postgres.replacement import wait_until_unused
-from db_ops.postgres.server import Server
 from db_ops.settings import RECORDS_SCHEMA
 
 # What a new database of this server, made and migrated by this role, would be like.

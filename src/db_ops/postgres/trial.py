@@ -23,9 +23,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as PlainCursor
 
 from db_ops.errors import DbOpsError
-from db_ops.postgres.effects.statements import bare, is_server_wide, is_show
-from db_ops.postgres.server import Server
-from db_ops.postgres.shared_state import (
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.impact.statements import bare, is_server_wide, is_show
+from db_ops.postgres.shared_catalogs import (
     Key,
     SharedChange,
     read_shared_state,

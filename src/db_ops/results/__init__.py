@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from db_ops.results.created import MigrationCreated, MigrationRebased
-    from db_ops.results.diagrams import Diagram
+    from db_ops.results.create_migration import MigrationCreated, MigrationRebased
+    from db_ops.results.diagram import Diagram
     from db_ops.results.events import (
         BuildAbandoned,
         Connected,
@@ -36,16 +36,8 @@ if TYPE_CHECKING:
         WaitingForServer,
         ignore,
     )
-    from db_ops.results.measured import (
-        Effect,
-        MeasuredRevision,
-        MeasuredStatement,
-        Measurement,
-        Planned,
-        Script,
-        UnsafePattern,
-    )
-    from db_ops.results.outcomes import (
+    from db_ops.results.history import History, HistoryEntry, QuicklyVerified, Record
+    from db_ops.results.migrate import (
         Deleted,
         Downgraded,
         Initialised,
@@ -56,32 +48,40 @@ if TYPE_CHECKING:
         Revision,
         Step,
     )
-    from db_ops.results.projects import Diagnosis, Finding, Scaffolded
-    from db_ops.results.records import History, HistoryEntry, QuicklyVerified, Record
-    from db_ops.results.serving import (
+    from db_ops.results.plan import (
+        Effect,
+        MeasuredRevision,
+        MeasuredStatement,
+        Measurement,
+        Planned,
+        Script,
+        UnsafePattern,
+    )
+    from db_ops.results.project import Diagnosis, Finding, Scaffolded
+    from db_ops.results.server import (
         Cache,
         CachedDatabase,
         ConnectionUrl,
         ServerStarted,
         ServerStopped,
     )
-    from db_ops.results.snapshots import Restored, Snapshot, Snapshots, SnapshotTaken
-    from db_ops.results.standing import Drift, Pending, Status
-    from db_ops.results.verified import Difference, Silenced, Verified
+    from db_ops.results.snapshot import Restored, Snapshot, Snapshots, SnapshotTaken
+    from db_ops.results.status import Drift, Pending, Status
+    from db_ops.results.verify import Difference, Silenced, Verified
 
 # In this order: nearly every command needs the first two, and each class costs at import.
-_ROOMS = (
-    "outcomes",
+_MODULES = (
+    "migrate",
     "events",
-    "standing",
-    "records",
-    "serving",
-    "verified",
-    "snapshots",
-    "created",
-    "projects",
-    "diagrams",
-    "measured",
+    "status",
+    "history",
+    "server",
+    "verify",
+    "snapshot",
+    "create_migration",
+    "project",
+    "diagram",
+    "plan",
 )
 
 __all__ = [
@@ -153,8 +153,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for room in _ROOMS:
-            module = import_module(f"{__name__}.{room}")
+        for module_name in _MODULES:
+            module = import_module(f"{__name__}.{module_name}")
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from db_ops.results.outcomes import Revision, Step
-from db_ops.results.value import Value
+from db_ops.results.base import Value
+from db_ops.results.migrate import Revision, Step
 
 
 class Connected(Value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.postgres.recorded import Look, Row
+from db_ops.postgres.history.reader import Look, Row
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.results import Drift
 

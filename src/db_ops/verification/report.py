@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Silenced
-from db_ops.verification.rules import Accepted, Rules
-from db_ops.verification.sides import CREATE_MIGRATION, Disagreement, judge
-from db_ops.verification.target import ADOPT
+from db_ops.verification.baseline import Accepted, Rules
+from db_ops.verification.revision_checks import ADOPT
+from db_ops.verification.verdict import CREATE_MIGRATION, Disagreement, judge
 
 _KINDS = {"database": "drift", "not valid": "not-valid"}
 _WORDS = {

@@ -21,7 +21,7 @@ from sqlalchemy.pool import StaticPool
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import fingerprint, read_schema
 from db_ops.settings import DatabaseUrl
-from db_ops.verification.sides import judge
+from db_ops.verification.verdict import judge
 from tests.conftest import with_database
 from tests.support.changes import BASE, CASES
 from tests.support.cluster import Cluster

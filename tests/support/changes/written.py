@@ -34,15 +34,18 @@ from db_ops.generation import (
     refuse_undecided,
     relevant_changes,
 )
-from db_ops.migrations.comparison import comparison_options, make_default_comparison_safe
-from db_ops.migrations.draft import Draft
-from db_ops.migrations.environment import connection_over
-from db_ops.migrations.rendering import Renderer
+from db_ops.migrations.autogenerate.comparison import (
+    comparison_options,
+    make_default_comparison_safe,
+)
+from db_ops.migrations.autogenerate.draft import Draft
+from db_ops.migrations.autogenerate.rendering import Renderer
+from db_ops.migrations.env.runtime import connection_over
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.settings import DatabaseUrl
-from db_ops.verification.expressible import expressible
+from db_ops.verification.model_scope import expressible
 from tests.conftest import with_database
 from tests.support.changes import BASE, CASES, Case
 from tests.support.cluster import Cluster

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from db_ops.postgres.schema.kinds import kinds
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
-from db_ops.postgres.schema.undo import undo_attribute, undo_extra, undo_missing
+from db_ops.postgres.schema.repair import undo_attribute, undo_extra, undo_missing
 
 # What says best what a missing or an extra object is.
 _DESCRIBING = ("definition", "type", "values", "attributes", "version", "bound", "privileges")

@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.schema.kinds import catalog_query, kinds
 from db_ops.postgres.schema.kinds.kind import Kind
-from db_ops.postgres.schema.normal import normal, normal_sql
+from db_ops.postgres.schema.normalization import normal, normal_sql
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 
 # Raise it whenever the rows change, so that an old fingerprint is not taken for a difference.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from db_ops.postgres.schema.kinds.behaviour import BEHAVIOUR
+from db_ops.postgres.schema.kinds.database_objects import EXTENSION, FOREIGN, PUBLICATIONS
 from db_ops.postgres.schema.kinds.kind import Kind
 from db_ops.postgres.schema.kinds.privileges import PRIVILEGES, SECURED
 from db_ops.postgres.schema.kinds.scope import SCOPE, SILENCED
-from db_ops.postgres.schema.kinds.surroundings import EXTENSION, FOREIGN, PUBLICATIONS
 from db_ops.postgres.schema.kinds.tables import DOUBTFUL, SCHEMA, SEQUENCE, TABLES
 from db_ops.postgres.schema.kinds.types import TYPES, WORKINGS
 

@@ -1,0 +1,295 @@
+"""A migrated database for `init` and `recreate`, by the shortest way that leads to the same schema.
+
+A spare is renamed; else a template is copied; else the migrations run in a scratch database, which
+is kept as the template of the next time. Either way the database gets its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from db_ops.errors import (
+    ConnectionRejected,
+    DbOpsError,
+    MigrationFailed,
+    NoScratchDatabase,
+    RebuildFailed,
+    StatementFailed,
+)
+from db_ops.migrations.build_inputs import BuildInputs
+from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
+from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
+from db_ops.postgres.replacement import put_in_free_place, put_in_place
+from db_ops.postgres.templates import (
+    character,
+    has_state_of_its_own,
+    holding_spare,
+    keep_as_template,
+    make_spare,
+    mentions,
+    prune,
+    spare_of,
+    templates_built_from,
+)
+from db_ops.postgres.trial import Watch, taken_back
+from db_ops.results import BuildAbandoned, Origin, Step
+from db_ops.target.apply import apply_pending
+from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+# What makes a template behind, or for, another command.
+TEMPLATE_COMMAND = "template"
+_NO_SUCH_DATABASE = "3D000"
+
+
+class _NameMatters(Exception):
+    """What was built holds the name of the database that it was built in."""
+
+
+class _PlaceTaken(Exception):
+    """Somebody has created the target while its successor was built."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was put in the target's place, and the name of what it replaced, if anything."""
+
+    origin: Origin
+    steps: tuple[Step, ...] = ()
+    replaced: str | None = None
+
+
+def build_beside(target: Target, connection: Connection, present: int | None) -> Built | None:
+    """Run the migrations in a scratch database and put it in the place of the one at hand.
+
+    In any environment. None, and nothing has changed, where the name of the database matters to a
+    revision, or a pooler knows no other one.
+    """
+    inputs = BuildInputs(target.project, target.settings.cache_folder)
+    builder = Builder(target, connection, inputs, "", replaces=True, present=present)
+    return builder.migrate(time.monotonic(), keep=False)
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The way to a migrated database; `connection` is to the maintenance database."""
+
+    target: Target
+    connection: Connection
+    inputs: BuildInputs
+    key: str
+    replaces: bool = False
+    present: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        connection: Connection,
+        *,
+        replaces: bool = False,
+        present: int | None = None,
+    ) -> Builder | None:
+        """Return the builder of *target*; None where only its own migrations will do.
+
+        They do outside development and test. A target that is there already is replaced only if
+        *replaces*, and only the one whose oid is *present*.
+        """
+        if not target.settings.is_disposable or not target.graph.heads:
+            return None
+        inputs = BuildInputs(target.project, target.settings.cache_folder)
+        records = "" if target.settings.records else "without records"
+        environment = target.settings.environment
+        key = own_name("key", inputs.digest, character(connection), environment, records)
+        return cls(target, connection, inputs, key, replaces, present)
+
+    @property
+    def service(self) -> str:
+        return self.target.server.url.database
+
+    def build(self) -> Built | None:
+        """Put a migrated database in the target's place; what was there gets another name.
+
+        If a revision fails, a target that is to be replaced stays (`RebuildFailed`); without one,
+        what was built so far takes its place, for the next command to go on from there. None, and
+        nothing has changed, if a pooler knows the target and no other database, or if somebody has
+        created the target meanwhile.
+        """
+        started = time.monotonic()
+        with suppress(_PlaceTaken):
+            copied = self._copy(started)
+            if copied is not None:
+                return copied
+            with self._alone():
+                # Somebody else may have built the template meanwhile.
+                return self._copy(started) or self.migrate(started)
+        return None
+
+    def template(self) -> str | None:
+        """Return the template that these migrations would build again, if there is one."""
+        for database in templates_built_from(self.connection, self.key):
+            if self.inputs.are_still(database.facts.get("files", {})):
+                return database.name
+        return None
+
+    def make_template(self) -> str | None:
+        """Return the template, made now if there is none; None if these migrations allow none."""
+        with self._alone():
+            template = self.template()
+            if template is not None:
+                return template
+            server, connection = self.target.server, self.connection
+            # What has to stay on the server, or cannot, makes no template, which is no error.
+            with (
+                suppress(NoScratchDatabase, _NameMatters),
+                taken_back(server, connection, self._refusal) as watch,
+                scratch_database(server, connection) as scratch,
+            ):
+                return self._run_in(scratch, time.monotonic(), watch)[1]
+            return None
+
+    def make_spare(self) -> None:
+        """Make the spare, and the template that it is a copy of, unless they are there.
+
+        Does nothing while another process makes or takes the spare.
+        """
+        with holding_spare(self.connection, self.service) as held:
+            template = self.make_template() if held else None
+            if template and not spare_of(self.connection, self.service, template):
+                make_spare(self.target.server, self.connection, self.service, template)
+
+    def _copy(self, started: float) -> Built | None:
+        template = self.template()
+        if template is None:
+            return None
+        with holding_spare(self.connection, self.service) as held:
+            spare = spare_of(self.connection, self.service, template) if held else None
+            if spare is not None:
+                return self._place(spare, Origin("spare", 0, template), started)
+        return self._place_copy(Origin("template", 0, template), started)
+
+    def _place_copy(
+        self, origin: Origin, started: float, steps: tuple[Step, ...] = ()
+    ) -> Built | None:
+        """Put a copy of the template in the target's place; None if it has just been cleared."""
+        server, connection = self.target.server, self.connection
+        try:
+            with scratch_database(server, connection, template=origin.template) as copy:
+                return self._place(copy, origin, started, steps)
+        except StatementFailed as failed:
+            if failed.sqlstate == _NO_SUCH_DATABASE:
+                return None
+            raise
+
+    def migrate(self, started: float, *, keep: bool = True) -> Built | None:
+        """Run the migrations in a scratch database, which takes the target's place.
+
+        With *keep*, as a template for the next time, of which a copy does. None if a pooler knows
+        the target and no other database.
+        """
+        server, connection = self.target.server, self.connection
+        sweep(connection)
+        watch = Watch(connection, self._refusal, keeps=True, reserved=self.service)
+        with scratch_database(server, connection) as scratch:
+            try:
+                steps, template = self._run_in(scratch, started, watch, keep=keep)
+            except (ConnectionRejected, _NameMatters):
+                return None
+            except BaseException as error:
+                if watch.refused or _misses(error, self.service):
+                    return None
+                self._save(scratch, error)
+                raise
+            if template is None:
+                return self._place(scratch, Origin("migrations", 0), started, steps)
+        placed = self._place_copy(Origin("migrations", 0, template), started, steps)
+        return placed or self.migrate(started, keep=False)
+
+    def _place(
+        self, name: str, origin: Origin, started: float, steps: tuple[Step, ...] = ()
+    ) -> Built:
+        server, replaced = self.target.server, None
+        if self.replaces:
+            replaced = put_in_place(server, self.connection, name, self.present)
+        elif not put_in_free_place(server, self.connection, name):
+            raise _PlaceTaken
+        return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
+
+    def _run_in(
+        self, scratch: str, started: float, watch: Watch, *, keep: bool = True
+    ) -> tuple[tuple[Step, ...], str | None]:
+        """Run the migrations in *scratch*; return the steps, and the template it has become.
+
+        None for what a copy under another name would lack or have wrong.
+        """
+        with self.inputs.recording() as used:
+            steps = apply_pending(self._at(scratch, watch), ())
+        with self._at(scratch).server.target() as connection:
+            if mentions(connection, scratch):
+                raise _NameMatters
+        files = used.files() if keep else None
+        if files is None or watch.changes or has_state_of_its_own(self.connection, scratch):
+            return steps, None
+        facts = {
+            "service": self.service,
+            "heads": self.target.graph.heads,
+            "inputs": self.key,
+            "files": files,
+            "built": time.time(),
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        name = own_name(TEMPLATE, self.key, *files, *files.values())
+        keep_as_template(self.connection, scratch, name, facts)
+        prune(self.connection, self.service)
+        return steps, name
+
+    def _save(self, scratch: str, error: BaseException) -> None:
+        """Decide what a failed build leaves: the database as it was, or what was built so far."""
+        server = self.target.server
+        if self.replaces:
+            server.on_event(BuildAbandoned(server.location))
+            if isinstance(error, MigrationFailed):
+                raise RebuildFailed(**vars(error)) from error
+            return
+        with suppress(DbOpsError):
+            if isinstance(error, MigrationFailed) or self._at(scratch).recorded():
+                put_in_free_place(server, self.connection, scratch)
+
+    def _at(self, scratch: str, watch: Watch | None = None) -> Target:
+        server = self.target.server
+        # For a command that only looks, it never becomes the database that is meant.
+        aside = server.command == TEMPLATE_COMMAND
+        url = server.url.scratch_at(scratch) if aside else server.url.built_as(scratch)
+        return replace(self.target, server=replace(server, url=url, watch=watch))
+
+    def _refusal(self, reason: str) -> NoScratchDatabase:
+        return NoScratchDatabase(self.target.location, reason, "run the migrations in the database")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others, of any service, from building the same template meanwhile."""
+        server = self.target.server
+        with advisory_lock(
+            self.connection,
+            lock_key(self.key),
+            location=server.location,
+            timeout=server.settings.migration_lock_timeout,
+            on_event=server.on_event,
+        ):
+            yield
+
+
+def _misses(error: BaseException, database: str) -> bool:
+    """Tell whether a revision has asked for *database* by a name that nothing has as yet."""
+    cause = error.__cause__
+    while cause is not None:
+        if getattr(getattr(cause, "orig", cause), "pgcode", None) == _NO_SUCH_DATABASE:
+            return database in str(cause)
+        cause = cause.__cause__
+    return False

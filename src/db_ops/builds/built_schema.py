@@ -1,0 +1,101 @@
+"""What the migrations make and what the models make, read from scratch databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from db_ops.builds.scratch import Scratch
+from db_ops.migrations.autogenerate.models import create_models
+from db_ops.postgres.catalog import current_role
+from db_ops.postgres.failure_tolerant_cursor import Tolerance
+from db_ops.postgres.schema.dependencies import foundations, suppliers, with_borrowed
+from db_ops.postgres.schema.objects import Schema
+from db_ops.postgres.schema.reading import read_schema
+from db_ops.target.target import Target
+
+_NOT_TABLES = ("view", "materialized view", "foreign table")
+# Nothing of what is built has to survive a crash, and each statement commits.
+_QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: what it holds, and `how` it was come by.
+
+    That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
+    says what could not be built, and so is left out of every comparison. `skipped` names tables of
+    the models that stand for a view of the migrations. `role` built it. `files` are what it was
+    built from beyond what `BuildInputs` knows, None if that is not certain.
+    """
+
+    schema: Schema
+    how: str
+    unchecked: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    role: str = ""
+    files: Mapping[str, str] | None = None
+
+
+def migrations_side(
+    scratch: Scratch, *, grants: bool = False, revisions: tuple[str, ...] | None = None
+) -> Side:
+    """Upgrade a scratch database to head, or copy the template of that, and read it.
+
+    With *revisions*, up to those and no further. Raises `NoScratchDatabase`,
+    `ScratchServerDiffers`, and what migrations raise.
+    """
+    with scratch.migrated(revisions) as (target, origin):
+        role = current_role(scratch.connection)
+        schema = read_side(target, grants=grants)
+        return Side(schema, origin.source, role=role, files=origin.files)
+
+
+def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
+    """Run `create_all` for *metadata* (one, or a list) in a scratch database, and read that.
+
+    What models refer to and cannot make, as schemas, extensions and functions, is made as
+    *migrations* have it. A table that stands for a view of theirs is left out, and so is what the
+    server refuses to make: then `unchecked` says what and why, and the schema has it as
+    *migrations* do. Never with grants: models have none. Raises `NoScratchDatabase`,
+    `ScratchServerDiffers`, and what SQLAlchemy says of models that make no sense.
+    """
+    views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
+    tolerance = Tolerance(lambda statement: suppliers(migrations, statement))
+    with scratch.empty() as target:
+        server = target.server
+        with closing(server.connect()) as connection, server.translating("building the models"):
+            if server.watch is not None:
+                # What a model's own DDL event does may be all that a revision may do.
+                server.watch.attach(connection)
+            tolerance.watch(connection)
+            with connection.cursor() as cursor:
+                cursor.execute(_QUICK)
+                for statement in foundations(migrations):
+                    cursor.execute(statement)
+            skipped = create_models(metadata, connection, target.project, views)
+        schema = read_side(target)
+    failed = tolerance.failed
+    unchecked = tuple(
+        f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
+    )
+    statements = [one.statement for one in failed]
+    return Side(with_borrowed(schema, migrations, statements), "models", unchecked, skipped)
+
+
+def read_side(target: Target, *, grants: bool = False) -> Schema:
+    """Read the schema of *target*'s database on a connection of its own."""
+    with target.server.target() as connection:
+        return read_schema(
+            connection,
+            grants=grants,
+            version_table=target.project.version_table,
+            version_schema=target.project.version_table_schema,
+        )
+
+
+def _unquoted(name: str) -> str:
+    return re.sub(r'"((?:[^"]|"")*)"', lambda found: found[1].replace('""', '"'), name)

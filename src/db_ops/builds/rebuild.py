@@ -1,0 +1,52 @@
+"""A migrated database put in the target's place by the shortest way that its environment allows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from db_ops.builds.builder import Builder, build_beside
+from db_ops.postgres.own_databases import sweep
+from db_ops.results import Initialised
+from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def build_in_place(
+    target: Target,
+    connection: Connection,
+    from_migrations: bool,
+    *,
+    replaces: bool,
+    present: int | None = None,
+) -> Initialised | None:
+    """Put a copy of a template, or what will be one, in the target's place, if that can be done.
+
+    A target that is replaced is built beside it in any case, if that can be done.
+    """
+    if from_migrations and not replaces:
+        return None
+    builder = None
+    if not from_migrations:
+        builder = Builder.of(target, connection, replaces=replaces, present=present)
+    if builder is not None:
+        built = builder.build()
+    else:
+        built = build_beside(target, connection, present) if replaces else None
+    if built and builder and target.settings.spare:
+        from db_ops.builds.worker import prepare_in_background
+
+        prepare_in_background(target)
+    elif built and built.replaced:
+        sweep(connection)
+    if built is None:
+        return None
+    return Initialised(
+        location=target.location,
+        heads=target.graph.heads,
+        steps=built.steps,
+        created=True,
+        mark=target.settings.environment,
+        origin=built.origin,
+    )

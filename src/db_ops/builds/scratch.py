@@ -1,0 +1,207 @@
+"""Databases to look at: built from the migrations or empty, read, and dropped again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from db_ops.builds.builder import Builder
+from db_ops.builds.scratch_server import (
+    ANOTHER_SERVER,
+    TargetFacts,
+    check_apart,
+    embedded_server,
+    facts_of,
+    named_server,
+    protection,
+)
+from db_ops.builds.worker import make_template_elsewhere
+from db_ops.errors import (
+    ConnectionRejected,
+    InsufficientPrivilege,
+    NoMaintenanceDatabase,
+    NoScratchDatabase,
+    StatementFailed,
+)
+from db_ops.migrations.build_inputs import BuildInputs, Files
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.connection.session import set_up_session, takes_no_writes
+from db_ops.postgres.databases import may_create_databases
+from db_ops.postgres.environment_mark import read_mark
+from db_ops.postgres.own_databases import scratch_database, sweep
+from db_ops.postgres.templates import templates_built_from
+from db_ops.postgres.trial import Watch, taken_back
+from db_ops.target.apply import apply_pending
+from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_NO_SUCH_DATABASE = "3D000"
+
+
+@dataclass(frozen=True)
+class ScratchOrigin:
+    """How a scratch database came to be: a copy of a `template`, or the `migrations` ran.
+
+    `files` were used beyond what `BuildInputs` knows, None if that is not certain.
+    """
+
+    source: str
+    files: Files | None
+
+
+@dataclass
+class Scratch:
+    """Where scratch databases for *target* are made; a context manager, which connects when needed.
+
+    What killed processes have left there is dropped first.
+    """
+
+    target: Target
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    @cached_property
+    def place(self) -> Target:
+        """The project with the server that scratch databases are made on as its own.
+
+        Raises `NoScratchDatabase` where there is none.
+        """
+        url = self.target.settings.scratch_url
+        if url is not None:
+            return replace(self.target, server=named_server(self.target, url))
+        reason = protection(self.target, self._mark)
+        if reason is None:
+            return self.target
+        server = embedded_server(self.target, self._facts.major, reason)
+        return replace(self.target, server=server)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """To the maintenance database there. Raises `NoScratchDatabase`, `ScratchServerDiffers`."""
+        if self.place is self.target:
+            connection = self._beside_target
+        else:
+            connection = self._maintenance(self.place.server)
+            check_apart(self.target, self._facts, connection)
+        reason = takes_no_writes(connection)
+        if reason:
+            raise self._none(reason, ANOTHER_SERVER)
+        if not may_create_databases(connection):
+            location = self.place.server.location
+            lacking = InsufficientPrivilege.to_create(location, connection.info.user)
+            raise self._none(
+                lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
+            )
+        set_up_session(self.place.server, connection)
+        sweep(connection)
+        return connection
+
+    @cached_property
+    def _beside_target(self) -> Connection:
+        return self._maintenance(self.target.server)
+
+    @cached_property
+    def _facts(self) -> TargetFacts:
+        return facts_of(self.target)
+
+    @property
+    def _mark(self) -> str | None:
+        """The target's own mark, where the settings alone do not protect it."""
+        if not self.target.settings.is_disposable:
+            return None
+        return read_mark(self._beside_target, self.target.server.url.database)
+
+    def _maintenance(self, server: Server) -> Connection:
+        try:
+            return self._stack.enter_context(server.maintenance())
+        except (NoMaintenanceDatabase, ConnectionRejected) as error:
+            raise self._none(error.message, error.hint) from None
+
+    @contextmanager
+    def empty(self) -> Iterator[Target]:
+        """Yield the way to an empty database, for a `with` block. Raises `NoScratchDatabase`."""
+        with self._database() as target:
+            yield target
+
+    @contextmanager
+    def migrated(
+        self, revisions: tuple[str, ...] | None = None
+    ) -> Iterator[tuple[Target, ScratchOrigin]]:
+        """Yield the way to a database at head, for a `with` block, and how it came to be.
+
+        A copy of the template; in development and test one is made if there is none. Elsewhere,
+        where none can be made, and to stop at *revisions*, the migrations run. Raises
+        `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
+        """
+        template, files = self._template() if revisions is None else (None, None)
+        if template is not None:
+            with ExitStack() as stack:
+                try:
+                    copy = stack.enter_context(self._database(template))
+                except StatementFailed as failed:
+                    # Somebody has just cleared the templates.
+                    if failed.sqlstate != _NO_SUCH_DATABASE:
+                        raise
+                else:
+                    yield copy, ScratchOrigin("template", files)
+                    return
+        with self._database() as target:
+            with BuildInputs(target.project, target.settings.cache_folder).recording() as used:
+                apply_pending(target, (), revisions)
+            yield target, ScratchOrigin("migrations", used.files())
+
+    def _template(self) -> tuple[str | None, Files | None]:
+        """Return the name of the template, made now if there is none, and the files it is of."""
+        builder = Builder.of(self.place, self.connection)
+        if builder is None or len(builder.target.graph.heads) > 1:
+            return None, None
+        template = builder.template()
+        if template is None:
+            # We may have imported what the revisions import; another process sees all they use.
+            make_template_elsewhere(self.place)
+            template = builder.template()
+        for database in templates_built_from(self.connection, builder.key):
+            if database.name == template:
+                return template, database.facts.get("files", {})
+        return None, None
+
+    @contextmanager
+    def _database(self, template: str | None = None) -> Iterator[Target]:
+        server = self.place.server
+        with (
+            self._watching() as watch,
+            scratch_database(server, self.connection, template=template) as name,
+        ):
+            server = replace(server, url=server.url.scratch_at(name), watch=watch)
+            yield replace(self.place, server=server)
+
+    @contextmanager
+    def _watching(self) -> Iterator[Watch]:
+        """Take back what is written outside of the databases that a `with` block makes."""
+
+        def refusal(reason: str) -> NoScratchDatabase:
+            return self._none(f"a revision or a model goes beyond it: {reason}", ANOTHER_SERVER)
+
+        # What a server is named for, it may be used for.
+        keeps = self.target.settings.scratch_url is not None
+        with taken_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+            yield watch
+
+    def _none(self, reason: str, remedy: str) -> NoScratchDatabase:
+        return NoScratchDatabase(self.target.location, reason, remedy)

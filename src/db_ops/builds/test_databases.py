@@ -1,0 +1,106 @@
+"""Databases for tests: each a migrated one of its own, made as quickly as the server copies."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from db_ops.builds.builder import Builder
+from db_ops.builds.worker import make_template_elsewhere
+from db_ops.errors import DbOpsError
+from db_ops.postgres.connection.session import maintenance_session, set_up_session
+from db_ops.postgres.locks.advisory_lock import (
+    lock_key,
+    release_if_alive,
+    take_advisory_lock,
+    try_advisory_lock,
+)
+from db_ops.postgres.own_databases import TEST, create, drop, own_name, sweep
+from db_ops.results import OnEvent, ignore
+from db_ops.settings import DatabaseUrl, Settings
+from db_ops.target.apply import apply_pending
+from db_ops.target.target import Target, open_target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True)
+class Clones:
+    """Makes and drops databases for tests; `clones` gives one. Not for several threads at once."""
+
+    target: Target
+    connection: Connection
+    template: str | None
+    _unwanted: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    _dropped: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+
+    def create(self) -> DatabaseUrl:
+        """Create a migrated database and return the way to it."""
+        server, name = self.target.server, own_name(TEST)
+        while not self._dropped.empty():
+            release_if_alive(self.connection, lock_key(self._dropped.get()))
+        try_advisory_lock(self.connection, lock_key(name))
+        create(server, self.connection, name, template=self.template)
+        url = server.url.at(name)
+        if self.template is None:
+            apply_pending(replace(self.target, server=replace(server, url=url)), ())
+        return url
+
+    def drop(self, url: DatabaseUrl) -> None:
+        """Drop a database that `create` made, whoever is connected to it, without waiting."""
+        self._unwanted.put(url.database)
+
+    @contextmanager
+    def dropping(self) -> Iterator[None]:
+        """Drop on another connection what is unwanted, for a `with` block; wait for the last."""
+        with closing(self.target.server.connect(self.connection.info.dbname)) as connection:
+            set_up_session(self.target.server, connection)
+            thread = threading.Thread(target=self._drop_on, args=(connection,), daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                self._unwanted.put(None)
+                thread.join()
+
+    def _drop_on(self, connection: Connection) -> None:
+        while (name := self._unwanted.get()) is not None:
+            # What cannot be dropped now is swept by the next run.
+            with suppress(DbOpsError), self.target.server.translating("DROP DATABASE"):
+                drop(connection, name)
+                self._dropped.put(name)
+
+
+@contextmanager
+def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones]:
+    """Make databases for tests from the project's migrations, for a `with` block.
+
+    They are copies of the template, which is made first if there is none, by another process. Where
+    the migrations allow none, each database runs them. What killed runs have left is dropped.
+    Raises what `init` raises.
+    """
+    target = open_target(settings, "test", on_event)
+    target.graph.goals()
+    with maintenance_session(target.server) as connection:
+        sweep(connection)
+        made = Clones(target, connection, _template(target, connection))
+        with made.dropping():
+            yield made
+
+
+def _template(target: Target, connection: Connection) -> str | None:
+    builder = Builder.of(target, connection)
+    if builder is None:
+        return None
+    if builder.template() is None:
+        make_template_elsewhere(target)
+    template = builder.template()
+    if template is not None:
+        take_advisory_lock(connection, lock_key(template), **target.waiting, shared=True)
+    # Whoever held it may have dropped it.
+    return template if builder.template() == template else None

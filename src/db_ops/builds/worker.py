@@ -1,0 +1,152 @@
+"""Work in a process of its own, whose settings come through its standard input.
+
+They may hold a password. Behind a command that has answered, detached and niced: the next spare,
+and dropping what was replaced. Waited for: a template, where this process has imported modules of
+the project already, so that what they once read cannot be known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from db_ops.builds.builder import TEMPLATE_COMMAND, Builder
+from db_ops.errors import DbOpsError
+from db_ops.errors.tracebacks import decode, encode
+from db_ops.postgres.connection.session import maintenance_session
+from db_ops.postgres.own_databases import sweep
+from db_ops.results import Event, OnEvent, WaitingForLock, WaitingForServer, ignore
+from db_ops.settings import DatabaseUrl, Settings
+from db_ops.target.target import Target, open_target
+
+_PATIENCE = 1.0
+# The door that the command came through may have made more modules known.
+_PROGRAM = "import sys; sys.path[:] = {path}; from db_ops.builds.worker import {task}; {task}()"
+
+
+def prepare_in_background(target: Target) -> None:
+    """Start a process that makes the next spare and drops what was replaced; do not wait for it.
+
+    A process that cannot be started is no failure: the next command finds no spare.
+    """
+    with suppress(OSError):
+        process = _start(target, "prepare", subprocess.DEVNULL)
+        assert process.stdin is not None
+        with process.stdin as pipe:
+            pipe.write(_encoded(target))
+        # It outlives us by design, and Popen need not warn of that.
+        process.returncode = 0
+
+
+def make_template_elsewhere(target: Target) -> None:
+    """Make the template in another process and wait for it. Raises what the migrations raise.
+
+    Whom that process waits for is told as if we did.
+    """
+    with _start(target, "make_template", subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(_encoded(target))
+            for line in process.stdout:
+                # A process that was killed may have been halfway through.
+                if line.endswith(b"\n"):
+                    _retell(line, target.server.on_event)
+        except BaseException:
+            # Nobody waits for it any more; what it leaves is swept.
+            process.terminate()
+            raise
+
+
+def _retell(line: bytes, on_event: OnEvent) -> None:
+    kind, _, rest = line.partition(b" ")
+    if kind == b"error":
+        raise decode(rest)
+    waiting = WaitingForLock if kind == b"WaitingForLock" else WaitingForServer
+    on_event(waiting(**json.loads(rest)))
+
+
+def prepare() -> None:
+    """Do, for the settings on standard input, the work behind a command."""
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(19)
+    settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
+    # What fails is left to the next command, which has somebody to tell.
+    with suppress(DbOpsError), _builder(settings) as builder:
+        if builder is not None:
+            builder.make_spare()
+            sweep(builder.connection)
+
+
+def make_template() -> None:
+    """Make the template for the settings on standard input; write what fails to standard output."""
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the project prints is no part of the answer
+
+    def tell(event: Event) -> None:
+        if isinstance(event, WaitingForLock | WaitingForServer):
+            answer.write(f"{type(event).__name__} {json.dumps(vars(event))}\n".encode())
+            answer.flush()
+
+    with answer:
+        try:
+            with _builder(_decoded(sys.stdin.buffer.read()), tell) as builder:
+                if builder is not None:
+                    builder.make_template()
+        except DbOpsError as error:
+            answer.write(b"error " + encode(error) + b"\n")
+
+
+@contextmanager
+def _builder(settings: Settings, on_event: OnEvent = ignore) -> Iterator[Builder | None]:
+    target = open_target(settings, TEMPLATE_COMMAND, on_event)
+    with maintenance_session(target.server) as connection:
+        yield Builder.of(target, connection)
+
+
+def _start(target: Target, task: str, stdout: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM.format(path=sys.path, task=task)],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        cwd=target.settings.root,
+        start_new_session=True,
+    )
+
+
+def _encoded(target: Target) -> bytes:
+    # The server as it was found: an embedded one that was stopped must not be started again.
+    url = target.server.url
+    plain: dict[str, Any] = {
+        **vars(target.settings),
+        "alembic_ini": str(target.settings.alembic_ini),
+        "user_cache": str(target.settings.user_cache or ""),
+        "folder": str(target.settings.folder or ""),
+        "sources": {},
+        "notes": (),
+        "scratch_url": None,
+        "url": {"parameters": dict(url.parameters), "label": url.label},
+    }
+    return json.dumps(plain).encode()
+
+
+def _decoded(text: bytes) -> Settings:
+    plain: dict[str, Any] = json.loads(text)
+    cache, folder = plain.pop("user_cache"), plain.pop("folder")
+    return Settings(
+        alembic_ini=Path(plain.pop("alembic_ini")),
+        url=DatabaseUrl(**plain.pop("url")),
+        user_cache=Path(cache) if cache else None,
+        folder=Path(folder) if folder else None,
+        x=tuple(plain.pop("x")),
+        **plain,
+    )

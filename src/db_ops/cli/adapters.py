@@ -1,0 +1,64 @@
+"""What commands do that is more than a call of the function of their name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import db_ops
+from db_ops.cli.declaration import Options
+from db_ops.errors import UsageError
+from db_ops.results import OnEvent, Result
+
+Load = Callable[..., Any]
+
+
+def create_migration(load: Load, options: Options, on_event: OnEvent) -> Result:
+    from db_ops.cli.prompts import asking
+
+    settings = load()
+    given = dict(options)
+    rebase = given.pop("rebase")
+    if rebase is not None:
+        return db_ops.rebase_migration(settings, rebase, on_event=on_event)
+    message = given.pop("message") or ""
+    renames, no_rename = tuple(given.pop("rename")), given.pop("no_rename")
+    create = partial(db_ops.create_migration, settings, message, on_event=on_event, **given)
+    return asking(create, renames, no_rename=no_rename)
+
+
+def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
+    if options["plan"] and options["sql"]:
+        raise UsageError("upgrade: --plan and --sql contradict each other", "leave one of them out")
+    by_option = {"plan": db_ops.plan_upgrade, "sql": db_ops.upgrade_sql}
+    chosen = next((by_option[name] for name in by_option if options[name]), db_ops.upgrade)
+    return chosen(load(), revision=options["revision"], on_event=on_event)
+
+
+def downgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
+    steps, branch, confirm = _number(options["steps"]), options["branch"], options["confirm"]
+    if options["plan"]:
+        return db_ops.plan_downgrade(load(), steps=steps, branch=branch, on_event=on_event)
+    return db_ops.downgrade(load(), steps=steps, branch=branch, confirm=confirm, on_event=on_event)
+
+
+def check_models(load: Load, options: Options, on_event: OnEvent) -> Result:
+    return db_ops.check_models(load(for_tests=True), on_event=on_event)
+
+
+def snapshots(load: Load, options: Options, on_event: OnEvent) -> Result:
+    return db_ops.snapshots(load(), drop_name=options["drop"], on_event=on_event)
+
+
+def new(load: Load, options: Options, on_event: OnEvent) -> Result:
+    return db_ops.new(Path.cwd(), models=options["models"] or "", on_event=on_event)
+
+
+def _number(text: str | None) -> int:
+    try:
+        return int(text) if text is not None else 1
+    except ValueError:
+        problem = f"downgrade: --steps {text!r} is not a number"
+        raise UsageError(problem, "revert one: db-ops downgrade -s 1") from None

@@ -1,0 +1,198 @@
+"""Progress as text, and the end of a command that a signal stops."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from db_ops.cli.log import log_event
+from db_ops.cli.progress.interruption import Interruption, exit_code
+from db_ops.cli.progress.live_line import LiveLine
+from db_ops.cli.terminal import erase, is_interactive, one_line, options, say, seconds, short
+from db_ops.errors import ExitCode, Interrupted, Terminated
+from db_ops.errors.base import enumerate_names
+from db_ops.results import (
+    BuildAbandoned,
+    Connected,
+    ConnectionNotice,
+    DatabaseCreated,
+    DatabaseDropped,
+    DatabaseSetAside,
+    Event,
+    InvalidIndexDropped,
+    InvalidIndexLeft,
+    LeftOnServer,
+    NotMarked,
+    NotRecorded,
+    OtherTables,
+    RevisionFinished,
+    RevisionRetried,
+    RevisionStarted,
+    ServerStarting,
+    StatementBlocked,
+    WaitingForLock,
+    WaitingForServer,
+)
+
+# A revision that takes this many seconds is worth a line of its own when it is done.
+_LONG = 1.0
+
+
+class Progress:
+    """Tells events on stderr as they come: in lines, each only once in a row, or in JSON.
+
+    On a terminal, a line of its own shows what takes its time. While entered, a signal ends the
+    running statement; what that raises leaves as `Interrupted`. Events may come from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._interruption = Interruption()
+        self._options = options.get()
+        lines = self._options.log == "text" and not self._options.quiet
+        self._live = LiveLine(sys.stderr) if lines and is_interactive(sys.stderr) else None
+        self._began = time.monotonic()
+        self._last: str | None = None
+        self._told: set[type[Event]] = set()
+        self._notices: set[str] = set()
+        self._done = "nothing was applied or reverted"
+
+    def __enter__(self) -> Progress:
+        self._interruption.__enter__()
+        self._token = erase.set(self._live.erase if self._live else None)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._interruption.__exit__()
+        erase.reset(self._token)
+        if self._live:
+            self._live.close()
+        received = self._interruption.behind(error)
+        if received is not None:
+            stopped = Terminated if exit_code(received) == ExitCode.TERMINATED else Interrupted
+            raise stopped(received.name, self._done) from error
+
+    def __call__(self, event: Event) -> None:
+        self._note(event)
+        if self._options.log == "json":
+            log_event(event)
+        elif not self._options.quiet:
+            if self._live:
+                _follow(event, self._live)
+            self._tell(event)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            self._interruption.cancels.append(event.cancel)
+        elif isinstance(event, RevisionFinished) and not event.scratch:
+            verb = "applied" if event.direction == "upgrade" else "reverted"
+            last = event.step.revision.id
+            self._done = f"{event.position} of {event.total} revisions {verb}, the last {last}"
+        elif isinstance(event, BuildAbandoned):
+            self._done = "the database is as it was"
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, RevisionStarted):
+            self._told.clear()
+        text = _announced(event, verbose=self._options.verbose)
+        if not text or text == self._last or self._is_told(event):
+            return
+        since = f"[{time.monotonic() - self._began:7.2f} s] " if self._options.verbose else ""
+        if self._live:
+            with self._live.lock:
+                self._live.erase()
+                say(since + one_line(text), to_stderr=True)
+        else:
+            say(since + one_line(text), to_stderr=True)
+        self._last = text
+
+    def _is_told(self, event: Event) -> bool:
+        """Tell whether a line for *event* would say again what the one before it said.
+
+        Only how long it has lasted is new then, and on a terminal that is on the live line.
+        """
+        told = type(event) in self._told
+        self._told.add(type(event))
+        if self._options.verbose:
+            return False
+        if isinstance(event, ConnectionNotice):
+            # Every connection of a command meets the same.
+            told = event.text in self._notices
+            self._notices.add(event.text)
+            return told
+        if isinstance(event, StatementBlocked):
+            return told or self._live is not None
+        return told and isinstance(event, WaitingForLock) and self._live is not None
+
+
+def _follow(event: Event, live: LiveLine) -> None:
+    match event:
+        case RevisionStarted():
+            live.begin("      running for")
+        case StatementBlocked(_, blocker):
+            live.add(f", waits for {blocker}")
+        case RevisionRetried():
+            live.begin("      waiting before the next attempt for")
+        case WaitingForLock(_, holder):
+            live.begin("      waiting for", f", for {holder}")
+        case WaitingForServer(_, reason):
+            live.begin("      waiting for", f", {reason}")
+        case ServerStarting():
+            live.begin("      for")
+        case Connected() | ConnectionNotice():
+            pass
+        case _:
+            live.end()
+
+
+def _announced(event: Event, *, verbose: bool) -> str:
+    match event:
+        case RevisionStarted(revision, direction, position, total, scratch):
+            verb = "apply" if direction == "upgrade" else "revert"
+            place = " in a scratch database" if scratch else ""
+            return f"  {verb} {position}/{total}{place}  {revision.id}  {revision.summary}"
+        case RevisionFinished(step) if verbose or step.seconds >= _LONG:
+            return f"      done in {seconds(step.seconds)}"
+        case ServerStarting(directory, creating):
+            what = "creating and starting" if creating else "starting"
+            return f"{what} the embedded server in {short(directory)}"
+        case ConnectionNotice(location, text):
+            return f"{location}: {text}"
+        case WaitingForServer(location, reason):
+            return f"{location}: waiting, {reason}"
+        case WaitingForLock(location, holder, remedy, _):
+            return f"{location}: waiting for {holder}; to end it: {remedy}"
+        case StatementBlocked(_, blocker):
+            return f"      waits for {blocker}"
+        case InvalidIndexDropped(location, index):
+            return f"{location}: dropped {index}, left INVALID by a failed build, to build it again"
+        case InvalidIndexLeft(location, index):
+            return (
+                f"{location}: {index} is INVALID and serves no query; "
+                f"to build it again: REINDEX INDEX CONCURRENTLY {index}"
+            )
+        case RevisionRetried(revision, reason, attempt, attempts):
+            return (
+                f"      {revision} meets a lock ({reason}), attempt {attempt} of {attempts} follows"
+            )
+        case DatabaseCreated(location):
+            return f"{location}: created"
+        case DatabaseDropped(location):
+            return f"{location}: dropped"
+        case DatabaseSetAside(location, snapshot):
+            return (
+                f"{location}: cannot be built beside the present database, so that is kept as the "
+                f"snapshot {snapshot!r} until the rebuild has worked"
+            )
+        case BuildAbandoned(location):
+            return f"{location}: left as it was"
+        case NotMarked(location, reason):
+            return f"{location}: not marked with its environment, {reason}"
+        case NotRecorded(location, reason, remedy):
+            return f"{location}: not recorded, {reason}; {remedy}"
+        case OtherTables(location, tables):
+            named = enumerate_names(tables)
+            return f"{location}: other tables are there and are left alone: {named}"
+        case LeftOnServer(location, what):
+            return f"{location}: a trial has left something on the server: {what}"
+        case _:
+            return ""

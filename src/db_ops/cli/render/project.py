@@ -1,0 +1,82 @@
+"""Text for people about the project itself: what was written into it, drawn of it, found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from db_ops.cli.format import Line
+from db_ops.cli.terminal import one_line
+from db_ops.errors.invocation import as_typed
+from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebased, Scaffolded
+
+
+def migration_created(result: MigrationCreated) -> Iterator[Line]:
+    if result.partial:
+        yield f"compared in part only: {one_line(result.unchecked[0])}", "yellow"
+    for unchecked in result.unchecked[1:] if result.partial else result.unchecked:
+        yield f"note: {one_line(unchecked)}", "yellow"
+    if result.revision is None:
+        agree = "models and migrations agree"
+        if result.partial:
+            agree = "no difference in what was compared, which proves no agreement"
+        yield f"{agree}: no file written", "yellow" if result.partial else "green"
+        return
+    yield result.revision.path, "yellow" if result.exit_code else "green"
+    for operation in result.operations:
+        yield f"  {one_line(operation)}", ""
+    for loss in result.losses:
+        yield f"loses data: {one_line(loss)}", "bold red"
+    for unsafe in result.unsafe:
+        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
+    for todo in result.todos:
+        yield f"TODO: {one_line(todo)}", "bold red"
+    for unproven in result.unproven:
+        yield f"not proven: {one_line(unproven)}", "bold red"
+    for kept in result.kept:
+        yield f"downgrade: {one_line(kept)}", ""
+    if result.todos or result.unproven:
+        yield f"complete {result.revision.path}, then run {as_typed('db-ops verify')}", ""
+    else:
+        yield f"review it, then apply it: {as_typed('db-ops upgrade')}", ""
+
+
+def diagnosis(result: Diagnosis) -> Iterator[Line]:
+    for topic, group in groupby(result.findings, key=lambda finding: finding.topic):
+        findings = list(group)
+        width = max(len(finding.name) for finding in findings)
+        yield topic, "bold"
+        for finding in findings:
+            source = f"  ({finding.source})" if finding.source else ""
+            style = "bold red" if finding.is_problem else "yellow" if finding.advice else ""
+            yield f"  {finding.name:{width}}  {one_line(finding.value)}{source}", style
+            if finding.advice:
+                yield f"  {'':{width}}  -> {as_typed(finding.advice)}", style
+    problems = sum(finding.is_problem for finding in result.findings)
+    plural = "" if problems == 1 else "s"
+    yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
+
+
+def scaffolded(result: Scaffolded) -> Iterator[Line]:
+    for name in result.written:
+        yield f"wrote {name}", "green"
+    for step in result.remaining:
+        yield f"next: {as_typed(step)}", ""
+
+
+def diagram(result: Diagram) -> Iterator[Line]:
+    if result.path is None:
+        yield from ((line, "") for line in result.text.splitlines())
+    elif result.check and result.changed:
+        option = " --revisions" if result.revisions else ""
+        yield f"{result.path}: not up to date", "yellow"
+        yield as_typed(f"next: db-ops diagram{option} --output {result.path}"), ""
+    else:
+        done = "written" if result.changed else "up to date"
+        yield f"{result.path}: {done}", "green"
+
+
+def migration_rebased(result: MigrationRebased) -> Iterator[Line]:
+    yield f"{result.revision.path}: follows {result.onto} now", "green"
+    if result.unasked:
+        yield f"note: no database was asked whether it has them: {one_line(result.unasked)}", ""

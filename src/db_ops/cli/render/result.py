@@ -1,0 +1,151 @@
+"""Results as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
+
+from db_ops.cli.format import Line, here
+from db_ops.cli.format import at as _at
+from db_ops.cli.terminal import one_line, options, say, seconds
+from db_ops.cli.truncation import on_one_screen
+from db_ops.results import (
+    Deleted,
+    Downgraded,
+    Initialised,
+    Migrated,
+    Recreated,
+    Result,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from db_ops.results import Script
+
+R = TypeVar("R", bound=Result)
+
+# What a caller who asks for quiet need not be told: that it was done is in the exit code.
+_DEEDS = (Migrated, Downgraded, Deleted)
+_RARE_DEEDS = ("Restored", "ServerStarted", "ServerStopped", "SnapshotTaken")
+# What few commands show, and where its lines are made: imported only for them.
+_ELSEWHERE = {
+    "Cache": ("server", "cache"),
+    "ConnectionUrl": ("server", "connection_url"),
+    "Diagnosis": ("project", "diagnosis"),
+    "Diagram": ("project", "diagram"),
+    "History": ("history", "history_lines"),
+    "MigrationCreated": ("project", "migration_created"),
+    "MigrationRebased": ("project", "migration_rebased"),
+    "Planned": ("plan", "plan_lines"),
+    "QuicklyVerified": ("history", "quick_lines"),
+    "Restored": ("snapshot", "restored"),
+    "Scaffolded": ("project", "scaffolded"),
+    "Script": ("plan", "script_lines"),
+    "ServerStarted": ("server", "server_started"),
+    "ServerStopped": ("server", "server_stopped"),
+    "SnapshotTaken": ("snapshot", "snapshot_taken"),
+    "Snapshots": ("snapshot", "snapshots"),
+    "Status": ("history", "status_lines"),
+    "Verified": ("verify", "verified_lines"),
+}
+
+
+def show(result: R, as_json: bool) -> R:
+    """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
+    if as_json:
+        return result
+    if type(result).__name__ == "Script":
+        _show_script(result)  # type: ignore[arg-type]  # the name says it; the type is not imported
+    elif not (options.get().quiet and _is_deed(result)):
+        for text, style in on_one_screen(list(_all_lines(result))):
+            say(one_line(text), style)
+    return result
+
+
+def _is_deed(result: Result) -> bool:
+    return isinstance(result, _DEEDS) or type(result).__name__ in _RARE_DEEDS
+
+
+def _show_script(script: Script) -> None:
+    """Print SQL as it is: no line of it may be cut or escaped."""
+    say(script.sql.rstrip("\n"))
+    for note in script.notes:
+        say(f"note: {one_line(note)}", "yellow", to_stderr=True)
+
+
+def plain_lines(result: Result) -> list[str]:
+    """Return what `show` prints, whole and without colours."""
+    return [one_line(text) for text, _ in _lines(result)]
+
+
+def _all_lines(result: Result) -> Iterator[Line]:
+    yield from _lines(result)
+    if options.get().verbose:
+        for step in getattr(result, "steps", ()):
+            yield f"  {seconds(step.seconds):>9}  {step.revision.id}  {step.revision.summary}", ""
+        if type(result).__name__ == "Verified":
+            yield from import_module("db_ops.cli.render.verify").verified_details(result)
+
+
+@singledispatch
+def _lines(result: Result) -> Iterator[Line]:
+    module, function = _ELSEWHERE[type(result).__name__]
+    lines: Iterator[Line] = getattr(import_module(f"db_ops.cli.render.{module}"), function)(result)
+    return lines
+
+
+@_lines.register
+def _(result: Recreated) -> Iterator[Line]:
+    before = "dropped, created" if result.dropped else "created (there was none)"
+    yield f"{result.location}: {before}{_origin(result)}", "green"
+
+
+@_lines.register
+def _(result: Initialised) -> Iterator[Line]:
+    created = f"created{_origin(result)}" if result.created else _applied(result)
+    yield f"{result.location}: {created}", "green"
+    if result.mark:
+        yield f"{result.location}: marked as {result.mark}", ""
+
+
+@_lines.register
+def _(result: Migrated) -> Iterator[Line]:
+    yield f"{result.location}: {_applied(result)}", "green"
+
+
+@_lines.register
+def _(result: Deleted) -> Iterator[Line]:
+    done = "dropped" if result.existed else "does not exist, nothing to drop"
+    yield f"{result.location}: {done}", "green"
+
+
+@_lines.register
+def _(result: Downgraded) -> Iterator[Line]:
+    yield (
+        f"{result.location}: {_count(result.steps, 'reverted')}, now at {_at(result.heads)}",
+        "green",
+    )
+
+
+def _origin(result: Initialised) -> str:
+    if result.origin is None or result.origin.source == "migrations":
+        kept = ", kept as a template" if result.origin and result.origin.template else ""
+        return f", {_applied(result)}{kept}"
+    return (
+        f" from a {result.origin.source} in {seconds(result.origin.seconds)},"
+        f" now at {_at(result.heads)}"
+    )
+
+
+def _applied(result: Migrated) -> str:
+    if not result.steps:
+        return f"{here(result.heads, result.ahead)}, nothing to do"
+    return f"{_count(result.steps, 'applied')}, now at {_at(result.heads)}"
+
+
+def _count(steps: tuple[Step, ...], verb: str) -> str:
+    plural = "" if len(steps) == 1 else "s"
+    took = seconds(sum(step.seconds for step in steps))
+    return f"{len(steps)} revision{plural} {verb} in {took}"

@@ -1,0 +1,49 @@
+"""What is said about snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_ops.cli.format import Line, age, at, megabytes
+from db_ops.cli.terminal import seconds
+from db_ops.errors.invocation import as_typed
+from db_ops.results import Restored, Snapshots, SnapshotTaken
+
+
+def snapshot_taken(result: SnapshotTaken) -> Iterator[Line]:
+    one = result.snapshot
+    yield (
+        f"{result.location}: kept as {one.name} at {at(one.heads)},"
+        f" {megabytes(one.bytes)}, in {seconds(result.seconds)}",
+        "green",
+    )
+
+
+def restored(result: Restored) -> Iterator[Line]:
+    one = result.snapshot
+    yield (
+        f"{result.location}: restored from {one.name}, taken {age(one.taken)},"
+        f" in {seconds(result.seconds)}, now at {at(one.heads)}",
+        "green",
+    )
+    for revision in result.unknown:
+        yield f"unknown: {revision}, which this checkout does not have", "yellow"
+    if result.pending and not result.unknown:
+        yield (
+            f"pending: {len(result.pending)}; to apply them: {as_typed('db-ops upgrade')}",
+            "yellow",
+        )
+
+
+def snapshots(result: Snapshots) -> Iterator[Line]:
+    if result.dropped is not None:
+        yield f"{result.location}: dropped the snapshot {result.dropped}", "green"
+    if not result.snapshots:
+        yield (
+            f"{result.location}: no snapshots; to take one: {as_typed('db-ops snapshot NAME')}",
+            "",
+        )
+    width = max((len(one.name) for one in result.snapshots), default=0)
+    for one in result.snapshots:
+        about = f"{age(one.taken):>14}  {megabytes(one.bytes):>10}  {at(one.heads)}"
+        yield f"{one.name:<{width}}  {about}", ""

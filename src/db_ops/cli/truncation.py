@@ -1,0 +1,19 @@
+"""A result on one screen."""
+
+from __future__ import annotations
+
+import sys
+
+from db_ops.cli.format import Line
+from db_ops.cli.terminal import is_interactive, options, size
+
+_AT_THE_END = 4
+
+
+def on_one_screen(lines: list[Line]) -> list[Line]:
+    """Leave out of the middle what would push the beginning off the terminal."""
+    room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
+    if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
+        return lines
+    left_out = f"... {len(lines) - room + 1} more lines; all of them: --verbose"
+    return [*lines[: room - _AT_THE_END - 1], (left_out, ""), *lines[-_AT_THE_END:]]

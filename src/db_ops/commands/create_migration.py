@@ -1,0 +1,131 @@
+"""Write a migration: planned on a scratch database, written, then proven on another one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from db_ops.builds.built_schema import models_side, read_side
+from db_ops.builds.scratch import Scratch
+from db_ops.errors import (
+    EmptyMetadata,
+    UnfinishedMigration,
+    UsageError,
+)
+from db_ops.generation import (
+    TODO,
+    answered,
+)
+from db_ops.generation.proof import Author, counting
+from db_ops.migrations.autogenerate.models import has_tables
+from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.revisions.names import branch_head
+from db_ops.postgres.impact.squawk import require_squawk
+from db_ops.results import (
+    Event,
+    MigrationCreated,
+    OnEvent,
+    RevisionFinished,
+    RevisionStarted,
+    ignore,
+)
+from db_ops.settings import Settings
+from db_ops.target.target import Target, open_target
+
+
+def create_migration(
+    settings: Settings,
+    message: str,
+    *,
+    rename: Sequence[str] = (),
+    no_rename: bool = False,
+    irreversible: bool = False,
+    branch: str | None = None,
+    on_event: OnEvent = ignore,
+) -> MigrationCreated:
+    """Write one revision file from what the models have and the migrations have not.
+
+    Both are built in scratch databases; the target is neither needed nor touched. Each of *rename*
+    is `table.old:new` or `old_table:new_table`; *no_rename* says that nothing else was renamed. The
+    file is run before this returns: forth, back, and forth again; an *irreversible* one only forth.
+    Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
+    Without a change, no file is written; one that does not import is removed again; one that does
+    not keep what it promises stays, and the result's exit code is 3.
+
+    Raises `UsageError` for an empty message, `RenameUndecided`, `UnfinishedMigration`,
+    `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`, `EnvironmentBroken`,
+    `RevisionNotWritten`, `GeneratedFileBroken`.
+    """
+    text = _checked(message)
+    target = open_target(settings, "create-migration", _without_revisions(on_event))
+    if settings.squawk:
+        require_squawk()
+    command = f"db-ops create-migration -m {shlex.quote(text)} --branch"
+    head = branch_head(target.graph, branch, command)
+    if target.project.tables:
+        raise UsageError(
+            "create-migration: env.py puts its models into several schemas, one version table each",
+            f"write it by: alembic revision --autogenerate -m '{text}'",
+        )
+    _refuse_unfinished(target)
+    metadata = rehearse(target.project, target.scripts)
+    if not has_tables(metadata):
+        raise EmptyMetadata(target.project.display(target.project.env_py))
+    with Scratch(target) as scratch:
+        with scratch.migrated() as (work, _):
+            start = read_side(work)
+            models = models_side(scratch, metadata, start)
+            counts = counting(target, models, start)
+            author = Author(target, text, start, models.schema, counts, head)
+            renames = answered(models.schema, start, rename)
+            plan = author.plan(work, renames, decided=no_rename)
+        partial = bool(models.unchecked)
+        created = MigrationCreated(
+            target.location, None, (), unchecked=models.unchecked, partial=partial
+        )
+        if not plan.changes:
+            return created
+        with scratch.migrated() as (trial, _):
+            revision = author.write(plan, irreversible=irreversible)
+            trial_run = author.prove(trial, revision, irreversible=irreversible)
+    return replace(
+        created,
+        revision=revision,
+        operations=plan.changes,
+        losses=plan.losses,
+        todos=plan.todos,
+        unproven=trial_run.unproven,
+        unsafe=trial_run.unsafe,
+        unchecked=(*models.unchecked, *trial_run.unchecked),
+        kept=() if irreversible else plan.kept,
+    )
+
+
+def _checked(message: str) -> str:
+    text = " ".join(message.split())
+    if not text or not text.isprintable():
+        raise UsageError(
+            "create-migration: the message is empty" if not text else "message: not printable",
+            "say what changes: db-ops create-migration -m 'add agents'",
+        )
+    return text
+
+
+def _refuse_unfinished(target: Target) -> None:
+    for head in target.graph.heads:
+        path = target.graph.nodes[head].revision.path
+        source = (target.settings.root / path).read_text(encoding="utf-8", errors="replace")
+        left = [line.partition(TODO)[2].strip() for line in source.splitlines() if TODO in line]
+        if left:
+            raise UnfinishedMigration(path, len(left), left[0])
+
+
+def _without_revisions(on_event: OnEvent) -> OnEvent:
+    """Keep quiet about the revisions that run in scratch databases: nobody's database changes."""
+
+    def quiet(event: Event) -> None:
+        if not isinstance(event, RevisionStarted | RevisionFinished):
+            on_event(event)
+
+    return quiet

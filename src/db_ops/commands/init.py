@@ -1,0 +1,55 @@
+"""Create the database if it is missing, and apply every pending migration."""
+
+from __future__ import annotations
+
+import time
+
+from db_ops.postgres.databases import database_exists
+from db_ops.results import Initialised, OnEvent, ignore
+from db_ops.settings import Settings
+from db_ops.target.create import create_if_missing, maintained, migrate
+from db_ops.target.target import open_target
+from db_ops.verification.untracked_tables import check_tables
+
+
+def init(
+    settings: Settings, *, from_migrations: bool = False, on_event: OnEvent = ignore
+) -> Initialised:
+    """Create the database if it is missing and apply every pending migration.
+
+    Idempotent, and safe in any number of processes at once. A database that this creates, or finds
+    empty, is marked with the environment. At head it takes no lock and writes nothing. In
+    development and test, a database that this creates is a copy of a template if one was built from
+    the same migrations; *from_migrations* runs them in any case.
+
+    Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`,
+    `RevisionFileBroken`, `EnvironmentBroken`.
+    """
+    target = open_target(settings, "init", on_event)
+    target.graph.goals()
+    with target.server.target_if_exists() as connection:
+        if connection is not None:
+            return migrate(target, connection, check_tables=check_tables)
+    if from_migrations:
+        # Files that do not import must not leave an empty database behind.
+        _ = target.scripts
+    started = time.monotonic()
+    with maintained(target.server) as maintenance:
+        if not database_exists(maintenance, target.server.url.database):
+            # Most calls find the database there.
+            from db_ops.builds.rebuild import build_in_place
+
+            built = build_in_place(target, maintenance, from_migrations, replaces=False)
+            if built is not None:
+                return built
+        _ = target.scripts
+        created, marked = create_if_missing(target.server, maintenance)
+    with target.server.target() as connection:
+        return migrate(
+            target,
+            connection,
+            started,
+            created=created,
+            marked=marked,
+            check_tables=check_tables,
+        )

@@ -1,0 +1,60 @@
+"""Start over: a new database in the place of the present one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from db_ops.builds.rebuild import build_in_place
+from db_ops.builds.rebuild_in_place import rebuilt_in_place
+from db_ops.errors import InsufficientPrivilege
+from db_ops.postgres.databases import database_oid, may_create_databases
+from db_ops.results import Initialised, OnEvent, Recreated, ignore
+from db_ops.settings import Settings
+from db_ops.target.create import maintained, mark_if_unmarked, migrate
+from db_ops.target.guard import check_intent, guarded
+from db_ops.target.target import Target, open_target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def recreate(
+    settings: Settings,
+    *,
+    confirm: str | None = None,
+    from_migrations: bool = False,
+    on_event: OnEvent = ignore,
+) -> Recreated:
+    """Delete the database, whoever is connected to it, then do what `init` does.
+
+    The new database is whole before it takes the old one's place, so that a failure leaves the old
+    one as it was. Where it can only be built under its own name, because a revision names it or a
+    pooler knows no other, the old one is kept as a snapshot until that has worked, and brought back
+    if not. The guard asks for `confirm`, the exact name, unless settings and database agree that it
+    is disposable (`Refused`). Raises `DatabaseReplaced`, and what `init` and `delete_db` raise.
+    """
+    target = open_target(settings, "recreate", on_event)
+    target.graph.goals()
+    check_intent(target.server, confirm)
+    started = time.monotonic()
+    with maintained(target.server) as connection:
+        # What the guard then looks at is replaced, and no other one that has its name by then.
+        present = database_oid(connection, target.server.url.database)
+        with guarded(target.server, connection, confirm):
+            if not may_create_databases(connection):
+                raise InsufficientPrivilege.to_create(target.location, connection.info.user)
+            done = build_in_place(
+                target, connection, from_migrations, replaces=True, present=present
+            )
+            if done is None:
+                done = _rebuild_in_place(target, connection, present, started)
+    return Recreated(**vars(done), dropped=present is not None)
+
+
+def _rebuild_in_place(
+    target: Target, connection: Connection, present: int | None, started: float
+) -> Initialised:
+    with rebuilt_in_place(target, connection, present), target.server.target() as new:
+        marked = mark_if_unmarked(target.server, new, created=True)
+        return migrate(target, new, started, created=True, marked=marked)

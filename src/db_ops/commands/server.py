@@ -1,0 +1,55 @@
+"""The embedded server, and the URL of the database for everybody else."""
+
+from __future__ import annotations
+
+from db_ops.errors import UsageError
+from db_ops.postgres.embedded import EmbeddedServer
+from db_ops.results import ConnectionUrl, OnEvent, ServerStarted, ServerStopped, ignore
+from db_ops.settings import DatabaseUrl, Settings
+from db_ops.target.open_project import open_project
+from db_ops.target.open_server import embedded_url, open_server
+
+
+def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
+    """Start the project's embedded server, creating it first if there is none. Idempotent.
+
+    It outlives the command. Raises `UsageError` if the project's URL names another server,
+    `EmbeddedServerUnavailable`, `EmbeddedServerFailed`, `EmbeddedServerBusy`.
+    """
+    embedded = _embedded(settings, "start")
+    url = open_project(settings)[0].url
+    if url is not None:
+        raise _not_ours(url, "start", f"start it yourself: {url.source} names it")
+    started = embedded.ensure(on_event)
+    location = embedded_url(settings, embedded).location
+    return ServerStarted(location, str(embedded.directory), started)
+
+
+def stop(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStopped:
+    """Stop the project's embedded server, ending every session; the data stays. Idempotent."""
+    embedded = _embedded(settings, "stop")
+    stopped = embedded.stop()
+    return ServerStopped("embedded", str(embedded.directory), stopped)
+
+
+def url(
+    settings: Settings, *, with_password: bool = False, on_event: OnEvent = ignore
+) -> ConnectionUrl:
+    """Return the URL for psql and the application; without its password unless asked for.
+
+    Starts the embedded server if it is the one, so that the URL works. No other is contacted.
+    """
+    server = open_server(settings, "url", on_event)
+    return ConnectionUrl(server.location, server.url.render(with_password=with_password))
+
+
+def _embedded(settings: Settings, command: str) -> EmbeddedServer:
+    url = settings.url
+    if url is not None:
+        raise _not_ours(url, command, f"unset {url.source} to use the embedded server")
+    return EmbeddedServer(settings.embedded_home)
+
+
+def _not_ours(url: DatabaseUrl, command: str, hint: str) -> UsageError:
+    what = f"{url.server}: is not the embedded server, so not ours to {command}"
+    return UsageError(what, hint)

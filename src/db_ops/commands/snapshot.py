@@ -1,0 +1,195 @@
+"""Keep a development database with its data under a name, and bring it back.
+
+A snapshot is a database of ours that nobody can connect to. Nothing but its own command drops it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from db_ops.errors import (
+    InsufficientPrivilege,
+    SnapshotExists,
+    SnapshotMissing,
+    UsageError,
+)
+from db_ops.postgres.catalog import current_role
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.databases import copyable_by_us, database_oid, may_create_databases
+from db_ops.postgres.own_databases import (
+    SNAPSHOT,
+    OwnDatabase,
+    drop,
+    own_databases,
+    own_name,
+    scratch_database,
+    sweep,
+)
+from db_ops.postgres.replacement import nobody_in, put_in_place
+from db_ops.postgres.templates import keep_as_template
+from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
+from db_ops.settings import Settings
+from db_ops.target.create import maintained
+from db_ops.target.guard import check_intent, check_mark, guarded
+from db_ops.target.open_server import open_server
+from db_ops.target.position import Position
+from db_ops.target.target import Target, open_target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_LONGEST_NAME = 100
+
+
+def snapshot(
+    settings: Settings, name: str, *, confirm: str | None = None, on_event: OnEvent = ignore
+) -> SnapshotTaken:
+    """Keep the database as it is, with its data, under *name*.
+
+    Who is connected to it is disconnected, and can connect again when the copy is done; a running
+    migration is waited for. That disturbs a service, so the guard asks for `confirm`, the exact
+    name of the database, unless settings and database agree that it is disposable (`Refused`).
+    Raises `SnapshotExists`, `DatabaseMissing`, `InsufficientPrivilege`, `UsageError` for a name
+    that cannot be shown.
+    """
+    _check_name(name)
+    target = open_target(settings, "snapshot", on_event)
+    server = target.server
+    check_intent(server, confirm, f" {shlex.quote(name)}")
+    with maintained(server) as connection:
+        check_mark(server, connection, confirm, f" {shlex.quote(name)}")
+        if any(one.facts.get("name") == name for one in _of(server, connection)):
+            raise SnapshotExists(server.location, name)
+        with target.migration_lock():
+            _check_rights(server, connection)
+        started = time.monotonic()
+        _copy(target, connection, name)
+        taken = _find(server, connection, name)
+    return SnapshotTaken(server.location, _shown(taken), time.monotonic() - started)
+
+
+def restore(
+    settings: Settings, name: str, *, confirm: str | None = None, on_event: OnEvent = ignore
+) -> Restored:
+    """Replace the database by what it was when the snapshot *name* was taken; the snapshot stays.
+
+    The present database keeps its place until the copy is whole, then loses its sessions, its name
+    and itself. What belongs to the database from outside, its grants and ALTER DATABASE ... SET, is
+    not part of a copy. The guard asks for `confirm` as for `recreate` (`Refused`). Raises
+    `SnapshotMissing`.
+    """
+    target = open_target(settings, "restore", on_event)
+    server = target.server
+    arguments = f" {shlex.quote(name)}"
+    check_intent(server, confirm, arguments)
+    with maintained(server) as connection:
+        present = database_oid(connection, server.url.database)
+        with guarded(server, connection, confirm, arguments):
+            found = _find(server, connection, name)
+            started = time.monotonic()
+            with scratch_database(server, connection, template=found.name) as copy:
+                put_in_place(server, connection, copy, present)
+            seconds = time.monotonic() - started
+            sweep(connection)
+    shown = _shown(found)
+    position = Position(target.graph, shown.heads)
+    return Restored(
+        location=server.location,
+        snapshot=shown,
+        existed=present is not None,
+        seconds=seconds,
+        pending=position.pending,
+        unknown=position.unknown,
+    )
+
+
+def snapshots(
+    settings: Settings, *, drop_name: str | None = None, on_event: OnEvent = ignore
+) -> Snapshots:
+    """List the snapshots of the database, newest first; with *drop_name*, drop that one first.
+
+    Only those that belong to this role. Raises `SnapshotMissing`.
+    """
+    server = open_server(settings, "snapshots", on_event)
+    if drop_name is not None:
+        with maintained(server) as connection:
+            drop(connection, _find(server, connection, drop_name).name)
+    with server.maintenance() as connection:
+        found = _of(server, connection)
+    newest = sorted(map(_shown, found), key=lambda one: one.taken, reverse=True)
+    return Snapshots(server.location, tuple(newest), drop_name)
+
+
+def _copy(target: Target, connection: Connection, name: str) -> None:
+    server, service = target.server, target.server.url.database
+    with ExitStack() as stack:
+        with nobody_in(server, connection):
+            copy = stack.enter_context(scratch_database(server, connection, template=service))
+        at_copy = replace(target, server=replace(server, url=server.url.built_as(copy)))
+        facts = {
+            "service": service,
+            "name": name,
+            "heads": at_copy.recorded(),
+            "built": time.time(),
+        }
+        # Another role may have one of this name, which this role does not see.
+        kept = own_name(SNAPSHOT, service, name, current_role(connection))
+        keep_as_template(connection, copy, kept, facts)
+
+
+def _check_name(name: str) -> None:
+    if name.startswith("-"):
+        # A mistyped option, which would end the sessions of everybody for nothing.
+        raise UsageError(
+            f"snapshot: {name!r} begins with a dash, as options do, and is no name",
+            "name it, for example: db-ops snapshot before-the-change",
+        )
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise UsageError(
+            f"snapshot: {name!r} is no name of 1 to {_LONGEST_NAME} printable characters",
+            "name it, for example: db-ops snapshot before-the-change",
+        )
+
+
+def _check_rights(server: Server, connection: Connection) -> None:
+    role = connection.info.user
+    if not may_create_databases(connection):
+        raise InsufficientPrivilege.to_create(server.location, role)
+    if not copyable_by_us(connection, server.url.database):
+        raise InsufficientPrivilege(
+            server.location,
+            role,
+            "copy a database that it does not own",
+            "run this as the owner of the database, or as a superuser",
+        )
+
+
+def _of(server: Server, connection: Connection) -> tuple[OwnDatabase, ...]:
+    return tuple(
+        database
+        for database in own_databases(connection, sizes=True)
+        if database.kind == SNAPSHOT and database.facts.get("service") == server.url.database
+    )
+
+
+def _find(server: Server, connection: Connection, name: str) -> OwnDatabase:
+    known = {str(one.facts.get("name")): one for one in _of(server, connection)}
+    if name not in known:
+        raise SnapshotMissing(server.location, name, tuple(known))
+    return known[name]
+
+
+def _shown(database: OwnDatabase) -> Snapshot:
+    facts = database.facts
+    taken = datetime.fromtimestamp(facts.get("built", 0), UTC)
+    return Snapshot(
+        name=str(facts.get("name")),
+        heads=tuple(facts.get("heads", ())),
+        taken=taken.isoformat(timespec="seconds"),
+        bytes=database.size or 0,
+    )

@@ -1,0 +1,66 @@
+"""The command that only looks where the database stands; `verifying` looks at what it holds."""
+
+from __future__ import annotations
+
+from db_ops.migrations.revisions.git_authors import authors, created
+from db_ops.postgres.environment_mark import mark_in
+from db_ops.postgres.history.reader import Look
+from db_ops.postgres.schema.reading import major_version
+from db_ops.results import Drift, OnEvent, Pending, Revision, Status, ignore
+from db_ops.settings import Settings
+from db_ops.target.ahead import next_command
+from db_ops.target.target import Target, open_target
+from db_ops.verification.drift import judge_drift
+
+# The server needs about 50 microseconds for each relation.
+_AT_A_GLANCE = 5000
+
+
+def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignore) -> Status:
+    """Tell where the database stands and what to run next. Takes no lock, writes nothing.
+
+    One question to the server also tells whether the catalogs are as the last record left them,
+    unless the database is so large that this would take long. With *check*, the result's exit code
+    is 3 unless the database is at head, or ahead of it as the records tell; drift has no say in it.
+    """
+    target = open_target(settings, "status", on_event)
+    found, drift = Look((), ""), Drift("unknown", "the database does not exist")
+    version = None
+    with target.server.target_if_exists() as connection:
+        if connection is not None:
+            found = target.look(connection, largest=_AT_A_GLANCE)
+            drift = judge_drift(found, major_version(connection))
+            version = connection.info.parameter_status("server_version")
+        position = target.position(found.revisions, connection)
+    exists = connection is not None
+    after_drift = "db-ops verify" if drift.state == "changed" else None
+    return Status(
+        location=target.location,
+        environment=target.settings.environment,
+        mark=mark_in(found.comment),
+        exists=exists,
+        server_version=version or "",
+        current=found.revisions,
+        heads=target.graph.heads,
+        pending=_pending(target, position.pending),
+        unknown=position.unknown,
+        drift=drift,
+        check=check,
+        heads_are_meant=target.graph.heads_are_meant(),
+        next_command=next_command(target, position, exists=exists) or after_drift,
+        ahead=position.ahead,
+        ahead_is_different=settings.ahead_is_different,
+    )
+
+
+def _pending(target: Target, revisions: tuple[Revision, ...]) -> tuple[Pending, ...]:
+    root = target.settings.root
+    if not revisions:
+        return ()
+    written = {revision.id: created(root / revision.path) for revision in revisions}
+    oldest = min(filter(None, written.values()), default=None)
+    by = authors(root, [revision.path for revision in revisions], oldest)
+    return tuple(
+        Pending(**vars(revision), created=written[revision.id], author=by.get(revision.path))
+        for revision in revisions
+    )

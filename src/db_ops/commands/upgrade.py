@@ -1,0 +1,31 @@
+"""Apply pending migrations."""
+
+from __future__ import annotations
+
+from db_ops.migrations.revisions.names import upgrade_goal
+from db_ops.results import Migrated, OnEvent, Step, ignore
+from db_ops.settings import Settings
+from db_ops.target.ahead import check_known
+from db_ops.target.apply import apply_pending, reached
+from db_ops.target.target import open_target
+from db_ops.verification.untracked_tables import check_tables
+
+
+def upgrade(
+    settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
+) -> Migrated:
+    """Apply pending migrations up to *revision* (all of them), or so many: `+2`. Idempotent.
+
+    Each revision commits on its own, under the migration lock; at head, no lock is taken and
+    nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
+    """
+    target = open_target(settings, "upgrade", on_event)
+    with target.server.target() as connection:
+        recorded = target.recorded_on(connection)
+        position = check_known(target, recorded, connection)
+        goal = upgrade_goal(target.graph, revision, position.known, "db-ops upgrade -r")
+        steps: tuple[Step, ...] = ()
+        if not position.ahead:
+            steps = apply_pending(target, recorded, goal, connection, check_tables)
+        heads, ahead = reached(target, recorded, goal, connection)
+    return Migrated(target.location, heads, steps, ahead=ahead)

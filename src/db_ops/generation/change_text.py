@@ -1,0 +1,150 @@
+"""What models and migrations differ in: said in words, with what is lost where it is settled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from db_ops.generation.identifiers import plain, short
+from db_ops.postgres.schema.objects import Change
+
+_NOT_SHOWN = 60
+_LENGTH = re.compile(r"^(character varying|character|bit varying|bit|numeric)\((\d+)(?:,(\d+))?\)$")
+_WIDER = {
+    "smallint": ("integer", "bigint", "numeric"),
+    "integer": ("bigint", "numeric"),
+    "bigint": ("numeric",),
+    "real": ("double precision",),
+    "date": ("timestamp without time zone", "timestamp with time zone"),
+    "json": ("jsonb", "text"),
+    "jsonb": ("json", "text"),
+    "citext": ("text",),
+    "text": ("citext", "character varying"),
+    "character varying": ("text", "citext"),
+    "uuid": ("text",),
+}
+
+
+def changed_attributes(
+    changes: Iterable[Change],
+) -> dict[tuple[str, tuple[str, ...]], frozenset[str | None]]:
+    """Return which attributes differ, by kind and plain name of the object; None for all of it."""
+    found: dict[tuple[str, tuple[str, ...]], set[str | None]] = {}
+    for change in changes:
+        found.setdefault((change.kind, plain(change.name)), set()).add(change.attribute)
+    return {key: frozenset(attributes) for key, attributes in found.items()}
+
+
+def describe(change: Change) -> str:
+    """Say in one line what has to be done to the migrations' side."""
+    subject = f"{change.kind} {short(change.name)}"
+    if change.attribute is None:
+        verb = "drop" if change.expected is None else "add"
+        value = change.expected if change.expected is not None else change.actual
+        return f"{verb} {subject}" + (f" ({_brief(value)})" if value else "")
+    before, after = _apart(change.actual, change.expected)
+    return f"change {change.attribute} of {subject}: {before} -> {after}"
+
+
+def losses(changes: Iterable[Change]) -> Iterator[str]:
+    """Say of each change that loses what rows hold what that is."""
+    for change in changes:
+        name = short(change.name)
+        if change.attribute is None and change.expected is None:
+            if change.kind == "table":
+                yield f"drops table {name} with all its rows"
+            elif change.kind == "column":
+                yield f"drops column {name} with its values"
+            elif change.kind == "sequence":
+                yield f"drops sequence {name} and how far it has counted"
+        elif change.kind == "column" and change.attribute == "type":
+            if not _holds_all(change.actual or "", change.expected or ""):
+                yield (
+                    f"changes {name} from {short(change.actual or '')} to"
+                    f" {short(change.expected or '')}: what does not fit is cut or fails"
+                )
+        elif change.kind == "column" and change.attribute == "generated" and change.expected:
+            if change.actual is None:
+                yield f"replaces the values of {name} by computed ones"
+        elif change.kind == "enum" and change.attribute == "values":
+            gone = ", ".join(removed_values(change))
+            if gone:
+                yield f"removes {gone} from {name}: rows that hold it have to be changed first"
+
+
+def removed_values(change: Change) -> tuple[str, ...]:
+    """Return the values that an enum has in the migrations and has not in the models."""
+    wanted = set(_values(change.expected))
+    return tuple(value for value in _values(change.actual) if value not in wanted)
+
+
+def explain_todo(change: Change, reason: str | None) -> str:
+    """Say what could not be written, and why."""
+    if change.kind == "enum" and change.attribute == "values" and reason is None:
+        gone = ", ".join(removed_values(change))
+        why = (
+            f"PostgreSQL cannot remove {gone} from a type"
+            if gone
+            else "PostgreSQL cannot put the values of a type in another order"
+        )
+        reason = f"{why}: move the rows, then create the type anew and rewrite its columns"
+    return describe(change) + (f": {reason}" if reason else ": no statement is certain to do it")
+
+
+def is_kept(change: Change) -> bool:
+    """Tell whether a way back may leave this: values of a type that nobody has to use."""
+    if (change.kind, change.attribute) != ("enum", "values"):
+        return False
+    present = _values(change.actual)
+    wanted = _values(change.expected)
+    return [value for value in present if value in wanted] == wanted
+
+
+def explain_kept(change: Change) -> str:
+    """Say what stays, and why."""
+    stays = ", ".join(removed_values(change))
+    return f"{stays} stays in type {short(change.name)}: what depends on its columns holds it"
+
+
+def _values(values: str | None) -> list[str]:
+    return re.findall(r"E?'(?:[^']|'')*'", values or "")
+
+
+def _apart(before: str | None, after: str | None) -> tuple[str, str]:
+    """Return both values in brief; if they are long, without most of what they share."""
+    old, new = (_plain_words(value).split(" ") for value in (before, after))
+    start = end = 0
+    if max(len(" ".join(old)), len(" ".join(new))) > _NOT_SHOWN:
+        shorter = min(len(old), len(new))
+        while start < shorter - 1 and old[start] == new[start]:
+            start += 1
+        while end < shorter - start - 1 and old[-1 - end] == new[-1 - end]:
+            end += 1
+        start = max(start - 1, 0)
+    opening, closing = "... " * bool(start), " ..." * bool(end)
+    old, new = (words[start : len(words) - end] for words in (old, new))
+    return tuple(f"{opening}{_brief(' '.join(words))}{closing}" for words in (old, new))  # type: ignore[return-value]  # two of them
+
+
+def _plain_words(value: str | None) -> str:
+    return " ".join((value or "none").split()).replace("public.", "")
+
+
+def _brief(value: str | None) -> str:
+    text = _plain_words(value)
+    return text if len(text) <= _NOT_SHOWN else text[: _NOT_SHOWN - 3] + "..."
+
+
+def _holds_all(before: str, after: str) -> bool:
+    """Tell whether every value of type *before* is one of type *after* as it is."""
+    if before == after:
+        return True
+    old, new = _LENGTH.match(before), _LENGTH.match(after)
+    old_base = old[1] if old else before
+    new_base = new[1] if new else after
+    if new is None:
+        return new_base == old_base or new_base in _WIDER.get(old_base, ())
+    if old is None or old_base != new_base:
+        return False
+    old_scale, new_scale = int(old[3] or 0), int(new[3] or 0)
+    return int(new[2]) - new_scale >= int(old[2]) - old_scale and new_scale >= old_scale

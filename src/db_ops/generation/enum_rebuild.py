@@ -1,0 +1,79 @@
+"""A type made anew with fewer values, for the way back: PostgreSQL cannot take one away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from db_ops.generation.identifiers import plain
+from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
+
+_SUFFIX = "_replaced"
+_BARE = re.compile(r"[a-z_][a-z0-9_]*\Z")
+
+
+def replacement(change: Change, before: Schema) -> tuple[str, ...]:
+    """Return the statements that give the enum of *change* its expected values, whatever uses it.
+
+    *before* is the schema as it is now. Each column of the type is rewritten; indexes and
+    constraints that speak of the type are made again. A row with a value that is to go makes all of
+    it fail.
+    """
+    name = change.name
+    label = plain(name)[-1] + _SUFFIX
+    if not _BARE.match(label):
+        label = '"' + label.replace('"', '""') + '"'
+    schema = name[: len(name) - len(_last(name))]
+    columns = [found for found in _of_kind(before, "column") if _is_of(found, name)]
+    tables = {column.parent for column in columns}
+    in_the_way = [
+        found
+        for kind in ("index", "constraint")
+        for found in _of_kind(before, kind)
+        if found.parent in tables and f"::{name}" in found.attributes.get("definition", "")
+    ]
+    statements = [_drop(found) for found in in_the_way]
+    statements.append(f"ALTER TYPE {name} RENAME TO {label}")
+    statements.append(f"CREATE TYPE {name} AS ENUM ({change.expected or ''})")
+    statements += [_retyped(column) for column in columns]
+    statements.append(f"DROP TYPE {schema}{label}")
+    statements += [_create(found) for found in in_the_way]
+    return tuple(statements)
+
+
+def _of_kind(schema: Schema, kind: str) -> Iterator[SchemaObject]:
+    for (its_kind, _), found in sorted(schema.objects.items()):
+        if its_kind == kind:
+            yield found
+
+
+def _is_of(column: SchemaObject, name: str) -> bool:
+    return column.attributes["type"].removesuffix("[]") == name
+
+
+def _retyped(column: SchemaObject) -> str:
+    of, this = column.attributes, f"ALTER COLUMN {column.label}"
+    array = "[]" if of["type"].endswith("[]") else ""
+    clauses = [f"{this} TYPE {of['type']} USING {column.label}::text{array}::{of['type']}"]
+    if "default" in of:
+        clauses = [f"{this} DROP DEFAULT", *clauses, f"{this} SET DEFAULT {of['default']}"]
+    return f"ALTER TABLE {column.parent} {', '.join(clauses)}"
+
+
+def _drop(found: SchemaObject) -> str:
+    if found.kind == "index":
+        return f"DROP INDEX {found.name}"
+    return f"ALTER TABLE {found.parent} DROP CONSTRAINT {found.label}"
+
+
+def _create(found: SchemaObject) -> str:
+    definition = found.attributes["definition"]
+    if found.kind == "index":
+        return definition.replace(" ON ONLY ", " ON ", 1)
+    return f"ALTER TABLE {found.parent} ADD CONSTRAINT {found.label} {definition}"
+
+
+def _last(name: str) -> str:
+    if name.endswith('"'):
+        return name[name[:-1].rindex('"') :]
+    return name.rpartition(".")[2]

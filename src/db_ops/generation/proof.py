@@ -1,0 +1,225 @@
+"""One revision from plan to proof: planned in one scratch database, run in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from db_ops.builds.built_schema import Side, read_side
+from db_ops.builds.measured_run import measure_upgrade
+from db_ops.errors import (
+    DbOpsError,
+    GeneratedFileBroken,
+    NotMeasurable,
+    RevisionFileBroken,
+    StatementFailed,
+)
+from db_ops.generation import (
+    Piece,
+    Plan,
+    Planner,
+    Rename,
+    describe,
+    is_kept,
+    refuse_undecided,
+    relevant_changes,
+)
+from db_ops.migrations.autogenerate.draft import Draft, draft_revision
+from db_ops.migrations.autogenerate.revision_text import Contents, fill, line_length
+from db_ops.migrations.autogenerate.write_errors import not_written
+from db_ops.migrations.env.error_location import Place, places
+from db_ops.migrations.env.runner import run_steps
+from db_ops.migrations.revisions.reader import read_graph
+from db_ops.migrations.scripts import blamed
+from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.results import (
+    Revision,
+    UnsafePattern,
+)
+from db_ops.target.apply import apply_pending
+from db_ops.target.step_plans import revert_plan
+from db_ops.target.target import Target
+from db_ops.verification.baseline import read_rules
+from db_ops.verification.model_scope import expressible
+from db_ops.verification.verdict import judge
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass
+class Author:
+    """Plans, writes and proves one revision; `start` is what the migrations make, and `models`."""
+
+    target: Target
+    message: str
+    start: Schema
+    models: Schema
+    counts: Callable[[Change], bool]
+    head: str = "head"
+    draft: Draft | None = field(default=None, init=False)
+    unfinished: str | None = field(default=None, init=False)
+
+    def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> Plan:
+        """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
+
+        def draft() -> Draft:
+            self.draft = draft_revision(self.target.project, work, self.head)
+            return self.draft
+
+        def decide(renamed: Schema) -> None:
+            if not decided:
+                refuse_undecided(self.models, renamed, self.message)
+
+        with _bench(work, self) as bench:
+            return Planner(self.models, bench, draft, self.counts).plan(renames, decide)
+
+    def write(self, plan: Plan, *, irreversible: bool) -> Revision:
+        """Write the file of *plan*; what its hooks do wrong is in `unfinished`.
+
+        Raises `RevisionNotWritten`, `GeneratedFileBroken`, and then there is none.
+        """
+        project, draft = self.target.project, self.draft
+        assert draft is not None
+        before, imports = _files(self.target), draft.imports
+        try:
+            path = draft.write(self.message)
+            contents = Contents(
+                tuple(piece.code for piece in plan.upgrade),
+                (_refusal(plan),)
+                if irreversible
+                else tuple(piece.code for piece in plan.downgrade),
+                imports,
+                plan.changes,
+            )
+            source = path.read_text(encoding="utf-8")
+            width = line_length(project.root)
+            path.write_text(fill(source, contents, width=width), encoding="utf-8")
+            self.unfinished = draft.finish(path)
+        except Exception as error:
+            # Alembic imports what it wrote, but leaves it there when that fails.
+            raise self._removed(before, error) from error
+        return Revision(str(draft.script.rev_id), self.message, project.display(path))
+
+    def prove(self, trial: Target, revision: Revision, *, irreversible: bool) -> Trial:
+        """Run *revision* on the scratch database *trial*, and measure what it does there.
+
+        Raises `GeneratedFileBroken` if it does not import, and then there is no file.
+        """
+        project = self.target.project
+        try:
+            graph = read_graph(project, self.target.settings.cache_folder)
+            new = Target(project, graph, trial.server)
+            _ = new.scripts
+        except RevisionFileBroken as error:
+            (self.target.settings.root / revision.path).unlink()
+            raise GeneratedFileBroken(**vars(error)) from error
+        seen = Trial(unproven=(self.unfinished,) if self.unfinished else ())
+        try:
+            seen.measure(new)
+            seen.unproven += tuple(
+                f"models and migrations still differ: {describe(change)}"
+                for change in relevant_changes(self.models, read_side(new), self.counts)
+            )
+            if not irreversible:
+                seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
+        except DbOpsError as error:
+            seen.unproven += (error.message,)
+        return seen
+
+    def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
+        project, written = self.target.project, _files(self.target) - before
+        # A full disk fails while the file is written, which nobody has imported then.
+        if not written or (isinstance(error, OSError) and not places(error)):
+            broken: DbOpsError = not_written(project, error)
+        else:
+            broken = GeneratedFileBroken(**blamed(project, error, Place(max(written))))
+        for path in written:
+            path.unlink()
+        return broken
+
+
+@dataclass
+class Trial:
+    """What a run in a scratch database has shown."""
+
+    unproven: tuple[str, ...] = ()
+    unsafe: tuple[UnsafePattern, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    def measure(self, new: Target) -> None:
+        """Apply what is pending, and keep what is unsafe about it."""
+        try:
+            measurement = measure_upgrade(new, new.recorded())
+        except NotMeasurable as error:
+            # It ran, all the same.
+            self.unchecked += (error.message,)
+        else:
+            self.unsafe += tuple(one for part in measurement.revisions for one in part.unsafe)
+
+
+@dataclass
+class _Bench:
+    connection: Connection
+    work: Target
+    author: Author
+
+    def read(self) -> Schema:
+        return read_side(self.work)
+
+    def run(self, piece: Piece) -> str | None:
+        if piece.sql is None:
+            assert self.author.draft is not None
+            return self.author.draft.run(self.connection, piece.code)
+        try:
+            with self.work.server.translating("a trial"), self.connection.cursor() as cursor:
+                cursor.execute(piece.sql)
+        except StatementFailed as failed:
+            return failed.reason
+        return None
+
+
+@contextmanager
+def _bench(work: Target, author: Author) -> Iterator[_Bench]:
+    with work.server.target() as connection:
+        yield _Bench(connection, work, author)
+
+
+def counting(target: Target, models: Side, start: Schema) -> Callable[[Change], bool]:
+    """Return what tells whether a difference is to be settled: as `verify` would, by its rules."""
+    rules = read_rules(target.settings.root, target.project.script_location)
+    verdict = judge(models.schema, start, start, ignore=rules.ignore)
+    accepted = [
+        one for one in verdict.disagreements if any(known.covers(one) for known in rules.accepted)
+    ]
+    skipped = {
+        (one.kind, one.name, one.attribute)
+        for one in (*accepted, *(silenced for silenced, _ in verdict.silenced))
+    }
+
+    def counts(change: Change) -> bool:
+        return expressible(change) and (change.kind, change.name, change.attribute) not in skipped
+
+    return counts
+
+
+def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
+    """Go back to *start* and forth again; yield what is not as it was."""
+    run_steps(new.run(revert_plan(new, new.recorded(), (head,))), lock_retries=0)
+    left = compare_schemas(start, read_side(new))
+    for change in (one for one in left if not is_kept(one)):
+        yield f"downgrade does not lead back: {describe(change)}"
+    apply_pending(new, new.recorded())
+
+
+def _refusal(plan: Plan) -> str:
+    why = "; ".join(plan.losses) or "marked so when it was written"
+    return f"raise NotImplementedError({f'irreversible: {why}'!r})"
+
+
+def _files(target: Target) -> set[Path]:
+    return {path for folder in target.project.version_locations for path in folder.rglob("*.py")}

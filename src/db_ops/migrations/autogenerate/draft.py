@@ -1,0 +1,204 @@
+"""What Alembic would write into a revision, as Python text, before anything is written."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import EnvironmentBroken
+from db_ops.migrations.autogenerate.rendering import Changed, Operation, Renderer
+from db_ops.migrations.autogenerate.revision_text import format_with_ruff
+from db_ops.migrations.env.diagnostics import reason_of
+from db_ops.migrations.env.error_location import describe_failure
+from db_ops.migrations.env.runner import Database, blame
+from db_ops.migrations.env.runtime import MAX_REVISION_ID, Session, connection_over
+from db_ops.migrations.project import Project
+from db_ops.migrations.scripts import load_scripts
+
+if TYPE_CHECKING:
+    from alembic.autogenerate import RevisionContext
+    from alembic.operations import MigrationScript
+    from alembic.script import ScriptDirectory
+    from psycopg2.extensions import connection as DriverConnection
+
+# Sorted by date; the seconds that are left out are in nobody's way, since the id follows.
+DATED = "%%(year)d_%%(month).2d_%%(day).2d_%%(hour).2d%%(minute).2d-%%(rev)s_%%(slug)s"
+_ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Alembic's answer to the question what the models have and a database has not."""
+
+    context: RevisionContext
+    script: MigrationScript
+    renderer: Renderer
+
+    @cached_property
+    def _hooks(self) -> Any:
+        scripts = self.context.script_directory
+        return getattr(scripts, _hooks_of(scripts))
+
+    def upgrade(self, changed: Changed) -> tuple[Operation, ...]:
+        """Return the operations that bring about what is *changed*, and no other."""
+        return self._operations(self.script.upgrade_ops_list, changed)
+
+    def downgrade(self, changed: Changed) -> tuple[Operation, ...]:
+        """Return the operations that revert what is *changed*, and no other."""
+        return self._operations(self.script.downgrade_ops_list, changed)
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The import statements that what was rendered so far needs."""
+        return (*_ALWAYS_KNOWN, *sorted(self.renderer.context.imports))
+
+    def run(self, driver: DriverConnection, code: str) -> str | None:
+        """Run *code*, operations as they stand in a revision file, on *driver* and commit it.
+
+        Return in one line why that cannot be done, after a rollback; None if it was.
+        """
+        from alembic.migration import MigrationContext
+        from alembic.operations import Operations
+
+        namespace: dict[str, Any] = {}
+        try:
+            exec("\n".join(self.imports), namespace)
+            with connection_over(driver) as connection:
+                with Operations.context(MigrationContext.configure(connection)):
+                    exec(compile(code, "<operations>", "exec"), namespace)
+                connection.commit()
+        except Exception as error:
+            return reason_of(error)
+        finally:
+            driver.rollback()
+            driver.autocommit = True
+        return None
+
+    def write(self, message: str) -> Path:
+        """Write the project's template with empty functions, under the name that it wants.
+
+        Raises what Alembic raises for a file that does not import, which is there then.
+        """
+        self.script.message = message.replace("\\", "\\\\").replace('"', '\\"')
+        for part in (*self.script.upgrade_ops_list, *self.script.downgrade_ops_list):
+            part.ops = []
+        # A hook of the project may have emptied the list: Alembic saw nothing to write.
+        self.context.generated_revisions[:] = [self.script]
+        scripts = self.context.script_directory
+        hooks, kept = _hooks_of(scripts), self._hooks
+        setattr(scripts, hooks, type(kept)())
+        try:
+            (written,) = self.context.generate_scripts()
+        finally:
+            setattr(scripts, hooks, kept)
+        assert written is not None
+        return Path(written.path)
+
+    def finish(self, path: Path) -> str | None:
+        """Run the project's own post-write hooks on the file; without any, format it as ruff does.
+
+        Return in one line what failed of them, None if nothing did: the file stays, and is put back
+        if what they leave is no Python.
+        """
+        from alembic.script import write_hooks
+
+        if not self._hooks:
+            format_with_ruff(path)
+            return None
+        written, reason = path.read_bytes(), None
+        try:
+            write_hooks._run_hooks(str(path), self._hooks)
+        except Exception as error:
+            reason = describe_failure(error).removeprefix("CommandError: ")
+        try:
+            ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError, OSError) as error:
+            path.write_bytes(written)
+            reason = reason or f"what they left is no Python ({describe_failure(error)})"
+        return reason and f"post_write_hooks: {reason}; the file was written without them"
+
+    def _operations(self, parts: Iterable[Any], changed: Changed) -> tuple[Operation, ...]:
+        return tuple(
+            operation for part in parts for operation in self.renderer.operations(part, changed)
+        )
+
+
+def _hooks_of(scripts: ScriptDirectory) -> str:
+    # Alembic 1.16 has renamed it.
+    return "hooks" if hasattr(scripts, "hooks") else "hook_config"
+
+
+def draft_revision(project: Project, database: Database, head: str = "head") -> Draft:
+    """Let Alembic compare the models with *database*, which is at head and only read.
+
+    The revision is to follow *head*, as Alembic calls it.
+
+    It runs through the project's own env.py, whose hooks count. Raises `EmptyMetadata`,
+    `EnvironmentBroken`, `RevisionFileBroken`.
+    """
+    from alembic.autogenerate import RevisionContext
+    from alembic.runtime.environment import EnvironmentContext
+
+    from db_ops.migrations.foreign_env.inspection import their_way
+
+    with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
+        session = Session(connection, looks=True)
+        config = project.alembic_config(db_ops=session)
+        if not config.get_main_option("file_template"):
+            config.set_main_option("file_template", DATED)
+        scripts = load_scripts(project, config)
+        context = RevisionContext(config, scripts, _arguments(head))
+        script = context.generated_revisions[0]
+
+        def work(heads: Any, migration_context: Any) -> list[Any]:
+            context.run_autogenerate(heads, migration_context)
+            return []
+
+        try:
+            with (
+                their_way(project, session, config),
+                EnvironmentContext(
+                    config,
+                    scripts,
+                    fn=work,
+                    template_args=context.template_args,
+                    revision_context=context,
+                ),
+                warnings.catch_warnings(),
+            ):
+                # What Alembic cannot write is written by others.
+                warnings.simplefilter("ignore", UserWarning)
+                scripts.run_env()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise blame(project, database, session, error) from error
+    compared = context._last_autogen_context
+    if context.generated_revisions:
+        script = context.generated_revisions[0]
+    if len(str(script.rev_id)) > MAX_REVISION_ID:
+        reason = f"it names a revision {script.rev_id!r}, longer than {MAX_REVISION_ID} characters"
+        raise EnvironmentBroken(project.display(project.env_py), reason)
+    default = compared.dialect.default_schema_name or "public"
+    return Draft(context, script, Renderer(compared, default))
+
+
+def _arguments(head: str) -> dict[str, Any]:
+    """Return what `alembic revision --autogenerate` gives to its `RevisionContext`."""
+    return {
+        "message": "",
+        "autogenerate": True,
+        "sql": False,
+        "head": head,
+        "splice": False,
+        "branch_label": None,
+        "version_path": None,
+        "rev_id": None,
+        "depends_on": None,
+    }

@@ -1,0 +1,80 @@
+"""Where in the project's files a model is declared that SQLAlchemy names in an error."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from db_ops.migrations.env.error_location import Place, is_own, place_at
+
+# "Foreign key associated with column 'book.shelf_id' could not find table ..."; "mapped class
+# Mapper[Book(book)]"; "Table 'book' is already defined".
+_NAMES = re.compile(r"'([\w.]+)'|\[(\w+)\(")
+
+
+def declared_at(error: BaseException) -> Place | None:
+    """Return the line of the class or table that *error* is about, if a loaded module has it."""
+    named = [part for found in _NAMES.findall(str(error)) for part in found if part]
+    for name in named:
+        table, _, column = name.rpartition(".")
+        for path, tree in _own_modules():
+            line = _line_of(tree, table.rpartition(".")[2] or column, column if table else None)
+            if line:
+                return place_at(str(path), line)
+    return None
+
+
+def _own_modules() -> Iterator[tuple[Path, ast.Module]]:
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not file or not file.endswith(".py") or not is_own(file):
+            continue
+        try:
+            yield Path(file), ast.parse(Path(file).read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue
+
+
+def _line_of(tree: ast.Module, table: str, column: str | None) -> int | None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and table in (node.name, _table_name(node)):
+            return _column_line(node.body, column) or node.lineno
+        if isinstance(node, ast.Call) and _makes(node, table):
+            lines = (one.lineno for one in node.args[1:] if _names(one, column))
+            return next(lines, node.lineno)
+    return None
+
+
+def _makes(node: ast.Call, table: str) -> bool:
+    is_table = ast.unparse(node.func).rpartition(".")[2] == "Table"
+    return is_table and bool(node.args) and _text(node.args[0]) == table
+
+
+def _table_name(node: ast.ClassDef) -> str | None:
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="__tablename__")], value=value):
+                return _text(value)
+    return None
+
+
+def _column_line(body: list[ast.stmt], column: str | None) -> int | None:
+    for statement in body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+                if name == column:
+                    return statement.lineno
+    return None
+
+
+def _names(node: ast.expr, column: str | None) -> bool:
+    return isinstance(node, ast.Call) and bool(node.args) and _text(node.args[0]) == column
+
+
+def _text(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None

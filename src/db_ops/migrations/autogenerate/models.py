@@ -1,0 +1,110 @@
+"""The models built on an empty database, as SQLAlchemy itself would build them."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import ModelsBroken
+from db_ops.migrations.autogenerate.model_source import declared_at
+from db_ops.migrations.env.error_location import describe_failure
+from db_ops.migrations.project import Project
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as DriverConnection
+    from sqlalchemy import Connection, MetaData
+
+
+def metadatas(target_metadata: Any) -> tuple[MetaData, ...]:
+    """Return what env.py calls `target_metadata`, which may be one or several, as several."""
+    if target_metadata is None:
+        return ()
+    several = isinstance(target_metadata, list | tuple | set | frozenset)
+    return tuple(target_metadata) if several else (target_metadata,)
+
+
+def schemas_of(target_metadata: Any) -> tuple[str, ...]:
+    """Return the names of the schemas, other than the default one, that models live in."""
+    found = {table.schema for one in metadatas(target_metadata) for table in one.tables.values()}
+    return tuple(sorted(filter(None, found)))
+
+
+def has_tables(target_metadata: Any) -> bool:
+    """Tell whether there is any model at all."""
+    return any(one.tables for one in metadatas(target_metadata))
+
+
+def nameless(target_metadata: Any, source: str) -> ModelsBroken | None:
+    """Return the error for an index that has no name, of which SQLAlchemy only asserts that."""
+    for metadata in metadatas(target_metadata):
+        for table in metadata.tables.values():
+            if any(index.name is None for index in table.indexes):
+                reason = f'an index of {table.name} has no name, the naming convention no "ix"'
+                return ModelsBroken(source, reason)
+    return None
+
+
+def broken_models(project: Project, error: BaseException) -> ModelsBroken:
+    """Return the error for models that SQLAlchemy cannot build, with the line that declares them.
+
+    That is what it names in its message; without any, env.py.
+    """
+    source, place = project.display(project.env_py), declared_at(error)
+    if place is None:
+        return ModelsBroken(source, describe_failure(error))
+    path = project.display(place.path)
+    return ModelsBroken(path, describe_failure(error), place.line, place.code, source)
+
+
+def create_models(
+    target_metadata: Any,
+    driver_connection: DriverConnection,
+    project: Project,
+    skip: Container[str] = (),
+) -> tuple[str, ...]:
+    """Run `create_all` on *driver_connection*, but for the tables that *skip* names.
+
+    Names there are `schema.table`, without quotes. Returns those skipped. What the server refuses
+    is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`
+    for models that make no sense.
+    """
+    broken = nameless(target_metadata, project.display(project.env_py))
+    if broken is not None:
+        raise broken
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.pool import StaticPool
+
+    engine = create_engine(
+        "postgresql+psycopg2://",
+        creator=lambda: driver_connection,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+    )
+    try:
+        with engine.connect() as connection:
+            return _create(connection, target_metadata, skip)
+    except DBAPIError as error:
+        raise (error.orig or error) from None
+    except SQLAlchemyError as error:
+        raise broken_models(project, error) from error
+
+
+def _create(connection: Connection, target_metadata: Any, skip: Container[str]) -> tuple[str, ...]:
+    from sqlalchemy.schema import CreateSchema
+
+    default = connection.dialect.default_schema_name or "public"
+    for schema in schemas_of(target_metadata):
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+    skipped: list[str] = []
+    for metadata in metadatas(target_metadata):
+        named = {
+            f"{table.schema or default}.{table.name}": table for table in metadata.tables.values()
+        }
+        left_out = [name for name in named if name in skip]
+        wanted = [table for name, table in named.items() if name not in skip]
+        # Without a list, types and sequences that belong to no table are created too.
+        metadata.create_all(connection, tables=wanted if left_out else None)
+        skipped += left_out
+    return tuple(skipped)

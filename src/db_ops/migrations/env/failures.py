@@ -1,0 +1,185 @@
+"""Why a revision failed, judged by SQLSTATE, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from db_ops.errors import (
+    AlembicFailed,
+    ConnectionLost,
+    DbOpsError,
+    InsufficientPrivilege,
+    MigrationBlocked,
+    MigrationFailed,
+    StatementFailed,
+)
+from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate, statement_of
+from db_ops.migrations.env.error_location import innermost, places
+
+if TYPE_CHECKING:
+    from db_ops.migrations.env.runner import Database, Run
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_INSUFFICIENT_PRIVILEGE = "42501"
+_NO_SCHEMA = "3F000"
+_LOST = ("57P01", "57P02", "08000", "08003", "08006")
+_EXTENSION = re.compile(r"\s*CREATE\s+EXTENSION\b", re.IGNORECASE)
+_REMEDIES = {
+    "55P04": "put ALTER TYPE ... ADD VALUE into op.get_context().autocommit_block(), in {path}",
+    "25P02": "an earlier statement failed and {path} went on: let it use "
+    "op.get_bind().begin_nested() around what may fail; then: {again}",
+    "25001": "put the statement into op.get_context().autocommit_block(), in {path}",
+    "57014": "somebody cancelled it, or raise DB_OPS_STATEMENT_TIMEOUT; then: {again}",
+}
+
+
+def explain_revision(
+    run: Run, revision: str, error: BaseException, current: tuple[str, ...]
+) -> DbOpsError:
+    """Return the typed error for what *revision* raised; *current* is what is recorded now."""
+    missing = _missing_schema_right(run.database, error)
+    if missing is not None:
+        return missing
+    kind = MigrationBlocked if is_lock_timeout(error) else MigrationFailed
+    file = run.project.root / run.graph.nodes[revision].revision.path
+    place = innermost(error, (file,))
+    deeper = [one for one in places(error)[-1:] if one.path != file]
+    said = diagnostics(error)
+    return kind(
+        location=run.database.location,
+        direction=run.direction,
+        revision=revision,
+        reason=describe_lock_timeout(run) if is_lock_timeout(error) else reason_of(error),
+        done=tuple(step.revision.id for step in run.steps),
+        total=run.total,
+        current=current,
+        remedy=_remedy(run, revision, error),
+        path=run.graph.nodes[revision].revision.path,
+        line=place.line if place else None,
+        code=place.code if place else "",
+        statement=statement_of(error),
+        said=(
+            *(f"at {run.project.display(one.path)}:{one.line} | {one.code}" for one in deeper),
+            *(said.lines if said else ()),
+        ),
+    )
+
+
+def explain_loss(run: Run, error: BaseException) -> ConnectionLost:
+    """Return the typed error for a session that ended: what is recorded cannot be asked now."""
+    reached = ""
+    if run.running is not None:
+        verb = "applied" if run.direction == "upgrade" else "reverted"
+        reached = (
+            f" (during {run.direction} of {run.running}, {len(run.steps)} of {run.total} {verb})"
+        )
+    return ConnectionLost(run.database.location, reason_of(error) + reached)
+
+
+def explain_statement(database: Database, action: str, error: BaseException) -> DbOpsError:
+    """Return the typed error for what failed outside of any revision."""
+    if lost_connection(error):
+        return ConnectionLost(database.location, reason_of(error))
+    missing = _missing_schema_right(database, error)
+    if missing is not None:
+        return missing
+    said = diagnostics(error)
+    if said is None:
+        # Not the server's word: Alembic's, SQLAlchemy's or the operating system's.
+        return AlembicFailed(database.location, action, reason_of(error))
+    remedy = _privilege_remedy(database, error)
+    failed = StatementFailed(
+        database.location, action, reason_of(error), said.sqlstate or "none", said=said.lines
+    )
+    return replace(failed, remedy=remedy) if remedy else failed
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Tell whether a table lock could not be had within `lock_timeout`."""
+    return sqlstate(error) == _LOCK_NOT_AVAILABLE
+
+
+def describe_lock_timeout(run: Run) -> str:
+    """Say that a table lock could not be had, and because of whom."""
+    return "a table is locked" + (f" by {run.blocked_by}" if run.blocked_by else "")
+
+
+def lost_connection(error: BaseException) -> bool:
+    """Tell whether the session ended under the statement.
+
+    SQLAlchemy and Alembic fail again while they clean up, so the errors before count as well.
+    """
+    return any(_is_loss(one) for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_loss(error: BaseException) -> bool:
+    if sqlstate(error) in _LOST or getattr(error, "connection_invalidated", False):
+        return True
+    # The driver's own complaint has no SQLSTATE: the server said nothing more.
+    kinds = ("OperationalError", "InterfaceError")
+    return type(error).__name__ in kinds and getattr(error, "pgcode", "") is None
+
+
+def _remedy(run: Run, revision: str, error: BaseException) -> str:
+    path = run.graph.nodes[revision].revision.path
+    again = "run the same command again" if run.database.is_scratch else f"db-ops {run.direction}"
+    statement = str(getattr(error, "statement", "") or "")
+    if is_lock_timeout(error):
+        return f"let the transaction that blocks it end, or end it, then: {again}"
+    if _EXTENSION.match(statement) and sqlstate(error) in ("0A000", "58P01"):
+        return (
+            "install the extension on the server; the embedded server lacks pgcrypto, uuid-ossp "
+            "and others, so set DATABASE_URL to a server that has it"
+        )
+    remedy = _privilege_remedy(run.database, error)
+    if remedy is not None:
+        return f"{remedy}; then: {again}"
+    if isinstance(error, NotImplementedError):
+        return f"write {run.direction}() in {path}, or restore the database from a backup"
+    return _REMEDIES.get(sqlstate(error) or "", "correct {path}, then: {again}").format(
+        path=path, again=again
+    )
+
+
+def _privilege_remedy(database: Database, error: BaseException) -> str | None:
+    """Return what gives the right that a statement lacked; None if it lacked none."""
+    if sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+        return None
+    statement = str(getattr(error, "statement", "") or "")
+    return database.remedy_for_right(reason_of(error), statement)
+
+
+def _missing_schema_right(database: Database, error: BaseException) -> InsufficientPrivilege | None:
+    code = sqlstate(error)
+    if code not in (_INSUFFICIENT_PRIVILEGE, _NO_SCHEMA):
+        return None
+    query = (
+        "SELECT current_user, coalesce(current_schema(), 'public'),"
+        " has_schema_privilege(coalesce(current_schema(), 'public'), 'CREATE'),"
+        " quote_ident(current_user), quote_ident(coalesce(current_schema(), 'public'))"
+    )
+    with closing(database.open(read_only=True)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        row = cursor.fetchone()
+    if row is None or row[2]:
+        return None
+    role, schema, _, quoted_role, quoted_schema = row
+    if code == _INSUFFICIENT_PRIVILEGE and schema not in reason_of(error):
+        return None
+    grant = f"GRANT USAGE, CREATE ON SCHEMA {quoted_schema} TO {quoted_role}"
+    return InsufficientPrivilege(
+        database.location,
+        role,
+        f"create tables in schema {schema}",
+        f"as its owner, in this database: {grant}",
+    )

@@ -1,0 +1,58 @@
+"""Run env.py: the project's own program, which Alembic calls, and which calls Alembic back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import DbOpsError
+from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.project import Project
+from db_ops.migrations.scripts import broken_environment
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationStep
+    from alembic.script import ScriptDirectory
+
+
+def rehearse(project: Project, scripts: ScriptDirectory) -> Any:
+    """Run env.py without a database, to see that a build can begin; return its metadata.
+
+    Raises `EnvironmentBroken`.
+    """
+    if not project.is_ours:
+        from db_ops.migrations.foreign_env.inspection import learn
+
+        return learn(project, is_known=True).metadata
+    session = Session()
+    run_env(project, scripts, session, lambda heads, context: [], as_sql=True)
+    return session.metadata
+
+
+def run_env(
+    project: Project,
+    scripts: ScriptDirectory,
+    session: Session,
+    work: Callable[[Any, Any], Iterable[MigrationStep]],
+    **options: Any,
+) -> None:
+    """Run env.py; *work* plans the steps. Raises `EnvironmentBroken`, and what revisions raise."""
+    from alembic.runtime.environment import EnvironmentContext
+
+    config = project.alembic_config(db_ops=session)
+    try:
+        if not project.is_ours:
+            from db_ops.migrations.foreign_env.inspection import run_their_env
+
+            run_their_env(project, config, session, scripts, work, **options)
+            if session.recording is not None:
+                session.recording.begin()
+            return
+        with EnvironmentContext(config, scripts, fn=work, **options):
+            scripts.run_env()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if session.reached or isinstance(error, DbOpsError):
+            raise
+        raise broken_environment(project, error) from error

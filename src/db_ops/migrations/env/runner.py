@@ -1,0 +1,306 @@
+"""Run revisions through the project's own env.py, one transaction each.
+
+Passing the steps on as a generator is what tells the start of a revision from its commit.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from db_ops.errors import DbOpsError
+from db_ops.migrations.autogenerate.models import broken_models, nameless
+from db_ops.migrations.env.diagnostics import diagnostics
+from db_ops.migrations.env.failures import (
+    describe_lock_timeout,
+    explain_loss,
+    explain_revision,
+    explain_statement,
+    is_lock_timeout,
+    lost_connection,
+)
+from db_ops.migrations.env.run_env import run_env
+from db_ops.migrations.env.runtime import Session, connection_over
+from db_ops.migrations.env.step_recorder import Recorder, Recording
+from db_ops.migrations.env.version_update import composing_once
+from db_ops.migrations.project import Project
+from db_ops.migrations.revisions.graph import Graph
+from db_ops.migrations.revisions.steps import StepPlan
+from db_ops.migrations.scripts import broken_environment, keeping_bytecode, load_scripts
+from db_ops.results import OnEvent, RevisionFinished, RevisionRetried, RevisionStarted, Step, ignore
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationStep
+    from alembic.script import ScriptDirectory
+    from psycopg2.extensions import connection as DriverConnection
+    from sqlalchemy import Connection
+
+_LONGEST_PAUSE = 5.0
+
+
+class Watch(Protocol):
+    """What a session was last seen waiting for."""
+
+    last: str | None
+
+
+class Database(Protocol):
+    """What the runner needs of the database that it works on."""
+
+    @property
+    def location(self) -> str: ...
+
+    @property
+    def is_being_built(self) -> bool:
+        """Tell whether nobody has this database yet, so that a crash takes nothing from anybody."""
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether it is dropped again, and is not the database that is meant."""
+
+    @property
+    def timeout_settings(self) -> tuple[str, ...]:
+        """The statements that set the timeouts of a migration's session."""
+
+    def open(self, *, read_only: bool = False) -> DriverConnection:
+        """Return a new connection of its own, with the timeouts set."""
+
+    def remedy_for_right(self, message: str, statement: str) -> str:
+        """Return what gives the right that *statement* lacked, as the server's *message* says."""
+
+    def watch(self, connection: DriverConnection) -> AbstractContextManager[Watch]:
+        """Look, for a `with` block, which sessions keep *connection* waiting for a lock."""
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the revisions recorded now, asked on a new connection."""
+
+
+@dataclass
+class Run:
+    """One walk over the revision graph, in one direction, and how far it got.
+
+    `before_attempt` is called each time before revisions run, while no session of ours does.
+    """
+
+    project: Project
+    plan: StepPlan
+    scripts: ScriptDirectory
+    database: Database
+    before_attempt: Callable[[], None]
+    on_event: OnEvent = ignore
+    recorder: Recorder | None = None
+    steps: list[Step] = field(default_factory=list)
+    running: str | None = None
+    blocked_by: str | None = None
+
+    @property
+    def graph(self) -> Graph:
+        return self.plan.graph
+
+    @property
+    def direction(self) -> str:
+        return self.plan.direction
+
+    @property
+    def total(self) -> int:
+        return self.plan.total
+
+
+def run_steps(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
+    """Apply or revert what `run.plan` announces; return what was committed.
+
+    That is compared with what Alembic plans before anything runs, and again by what Alembic itself
+    reads from the version table.
+
+    A revision that cannot get a table lock within `lock_timeout` is rolled back and run again,
+    alone, at most *lock_retries* times: waiting in the lock queue would stall every reader behind
+    it. Raises `StepsDiffer`, `MigrationFailed`, `EnvironmentBroken`, `RevisionFileBroken`,
+    `ConnectionLost`.
+    """
+    run.plan.check(run.scripts)
+    attempt, pause = 1, 0.1
+    while True:
+        run.before_attempt()
+        try:
+            _attempt(run)
+            return tuple(run.steps)
+        except (DbOpsError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if not is_lock_timeout(error) or run.running is None or attempt > lock_retries:
+                raise _failure(run, error) from error
+            reason = describe_lock_timeout(run)
+        attempt += 1
+        run.on_event(RevisionRetried(run.running, reason, attempt, lock_retries + 1))
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str, ...], Any]:
+    """Run `alembic check`; return its differences, its blind spots, and the models' metadata.
+
+    The session is read-only and no version table is created. The database must be at head. Raises
+    `EmptyMetadata`, `EnvironmentBroken`.
+    """
+    from alembic import command
+    from alembic.util import AutogenerateDiffsDetected
+    from sqlalchemy.exc import SAWarning
+
+    from db_ops.migrations.foreign_env.inspection import their_way
+
+    with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
+        session = Session(connection, looks=True)
+        config = project.alembic_config(db_ops=session)
+        try:
+            with (
+                warnings.catch_warnings(),
+                keeping_bytecode(project.revision_folders),
+                their_way(project, session, config),
+            ):
+                # What reflection does not know is no news: the catalogs are read as well.
+                warnings.simplefilter("ignore", SAWarning)
+                command.check(config)
+        except AutogenerateDiffsDetected as found:
+            return session.diffs or [str(found)], session.unchecked, session.metadata
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Alembic imports the revision files itself; only to name a broken one is it done again.
+            load_scripts(project)
+            raise blame(project, database, session, error) from error
+    return [], session.unchecked, session.metadata
+
+
+def _attempt(run: Run) -> None:
+    with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
+        try:
+            with connection_over(driver) as connection:
+                recording = Recording(run.recorder) if run.recorder else None
+                settings = _SessionSettings(run)
+                session = Session(
+                    connection, settings_after=settings.after_this, recording=recording
+                )
+                work = _reporting(run, settings, connection, driver, recording)
+                with ExitStack() as stack:
+                    if run.project.is_ours or not _keeps_theirs(run.project, session):
+                        stack.enter_context(composing_once())
+                    run_env(run.project, run.scripts, session, work)
+        finally:
+            run.blocked_by = watch.last
+
+
+def _keeps_theirs(project: Project, session: Session) -> bool:
+    """Let env.py's own engine connect, where the revisions need it. Its driver is not ours."""
+    from db_ops.migrations.foreign_env.inspection import needs_own_connection
+
+    session.keeps_theirs = needs_own_connection(project)
+    if session.keeps_theirs:
+        session.settings_after = str
+    return session.keeps_theirs
+
+
+@dataclass
+class _SessionSettings:
+    """What the session is set to when a revision starts: it may have set its own.
+
+    In a database that is being built only the last commit waits for the disk, and then for all
+    before it. Anywhere else each does: what others commit meanwhile may rest on a revision.
+    https://www.postgresql.org/docs/current/wal-async-commit.html
+    """
+
+    run: Run
+    current: str | None = None
+
+    def of(self, position: int) -> str:
+        return f"{'; '.join(self.statements(position))};"
+
+    def statements(self, position: int) -> tuple[str, ...]:
+        waits = position >= self.run.total or not self.run.database.is_being_built
+        commit = "DEFAULT" if waits else "off"
+        return (*self.run.database.timeout_settings, f"SET synchronous_commit = {commit}")
+
+    def after_this(self) -> str:
+        """Return what the next revision needs, to be sent within this one's transaction."""
+        self.current = self.of(len(self.run.steps) + 2)
+        return self.current
+
+
+def _reporting(
+    run: Run,
+    settings: _SessionSettings,
+    connection: Connection,
+    driver: DriverConnection,
+    recording: Recording | None,
+) -> Callable[[Any, Any], Iterator[MigrationStep]]:
+    """Return the steps of *run*: Alembic takes one when it starts it, the next after its commit."""
+
+    scratch = run.database.is_scratch
+
+    def steps(heads: Any, context: Any) -> Iterator[MigrationStep]:
+        for step in run.plan.steps_from(heads, run.scripts):
+            revision = run.graph.nodes[step.revision.revision].revision
+            position = len(run.steps) + 1
+            run.running = revision.id
+            if context.connection is not connection:
+                for statement in settings.statements(position):
+                    context.connection.exec_driver_sql(statement)
+                context.connection.commit()
+                settings.current = settings.of(position)
+            connection.commit()
+            driver.commit()  # what a revision began behind SQLAlchemy's back
+            driver.autocommit = False
+            if settings.current != settings.of(position):
+                _set_between_transactions(settings.of(position), driver)
+            settings.current = None
+            run.on_event(RevisionStarted(revision, run.direction, position, run.total, scratch))
+            if recording is not None:
+                recording.begin()
+            started = time.monotonic()
+            yield step
+            done = Step(revision, time.monotonic() - started)
+            run.steps.append(done)
+            run.running = None
+            run.on_event(RevisionFinished(done, run.direction, position, run.total, scratch))
+
+    return steps
+
+
+def _set_between_transactions(statements: str, driver: DriverConnection) -> None:
+    """Send *statements* in one round trip; a transaction for them would take two more."""
+    driver.autocommit = True
+    with driver.cursor() as cursor:
+        cursor.execute(statements)
+    driver.autocommit = False
+
+
+def blame(
+    project: Project, database: Database, session: Session, error: BaseException
+) -> DbOpsError:
+    """Return the typed error for what a comparison raised: env.py, the models, or the server."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(error, DbOpsError):
+        return error
+    if not session.reached:
+        return broken_environment(project, error)
+    models = nameless(session.metadata, project.display(project.env_py))
+    if models is None and isinstance(error, SQLAlchemyError) and diagnostics(error) is None:
+        models = broken_models(project, error)
+    return models or explain_statement(database, "comparing models with the database", error)
+
+
+def _failure(run: Run, error: BaseException) -> DbOpsError:
+    """Turn what a revision raised into an error that says how far the run got.
+
+    The recorded revision is read again: an autocommit block commits halfway.
+    """
+    if lost_connection(error):
+        return explain_loss(run, error)
+    if run.running is None:
+        return explain_statement(run.database, "recording revisions", error)
+    return explain_revision(run, run.running, error, run.database.recorded())

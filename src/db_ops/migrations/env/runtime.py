@@ -1,0 +1,220 @@
+"""The body of every `env.py`.
+
+It serves two callers: our own runner, which hands its connection over in
+`config.attributes["db_ops"]`, and the plain `alembic` command, for which `connect` opens the
+database that the project's settings name. No URL ever passes through Alembic's configuration: a
+percent sign would break it, and a password would be written where others print it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import DbOpsError, EmptyMetadata
+from db_ops.migrations.env.env_source import running_with
+from db_ops.migrations.env.step_recorder import Recorder, Recording
+
+if TYPE_CHECKING:
+    from alembic.operations import MigrationScript
+    from alembic.runtime.migration import MigrationContext
+    from psycopg2.extensions import connection as DriverConnection
+    from sqlalchemy import Connection, MetaData
+
+MAX_REVISION_ID = 32
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A connection for the plain `alembic` command, and who records what it does there."""
+
+    connection: DriverConnection
+    recorder: Recorder | None = None
+
+
+Connect = Callable[[bool], AbstractContextManager[Opened]]
+
+
+@dataclass
+class Session:
+    """What our runner hands to env.py: its connection, and whether it only looks.
+
+    `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
+    `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
+    comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
+    are sent along when a revision is recorded. `recording` is told of each step that is taken.
+
+    One that only `learns` sees where env.py would go: the arguments of `configure` in each of the
+    `calls`, and whether `run_migrations` `ran_ours`. The rest is for an env.py of somebody else's:
+    our database `is_known`; `keeps_theirs`, a connection of env.py's own to our database; the
+    `destinations` that it wanted to connect to, its `statements`, and whether it `uses_driver`: an
+    asynchronous driver's own ways. `dialled` is what psycopg2 itself was to connect to.
+    """
+
+    connection: Connection | None = None
+    looks: bool = False
+    settings_after: Callable[[], str] = str
+    reached: bool = False
+    metadata: Any = None
+    diffs: list[Any] = field(default_factory=list)
+    unchecked: tuple[str, ...] = ()
+    recording: Recording | None = None
+    learns: bool = False
+    is_known: bool = False
+    keeps_theirs: bool = False
+    uses_driver: bool = False
+    ran_ours: bool = False
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    statements: list[str] = field(default_factory=list, repr=False)
+    dialled: list[str] = field(default_factory=list, repr=False)
+
+
+def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
+    """Run what Alembic was asked for: migrations, a comparison, or SQL on paper.
+
+    Each revision runs in a transaction of its own, so that a failure leaves everything before it
+    applied. *connect* is called with True if the command writes, and is expected to hold the
+    migration lock for it. *options* are added to `context.configure` and win over ours.
+    """
+    from alembic import context
+
+    from db_ops.migrations.autogenerate.comparison import (
+        comparison_options,
+        not_compared,
+        without_records,
+    )
+
+    session: Session = context.config.attributes.get("db_ops") or Session()
+    session.metadata = target_metadata
+    session.unchecked = not_compared(target_metadata)
+    configuration: dict[str, Any] = {
+        "target_metadata": target_metadata,
+        "transaction_per_migration": True,
+        "version_table": context.config.get_main_option("version_table", "alembic_version"),
+        "version_table_schema": context.config.get_main_option("version_table_schema"),
+        "process_revision_directives": partial(_examine, session),
+        **comparison_options(target_metadata),
+        **options,
+    }
+    configuration = without_records(configuration)
+    if session.learns:
+        session.calls.append(configuration)
+        session.ran_ours = True
+        return
+    if context.is_offline_mode():
+        context.configure(
+            dialect_name="postgresql",
+            literal_binds=True,
+            dialect_opts={"paramstyle": "named"},
+            **configuration,
+        )
+        _begin(session)
+    elif session.connection is not None:
+        if session.looks:
+            _refuse_empty(target_metadata)
+        context.configure(connection=session.connection, dont_mutate=session.looks, **configuration)
+        _begin(session)
+    else:
+        _run_for_alembic(session, connect, configuration)
+
+
+def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str, Any]) -> None:
+    from alembic import context
+    from alembic.util import CommandError
+
+    # `check` and `revision` compare, `current` shows: looking must not create a version table.
+    command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
+    compares = "revision_context" in command_options
+    looks = compares or "dont_mutate" in command_options
+    table = configuration["version_table_schema"], configuration["version_table"]
+    token = running_with.set(table)
+    try:
+        if compares:
+            _refuse_empty(configuration["target_metadata"])
+        with connect(not looks) as opened, connection_over(opened.connection) as connection:
+            session.recording = Recording(opened.recorder) if opened.recorder else None
+            context.configure(**{"connection": connection, "dont_mutate": looks, **configuration})
+            _begin(session)
+    except DbOpsError as error:
+        raise CommandError(f"{error.message}\nhint: {error.hint}") from error
+    finally:
+        running_with.reset(token)
+
+
+def _refuse_empty(metadata: MetaData) -> None:
+    from alembic import context
+
+    if not metadata.tables:
+        raise EmptyMetadata(str(Path(context.script.dir) / "env.py"))
+
+
+def connection_over(driver_connection: DriverConnection) -> AbstractContextManager[Connection]:
+    """Return a SQLAlchemy connection that uses *driver_connection* and nothing else.
+
+    An engine made from a URL would choose a driver by its scheme: SQLAlchemy 2.1 takes
+    `postgresql://` to mean psycopg 3.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
+    driver_connection.autocommit = False
+    engine = create_engine(
+        "postgresql+psycopg2://",
+        creator=lambda: driver_connection,
+        poolclass=StaticPool,
+        # We close it. A rollback of a session that is gone would be logged as an error.
+        pool_reset_on_return=None,
+    )
+    return engine.connect()
+
+
+def _begin(session: Session) -> None:
+    from alembic import context
+
+    from db_ops.migrations.autogenerate.comparison import make_default_comparison_safe
+
+    migration = context.get_context()
+    make_default_comparison_safe(migration)
+    if session.recording is not None:
+        callbacks = migration.on_version_apply_callbacks
+        migration.on_version_apply_callbacks = (*callbacks, session.recording)
+        session.recording.begin()
+    session.reached = True
+    with context.begin_transaction():
+        context.run_migrations()
+    if session.recording is not None:
+        session.recording.begin()
+
+
+def _examine(
+    session: Session,
+    context: MigrationContext,
+    revision: Any,
+    directives: Iterable[MigrationScript],
+) -> None:
+    examine(session, directives)
+    check_ids(directives)
+
+
+def examine(session: Session, directives: Iterable[MigrationScript]) -> None:
+    """Keep what a comparison found."""
+    for script in directives:
+        for operations in script.upgrade_ops_list:
+            session.diffs.extend(operations.as_diffs())
+
+
+def check_ids(directives: Iterable[MigrationScript]) -> None:
+    """Refuse an identifier that could not be recorded."""
+    from alembic.util import CommandError
+
+    for script in directives:
+        if script.rev_id and len(script.rev_id) > MAX_REVISION_ID:
+            raise CommandError(
+                f"revision id {script.rev_id!r} is longer than {MAX_REVISION_ID} characters, "
+                "the width of the version table's column"
+            )

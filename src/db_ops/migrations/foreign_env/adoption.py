@@ -1,0 +1,190 @@
+"""Run an env.py that has never heard of `db_ops` on our connection, or learn where it would go.
+
+Whatever engine env.py makes, from whatever URL and for whatever driver, it has to connect and to
+hand a connection to `context.configure`. Both are taken over while env.py runs: `Engine.connect`
+gives a connection over our driver connection (or, to learn, over nothing), `Pool.connect` does for
+what goes below it, as `raw_connection` or a session of the driver's own, and `configure` gets our
+own, outside of any transaction that env.py has begun. The classes are SQLAlchemy's and Alembic's,
+so this reaches other threads of the process; one env.py may be run at a time.
+
+Source: SQLAlchemy documentation, `DialectEvents.do_connect`; Alembic documentation,
+`EnvironmentContext.configure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from db_ops.migrations.autogenerate.comparison import (
+    comparison_options,
+    make_default_comparison_safe,
+)
+from db_ops.migrations.autogenerate.diff_text import describe
+from db_ops.migrations.env.runtime import Session, check_ids, examine
+from db_ops.migrations.foreign_env.driver_connections import (
+    drivers_taken_over,
+    is_scratch,
+    place_of,
+)
+from db_ops.migrations.foreign_env.engines import Engines, kept_options, only_look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alembic.operations import MigrationScript
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
+
+# Options of theirs that would take a revision's own transaction away.
+_OURS_ALONE = ("transaction_per_migration", "transactional_ddl")
+
+
+@contextmanager
+def taking_over(session: Session) -> Iterator[Engines]:
+    """Let what env.py does, for a `with` block, happen on `session.connection`.
+
+    A session that `learns` has none: nothing is contacted, no migration runs. One that
+    `keeps_theirs` lets env.py's own engine connect, to our database.
+    """
+    from alembic.runtime.environment import EnvironmentContext
+    from sqlalchemy import Engine, Pool
+
+    engines = Engines(session, Engine.connect, Pool.connect)
+    takeover = _Takeover(session, EnvironmentContext.configure)
+    run = EnvironmentContext.run_migrations
+    ours = session.connection
+
+    def connect(engine: Engine) -> Connection:
+        return engines.connect(engine)
+
+    def connect_pool(pool: Pool) -> PoolProxiedConnection:
+        return engines.connect_pool(pool)
+
+    def configure(
+        context: EnvironmentContext, connection: Connection | None = None, **options: Any
+    ) -> None:
+        takeover.configure(context, connection, options)
+
+    def run_migrations(context: EnvironmentContext, **arguments: Any) -> None:
+        if not session.learns:
+            run(context, **arguments)
+
+    place = place_of(ours.connection.driver_connection) if ours is not None else None
+    if ours is not None and session.looks:
+        only_look(ours.connection.driver_connection)
+    Engine.connect = connect  # type: ignore[method-assign, assignment]  # put back below
+    Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
+    EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below
+    EnvironmentContext.run_migrations = run_migrations  # type: ignore[method-assign, assignment]  # put back below
+    try:
+        with ExitStack() as stack:
+            if place is None or session.looks:
+                stack.enter_context(drivers_taken_over(session, None))
+            elif is_scratch(place["dbname"]):
+                stack.enter_context(drivers_taken_over(session, place))
+            yield engines
+    finally:
+        Engine.connect = engines.original_connect  # type: ignore[method-assign, assignment]
+        Pool.connect = engines.original_pool_connect  # type: ignore[method-assign, assignment]
+        EnvironmentContext.configure = takeover.original_configure  # type: ignore[method-assign]
+        EnvironmentContext.run_migrations = run  # type: ignore[method-assign]
+
+
+@dataclass
+class _Takeover:
+    """What was taken over, and what has been seen of env.py since."""
+
+    session: Session
+    original_configure: Callable[..., None]
+
+    def configure(
+        self, context: EnvironmentContext, connection: Connection | None, options: dict[str, Any]
+    ) -> None:
+        session, ours = self.session, self.session.connection
+        session.calls.append(dict(options))
+        if session.metadata is None:
+            session.metadata = options.get("target_metadata")
+        if connection is None or ours is None:
+            self.original_configure(context, connection=connection, **options)
+            session.reached = True
+            return
+        if not session.keeps_theirs:
+            # What env.py has done so far stays, as SET does under the plain command.
+            ours.connection.commit()
+            ours.execution_options(**kept_options(connection.get_execution_options()))
+        elif connection.in_transaction():
+            connection.commit()
+        used = connection if session.keeps_theirs else ours
+        self.original_configure(context, connection=used, **self._options(context, options))
+        if options.get("compare_server_default", True) is True:
+            make_default_comparison_safe(context.get_context())
+        if session.recording is not None:
+            migration = context.get_context()
+            callbacks = migration.on_version_apply_callbacks
+            migration.on_version_apply_callbacks = (*callbacks, session.recording)
+            session.recording.begin()
+        session.reached = True
+
+    def _options(self, context: EnvironmentContext, theirs: dict[str, Any]) -> dict[str, Any]:
+        options = {name: value for name, value in theirs.items() if name not in _OURS_ALONE}
+        options["transaction_per_migration"] = True
+        if self.session.looks:
+            options = {**_defaults(theirs), **options, "dont_mutate": True}
+            options["include_name"] = self._without_version_tables(options.get("include_name"))
+        options["process_revision_directives"] = self._processing(
+            context, theirs.get("process_revision_directives")
+        )
+        return options
+
+    def _without_version_tables(self, theirs: Any) -> Callable[[Any, Any, Any], bool]:
+        """Wrap env.py's filter: Alembic itself leaves out the one table of the one schema."""
+        tables = {call.get("version_table") or "alembic_version" for call in self.session.calls}
+
+        def included(name: Any, kind: Any, parents: Any) -> bool:
+            if kind == "table" and name in tables:
+                return False
+            return theirs is None or bool(theirs(name, kind, parents))
+
+        return included
+
+    def _processing(
+        self, environment: EnvironmentContext, theirs: Any
+    ) -> Callable[[MigrationContext, Any, list[MigrationScript]], None]:
+        """Wrap what env.py does to generated scripts, so that a comparison is seen whole."""
+        revision_context = environment.context_opts.get("revision_context")
+        # `alembic check` has no message, and fails on a list that env.py has emptied.
+        checks = revision_context is not None and not revision_context.command_args.get("message")
+
+        def process(
+            context: MigrationContext, revision: Any, directives: list[MigrationScript]
+        ) -> None:
+            found = list(directives)
+            if theirs is not None:
+                theirs(context, revision, directives)
+            if checks and not directives:
+                directives[:] = found
+            # With several calls of `configure`, the list holds what was found in those before too.
+            self.session.diffs.clear()
+            examine(self.session, directives)
+            unique = {describe(diff): diff for diff in self.session.diffs}
+            self.session.diffs[:] = unique.values()
+            check_ids(directives)
+
+        return process
+
+
+def _defaults(theirs: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a comparison complete, where env.py has no opinion."""
+    metadata = theirs.get("target_metadata")
+    if metadata is None or isinstance(metadata, list | tuple | set):
+        return {}
+    options = comparison_options(metadata)
+    if not {"include_schemas", "include_name", "include_object"}.isdisjoint(theirs):
+        options.pop("include_name", None)
+        if "include_schemas" not in theirs:
+            options.pop("include_schemas", None)
+    return options

@@ -1,0 +1,167 @@
+"""Connections that env.py opens by a driver's own functions, past SQLAlchemy, taken over.
+
+While env.py is only looked at, they lead to nothing; while it runs on a scratch database, there.
+Our own, which their application name tells, are left alone. Drivers that env.py imports only later
+are taken over when they are there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
+from typing import Any
+
+from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.foreign_env.null_connection import BlankConnection, BlankSession
+
+_OURS = "application_name='db_ops "
+PLACE = ("host", "port", "user", "password", "dbname")
+
+
+@contextmanager
+def drivers_taken_over(session: Session, place: Mapping[str, str] | None) -> Iterator[None]:
+    """Lead what connects in a `with` block to *place*, or to nothing, noting its statements."""
+    with ExitStack() as stack:
+
+        def take(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+            original = owner.__dict__[name]
+            setattr(owner, name, make(getattr(owner, name)))
+            stack.callback(setattr, owner, name, original)
+
+        taken = _Takeover(session, place, take)
+        late = {
+            "psycopg2": taken.take_psycopg2,
+            "psycopg": taken.take_psycopg,
+            "asyncpg.connect_utils": taken.take_asyncpg,
+            "asyncpg": taken.take_pools,
+        }
+        for name, function in late.items():
+            if name in sys.modules:
+                function()
+        finder = _LateFinder({n: f for n, f in late.items() if n not in sys.modules})
+        sys.meta_path.insert(0, finder)
+        stack.callback(sys.meta_path.remove, finder)
+        try:
+            yield
+        finally:
+            taken.active = False
+
+
+class _Takeover:
+    """What replaces the functions; who has kept one of them has the original's way afterwards."""
+
+    def __init__(
+        self,
+        session: Session,
+        place: Mapping[str, str] | None,
+        take: Callable[[Any, str, Callable[[Any], Any]], None],
+    ) -> None:
+        self.session, self.place, self.take = session, place, take
+        self.statements = session.statements
+        self.active = True
+
+    def take_psycopg2(self) -> None:
+        psycopg2 = sys.modules["psycopg2"]
+
+        def make(original: Any) -> Any:
+            def connect(dsn: str, *arguments: Any, **options: Any) -> Any:
+                if not self.active or _OURS in dsn:
+                    return original(dsn, *arguments, **options)
+                if self.place is None:
+                    self.session.dialled.append(dsn)
+                    return BlankConnection(self.statements)
+                return original(
+                    psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
+                )
+
+            return connect
+
+        self.take(psycopg2, "_connect", make)
+
+    def take_psycopg(self) -> None:
+        psycopg = sys.modules["psycopg"]
+
+        def make(original: Any) -> Any:
+            def connect(*arguments: Any, **options: Any) -> Any:
+                if not self.active or self.place is not None:
+                    return original(*arguments, **{**options, **(self._there() or {})})
+                return BlankConnection(self.statements)
+
+            return connect
+
+        def make_async(original: Any) -> Any:
+            async def connect(*arguments: Any, **options: Any) -> Any:
+                if not self.active or self.place is not None:
+                    return await original(*arguments, **{**options, **(self._there() or {})})
+                return BlankSession(self.statements)
+
+            return connect
+
+        self.take(psycopg.Connection, "connect", make)
+        self.take(psycopg.AsyncConnection, "connect", make_async)
+        self.take(psycopg, "connect", make)
+
+    def take_asyncpg(self) -> None:
+        def make(original: Any) -> Any:
+            async def connect(**options: Any) -> Any:
+                if self.active and self.place is None:
+                    return BlankSession(self.statements)
+                there = self._there() or {}
+                if "dbname" in there:
+                    there["database"] = there.pop("dbname")
+                return await original(**{**options, **there})
+
+            return connect
+
+        self.take(sys.modules["asyncpg.connect_utils"], "_connect", make)
+
+    def take_pools(self) -> None:
+        def make(original: Any) -> Any:
+            def create_pool(*arguments: Any, **options: Any) -> Any:
+                if self.active and self.place is None:
+                    return BlankSession(self.statements)
+                return original(*arguments, **options)
+
+            return create_pool
+
+        asyncpg = sys.modules["asyncpg"]
+        self.take(asyncpg.pool, "create_pool", make)
+        self.take(asyncpg, "create_pool", make)
+
+    def _there(self) -> dict[str, str] | None:
+        return dict(self.place) if self.active and self.place is not None else None
+
+
+class _LateFinder(MetaPathFinder):
+    """Calls a function when a module has been imported."""
+
+    def __init__(self, waiting: dict[str, Callable[[], None]]) -> None:
+        self._waiting = waiting
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        function = self._waiting.pop(fullname, None)
+        spec = find_spec(fullname) if function is not None else None
+        if function is None or spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            function()
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # of this one loader
+        return spec
+
+
+def is_scratch(database: str) -> bool:
+    """Tell whether *database* is one that is being built, and not yet anybody's."""
+    return database.startswith("db_ops_scratch_")
+
+
+def place_of(connection: Any) -> dict[str, str]:
+    """Return where a connection of psycopg2 leads to, by the names of libpq."""
+    found = {name: getattr(connection.info, name) for name in PLACE}
+    return {name: str(value) for name, value in found.items() if value}

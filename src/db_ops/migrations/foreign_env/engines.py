@@ -1,0 +1,180 @@
+"""The engines that env.py makes, and what their connections are while it is run.
+
+They are over our driver connection, or over nothing where env.py is only to be learnt. Code that
+goes below SQLAlchemy is written for one driver: to look, it gets a connection to nothing, and to
+run, one of its own driver to our database.
+
+Source: SQLAlchemy documentation, `DialectEvents.do_connect`, `Pool.connect`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.foreign_env.driver_connections import PLACE, place_of
+from db_ops.migrations.foreign_env.null_connection import answer_as_driver, blank_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
+
+_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES|SAVEPOINT|RELEASE|ROLLBACK)\b", re.I)
+_CHANGES = re.compile(r"\bpg_(?:try_)?advisory_|\bread\s+write\b|transaction_read_only", re.I)
+# The names of libpq's keywords in drivers that have their own.
+_DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "database"}}
+
+
+class _Stopped(BaseException):
+    """Ends an attempt to connect; not an `Exception`, which env.py may be prepared for."""
+
+
+@dataclass
+class Engines:
+    """What env.py asks its engines and pools for, and what it gets."""
+
+    session: Session
+    original_connect: Callable[[Engine], Connection]
+    original_pool_connect: Callable[[Pool], PoolProxiedConnection]
+    engines: list[Engine] = field(default_factory=list)
+    # Whose connections are ours, or lead to where ours do.
+    known: list[Pool] = field(default_factory=list)
+    redirected: list[Any] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Forget what was seen so far: it was not env.py that did it."""
+        self.engines.clear()
+        self.session.destinations.clear()
+        self.session.statements.clear()
+
+    def connect(self, engine: Engine) -> Connection:
+        session, ours = self.session, self.session.connection
+        if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
+            return self.original_connect(engine)
+        if ours is not None and session.keeps_theirs:
+            return self._redirected(engine, ours)
+        if engine not in self.engines:
+            self.engines.append(engine)
+            session.destinations.append(self._destination(engine))
+            if ours is not None:
+                _greet(engine, ours)
+        if ours is None:
+            source = self._blank(engine.dialect.is_async)
+        else:
+            source = ours.engine
+            if session.looks and engine.dialect.is_async:
+                answer_as_driver(source, session)
+        connection = self.original_connect(source)
+        return connection.execution_options(**kept_options(engine.get_execution_options()))
+
+    def connect_pool(self, pool: Pool) -> PoolProxiedConnection:
+        """Give what asks the pool itself for a connection one as `connect` would have."""
+        dialect: Any = pool._dialect
+        session, ours = self.session, self.session.connection
+        if any(pool is one for one in self.known) or dialect.name != "postgresql":
+            return self.original_pool_connect(pool)
+        if ours is not None and pool is ours.engine.pool:
+            return self.original_pool_connect(pool)
+        if dialect.driver == "psycopg2" and ours is not None:
+            return self.original_pool_connect(ours.engine.pool)
+        # Code that goes below SQLAlchemy is written for that driver.
+        if ours is not None and not session.looks:
+            fresh = pool.recreate()
+            self.known.append(fresh)
+            self._redirect(dialect, ours)
+            return self.original_pool_connect(fresh)
+        return self.original_pool_connect(self._blank(dialect.is_async).pool)
+
+    def _blank(self, is_async: bool) -> Engine:
+        engine = blank_engine(self.session.statements)
+        if is_async:
+            answer_as_driver(engine, self.session)
+        self.known.append(engine.pool)
+        return engine
+
+    def _destination(self, engine: Engine) -> dict[str, Any]:
+        """Return the arguments with which *engine* would have called its driver."""
+        from sqlalchemy import event
+
+        seen: list[dict[str, Any]] = []
+
+        def stop(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
+            dsn = {"dsn": cargs[0]} if cargs and cargs[0] else {}
+            seen.append({**dsn, **cparams})
+            raise _Stopped
+
+        dialled = len(self.session.dialled)
+        event.listen(engine, "do_connect", stop)
+        self.known.append(engine.pool)
+        try:
+            # A pool that holds a connection already, from an import, does not connect.
+            self.original_connect(engine).close()
+        except _Stopped:
+            return seen[0]
+        except Exception:
+            # One that has a creator of its own got a connection to nothing.
+            engine.pool.dispose()
+        finally:
+            event.remove(engine, "do_connect", stop)
+            self.known.remove(engine.pool)
+        if len(self.session.dialled) > dialled:
+            return {"dsn": self.session.dialled[-1]}
+        return dict(engine.dialect.create_connect_args(engine.url)[1])
+
+    def _redirected(self, engine: Engine, ours: Connection) -> Connection:
+        if engine not in self.engines:
+            self.engines.append(engine)
+            self.known.append(engine.pool)
+        self._redirect(engine.dialect, ours)
+        return self.original_connect(engine)
+
+    def _redirect(self, dialect: Any, ours: Connection) -> None:
+        from sqlalchemy import event
+
+        place = place_of(ours.connection.driver_connection)
+
+        def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
+            names = _DRIVER_NAMES.get(dialect.driver, {})
+            cparams.pop("async_creator_fn", None)
+            for name in PLACE:
+                cparams.pop(names.get(name, name), None)
+            cparams.update({names.get(name, name): value for name, value in place.items()})
+
+        if dialect not in self.redirected:
+            self.redirected.append(dialect)
+            event.listen(dialect, "do_connect", redirect)
+
+
+def only_look(driver: Any) -> None:
+    """Replace what env.py would write, or lock, before it configures: the session is read-only."""
+    base: Any = type(driver.cursor())
+
+    class LookingCursor(base):  # type: ignore[misc]
+        def execute(self, query: Any, vars: Any = None) -> None:
+            text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
+            if _LOOKS.match(text) and not _CHANGES.search(text):
+                super().execute(query, vars)
+            else:
+                super().execute("SELECT true")
+
+    driver.cursor_factory = LookingCursor
+
+
+def _greet(engine: Engine, ours: Connection) -> None:
+    """Let the project's own listeners prepare our driver connection, if it is of their driver."""
+    if engine.dialect.driver != "psycopg2":
+        return
+    proxied = ours.connection
+    for listener in engine.pool.dispatch.connect:
+        if getattr(listener, "__module__", "").startswith("sqlalchemy."):
+            continue
+        listener(proxied.dbapi_connection, proxied._connection_record)
+    proxied.commit()
+
+
+def kept_options(options: Any) -> dict[str, Any]:
+    # Autocommit would take the revision's transaction away.
+    return {name: value for name, value in options.items() if name != "isolation_level"}

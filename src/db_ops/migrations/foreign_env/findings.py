@@ -1,0 +1,86 @@
+"""What a person should know of an env.py that is not of `db_ops`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from db_ops.migrations.foreign_env.inspection import Learnt, needs_own_connection
+from db_ops.migrations.project import Project
+
+Habit = tuple[str, str | None]
+
+_OWN_LOCK = re.compile(r"\bpg_(?:try_)?advisory_(?:xact_)?lock\b")
+_WRITTEN = (
+    (r"\bfileConfig\(", "sets up logging from the ini: not done under db_ops", None),
+    (
+        r"\bcontext\.is_offline_mode\(\)",
+        "has an offline way, for `alembic upgrade --sql`",
+        None,
+    ),
+    (r"\bcurrent_app\b", "needs Flask's application: entered as the `flask` command does", None),
+    (
+        r"directives\[:\]\s*=\s*\[\]|directives\.clear\(\)",
+        "empties its directives where nothing changed: `alembic check` fails on that, `verify` not",
+        None,
+    ),
+    (
+        r"\basyncio\.run\(|\.run_until_complete\(",
+        "starts an event loop: run in a thread where one runs already",
+        None,
+    ),
+)
+
+
+def habits_of(project: Project, learnt: Learnt) -> Iterator[Habit]:
+    """Yield what env.py does, each with what to do about it, if anything has to be done."""
+    text = project.env_py.read_text(errors="replace")
+    for pattern, habit, advice in _WRITTEN:
+        if re.search(pattern, text):
+            yield habit, advice
+    yield from _of_statements(learnt)
+    if needs_own_connection(project):
+        yield "revisions run coroutines: they keep env.py's own connection, to our database", None
+    if learnt.version_locations:
+        folders = ", ".join(map(project.display, learnt.version_locations))
+        yield f"sets its version locations itself: {folders}", None
+    if len(learnt.tables) > 1:
+        names = ", ".join(".".join(filter(None, table)) for table in learnt.tables)
+        yield f"keeps several version tables: {names}", None
+    if "transaction_per_migration" not in learnt.options:
+        yield "runs all revisions in one transaction: under db_ops, each has its own", None
+    if "compare_type" not in learnt.options:
+        yield "leaves what autogenerate compares at Alembic's defaults: completed by ours", None
+    yield from _of_metadata(learnt.metadata)
+
+
+def _of_statements(learnt: Learnt) -> Iterator[Habit]:
+    if any(map(_OWN_LOCK.search, learnt.statements)):
+        yield (
+            "takes an advisory lock of its own before it configures; under the plain command that "
+            "begins a transaction, and nothing is committed unless env.py does it",
+            "leave the lock to db_ops, or commit after it: connection.commit()",
+        )
+    if learnt.search_path is not None:
+        yield f"sets search_path to {learnt.search_path}: set for our sessions too", None
+    others = [one for one in learnt.statements if not _OWN_LOCK.search(one)]
+    if others:
+        yield f"runs {len(others)} statements before it configures", None
+
+
+def _of_metadata(metadata: Any) -> Iterator[Habit]:
+    several = metadata if isinstance(metadata, list | tuple) else [metadata]
+    if metadata is None:
+        yield (
+            "has no target_metadata: models cannot be compared",
+            "give context.configure the metadata of the models, as target_metadata",
+        )
+    elif not any(one.tables for one in several):
+        yield (
+            "the metadata of the models is empty",
+            "import the modules of the models in env.py before their metadata is used",
+        )
+    else:
+        tables = sum(len(one.tables) for one in several)
+        yield f"knows {tables} tables of models", None

@@ -1,0 +1,255 @@
+"""What an env.py of somebody else's would do: where it connects to, what it configures."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import (
+    DbOpsError,
+    EnvironmentBroken,
+    MisuseError,
+    SeveralDatabases,
+    UnknownDatabase,
+    UrlNotFound,
+)
+from db_ops.errors.base import place_name
+from db_ops.migrations.env.error_location import describe_failure
+from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.foreign_env.adoption import taking_over
+from db_ops.migrations.foreign_env.sandbox import outside_event_loop, surroundings
+from db_ops.migrations.project import Project
+from db_ops.migrations.scripts import broken_environment
+from db_ops.settings import DatabaseUrl
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+_SEARCH_PATH = re.compile(r"\s*SET\s+(?:SESSION\s+)?search_path\s*(?:TO|=)\s*(.+?)\s*;?\s*\Z", re.I)
+_ASYNC = re.compile(rb"\basync_engine_from_config\b|\bcreate_async_engine\b|\bAsyncEngine\b")
+_RUNS_ASYNC = re.compile(rb"\brun_async\b")
+# These speak of code, the rest of what is not set.
+_BROKEN = (ImportError, NameError, SyntaxError, TypeError, AttributeError)
+_NAMES_A_DATABASE = frozenset(("dsn", "dbname", "database"))
+# What `alembic init` writes, for somebody to replace.
+_DECOY = "driver://"
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What env.py does when it is run: `url` is where it connects to, None if nowhere.
+
+    `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
+    itself sets them; `search_path` what it sets for its session; `options` the names of what it
+    configures, `statements` what it asks before that. It `uses_driver` if it has asked for an
+    asynchronous driver's own connection.
+    """
+
+    url: DatabaseUrl | None
+    tables: tuple[tuple[str | None, str], ...]
+    version_locations: tuple[Path, ...] = ()
+    search_path: str | None = None
+    options: tuple[str, ...] = ()
+    uses_driver: bool = False
+    statements: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    metadata: Any = field(default=None, repr=False, compare=False)
+
+    def applied_to(self, project: Project) -> Project:
+        """Return *project* as env.py makes it."""
+        first, *others = self.tables
+        return replace(
+            project,
+            version_table_schema=first[0],
+            version_table=first[1],
+            tables=tuple(others),
+            version_locations=self.version_locations or project.version_locations,
+            uses_driver=self.uses_driver,
+        )
+
+
+def learn(project: Project, *, is_known: bool) -> Learnt:
+    """Run env.py without contacting a server, and return what it would do.
+
+    *is_known* says that the settings name the database. Raises `EnvironmentBroken`,
+    `UnknownDatabase` if nobody names one, `SeveralDatabases`.
+    """
+    session = Session(learns=True, is_known=is_known)
+    config = project.alembic_config(db_ops=session)
+    try:
+        scripts = run_their_env(project, config, session)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, DbOpsError):
+            raise
+        broken = broken_environment(project, error)
+        broken = replace(broken, reason=broken.reason + _field(error))
+        unknown = not is_known and not session.destinations
+        if unknown and not _is_code(error):
+            place = place_name(broken.path, broken.line)
+            raise UnknownDatabase(place, broken.reason) from error
+        raise broken from error
+    if session.ran_ours and not project.is_ours:
+        reason = "another module calls db_ops.run_migrations, not env.py"
+        raise EnvironmentBroken(project.display(project.env_py), reason)
+    if not session.calls:
+        reason = "it never calls context.configure"
+        raise EnvironmentBroken(project.display(project.env_py), reason)
+    return Learnt(
+        url=_one_url(project, session, is_known=is_known),
+        tables=tuple(dict.fromkeys(map(_table, session.calls))),
+        version_locations=_locations(project, config, scripts),
+        search_path=_search_path(session.statements),
+        options=tuple(sorted({name for call in session.calls for name in call})),
+        uses_driver=session.uses_driver,
+        statements=tuple(session.statements),
+        metadata=session.metadata,
+    )
+
+
+def prepare(config: Config, project: Project, is_known: bool) -> None:
+    """Give env.py, where its URL is missing or a decoy and ours is known, one without an address.
+
+    Its engine can be made then; where it connects to is not its business.
+    """
+    if is_known and (project.url is None or project.url.startswith(_DECOY)):
+        source = project.env_py.read_bytes()
+        config.set_main_option(
+            "sqlalchemy.url",
+            f"postgresql+{_async_driver() if _ASYNC.search(source) else 'psycopg2'}://",
+        )
+
+
+def needs_own_connection(project: Project) -> bool:
+    """Tell whether env.py or a revision needs an async driver, and not ours."""
+    return project.uses_driver or any(
+        _RUNS_ASYNC.search(path.read_bytes())
+        for folder in project.revision_folders
+        for path in folder.glob("*.py")
+    )
+
+
+def run_their_env(
+    project: Project,
+    config: Config,
+    session: Session,
+    scripts: ScriptDirectory | None = None,
+    work: Any = None,
+    **options: Any,
+) -> ScriptDirectory:
+    """Run env.py as the plain command would, but for what `taking_over` says."""
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    found = scripts or ScriptDirectory.from_config(config)
+
+    def run() -> None:
+        with EnvironmentContext(config, found, fn=work or (lambda heads, context: []), **options):
+            found.run_env()
+
+    with their_way(project, session, config):
+        outside_event_loop(run)
+    return found
+
+
+def their_way(project: Project, session: Session, config: Config) -> ExitStack:
+    """Return what makes Alembic's own commands run an env.py of somebody else's as we need it."""
+    stack = ExitStack()
+    if not project.is_ours:
+        prepare(config, project, session.is_known or session.connection is not None)
+        # An application that Flask finds may connect when it is made.
+        takeover = stack.enter_context(taking_over(session))
+        stack.enter_context(surroundings(project))
+        takeover.forget()
+    return stack
+
+
+def url_from(project: Project, named: str) -> DatabaseUrl:
+    """Return the URL that the project's own settings hold, at `module:attribute.attribute`.
+
+    Raises `UrlNotFound`, and what `DatabaseUrl.parse` raises.
+    """
+    module, _, path = named.partition(":")
+    try:
+        with taking_over(Session(learns=True)), surroundings(project):
+            value: Any = import_module(module)
+            for attribute in path.split("."):
+                value = getattr(value, attribute)
+            value = value() if callable(value) else value
+    except (Exception, SystemExit) as error:
+        raise UrlNotFound(named, describe_failure(error)) from error
+    for reveal in ("get_secret_value", "render_as_string"):
+        if hasattr(value, reveal):
+            secret = reveal == "get_secret_value"
+            value = getattr(value, reveal)(**({} if secret else {"hide_password": False}))
+    return DatabaseUrl.parse(str(value), named)
+
+
+def _is_code(error: BaseException) -> bool:
+    """Tell whether the code is wrong, and not what the environment lacks."""
+    frames = traceback.extract_tb(error.__traceback__)
+    models = frames and re.search(r"sqlalchemy[/\\](?:orm|sql)[/\\]", frames[-1].filename)
+    return isinstance(error, _BROKEN) or bool(models)
+
+
+def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseUrl | None:
+    found: dict[str, DatabaseUrl] = {}
+    env_py = project.display(project.env_py)
+    for destination in session.destinations:
+        # Ours is known, so env.py need not name one, and a stand-in does not.
+        if is_known and _NAMES_A_DATABASE.isdisjoint(destination):
+            continue
+        with suppress(*((MisuseError,) if is_known else ())):
+            url = DatabaseUrl.of_driver(destination, env_py)
+            found.setdefault(url.location, url)
+    if len(found) > 1:
+        raise SeveralDatabases(env_py, tuple(sorted(found)))
+    if not found and not is_known:
+        raise UnknownDatabase(env_py, "it connects to no PostgreSQL")
+    return next(iter(found.values()), None)
+
+
+def _table(call: dict[str, Any]) -> tuple[str | None, str]:
+    return call.get("version_table_schema"), call.get("version_table") or "alembic_version"
+
+
+def _locations(project: Project, config: Config, scripts: ScriptDirectory) -> tuple[Path, ...]:
+    """Return the folders of revisions that env.py has set, if it has."""
+    before = project.alembic_config()
+    asked = ("version_locations", "script_location")
+    if all(config.get_main_option(name) == before.get_main_option(name) for name in asked):
+        named: Iterable[Any] = scripts.version_locations or ()
+    else:
+        named = type(scripts).from_config(config)._version_locations
+    found = tuple(_absolute(project.root, named))
+    return () if found == project.version_locations else found
+
+
+def _absolute(root: Path, paths: Iterable[Any]) -> Iterator[Path]:
+    for path in paths:
+        yield (root / str(path)).resolve()
+
+
+def _field(error: BaseException) -> str:
+    """Return which setting is missing or wrong; what pydantic says after that may hold secrets."""
+    lines = str(error).splitlines()
+    is_validation = type(error).__name__ == "ValidationError" and len(lines) > 1
+    return f": {lines[1].strip()}" if is_validation and lines[1].strip().isidentifier() else ""
+
+
+def _search_path(statements: Iterable[str]) -> str | None:
+    found = {match[1] for match in map(_SEARCH_PATH.match, statements) if match}
+    return found.pop() if len(found) == 1 else None
+
+
+def _async_driver() -> str:
+    from importlib.util import find_spec
+
+    return "asyncpg" if find_spec("asyncpg") else "psycopg"

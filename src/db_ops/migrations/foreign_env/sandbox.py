@@ -1,0 +1,96 @@
+"""What an env.py of somebody else's expects around it, and what must not come out of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
+from typing import TYPE_CHECKING
+
+from db_ops.errors import EnvironmentBroken
+from db_ops.migrations.env.error_location import Place
+from db_ops.migrations.scripts import blamed
+
+if TYPE_CHECKING:
+    from db_ops.migrations.project import Project
+
+_NEEDS_FLASK = b"current_app"
+
+
+@contextmanager
+def surroundings(project: Project) -> Iterator[None]:
+    """Be, for a `with` block, where the plain command is run: folder, import paths, Flask's app.
+
+    Standard output is kept for results, and logging as it is: `fileConfig`, which most env.py call,
+    would switch the application's loggers off and Alembic's on.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(chdir(project.root))
+        stack.enter_context(redirect_stdout(sys.stderr))
+        stack.enter_context(_logging_kept())
+        project.make_importable()
+        if _NEEDS_FLASK in project.env_py.read_bytes():
+            stack.enter_context(_flask_application(project))
+        yield
+
+
+def outside_event_loop(function: Callable[[], None]) -> None:
+    """Call *function* where it may start an event loop: another thread, if one runs in this one."""
+    import asyncio
+    import threading
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        function()
+        return
+    failed: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            function()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    import logging.config
+
+    original = logging.config.fileConfig
+
+    def keep(*arguments: object, **options: object) -> None:
+        pass
+
+    logging.config.fileConfig = keep
+    try:
+        yield
+    finally:
+        logging.config.fileConfig = original
+
+
+@contextmanager
+def _flask_application(project: Project) -> Iterator[None]:
+    """Enter the context of the application that the `flask` command would find."""
+    try:
+        from flask.cli import ScriptInfo, load_dotenv
+    except ImportError as error:
+        raise EnvironmentBroken(project.display(project.env_py), f"needs Flask: {error}") from None
+    load_dotenv()
+    sys.path.insert(0, str(project.root))
+    try:
+        application = ScriptInfo().load_app()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        fields = blamed(project, error, Place(project.env_py))
+        reason = f"no Flask application was found: {fields.pop('reason')}"
+        raise EnvironmentBroken(reason=reason, **fields) from error
+    with application.app_context():
+        yield

@@ -1,0 +1,47 @@
+"""What the revision files hold, all together, kept so that the next command need not read them."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.project import Project
+from db_ops.migrations.revisions.index import UNSETTLED_NS, Listing
+
+_FORMAT = 2
+
+
+def read_digest(project: Project, cache: Path | None) -> str:
+    """Digest the revision files of *project*, unless what *cache* keeps is of these very files.
+
+    It is while their names, sizes and times of modification are as they were; what was changed
+    within two seconds is not kept.
+    """
+    listing = Listing(project.revision_folders)
+    path = None if cache is None else cache / f"contents-{_name(project)}.json"
+    kept = _kept(path, listing)
+    if kept is not None:
+        return kept
+    sources = {project.display(Path(name)): Path(name).read_bytes() for name in listing}
+    found = digest(*(part for name, text in sources.items() for part in (name, text)))
+    old = time.time_ns() - UNSETTLED_NS
+    if path is not None and all(modified < old for _, modified in listing.values()):
+        with suppress(OSError):
+            write_whole(path, json.dumps((_FORMAT, listing.fingerprint, found)).encode())
+    return found
+
+
+def _name(project: Project) -> str:
+    # Beside the locations, paths relative to the root are part of the digest.
+    return digest(str(project.root), *map(str, project.version_locations))[:12]
+
+
+def _kept(path: Path | None, listing: Listing) -> str | None:
+    try:
+        known, fingerprint, found = json.loads(path.read_bytes()) if path else (None,) * 3
+    except (OSError, ValueError, TypeError):
+        return None
+    return str(found) if (known, fingerprint) == (_FORMAT, listing.fingerprint) else None

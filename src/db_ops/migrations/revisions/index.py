@@ -1,0 +1,172 @@
+"""An index of the revision files, so that a file is read once and not at every command.
+
+What it says of a file counts only while the file's name, size and time of modification are as they
+were. A file changed within two seconds of being indexed is read again: it may change once more
+without its time showing that. The index may be deleted at any time, and any number of processes may
+write it at once; the last one wins.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+
+from db_ops.migrations.cache_files import digest, write_whole
+
+_FORMAT = 1
+_IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
+UNSETTLED_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one revision file says of itself; `depends` may hold branch labels."""
+
+    revision: str
+    down: tuple[str, ...]
+    depends: tuple[str, ...]
+    labels: tuple[str, ...]
+    summary: str
+
+
+# What tells whether a file has changed: its size in bytes, its modification in ns.
+Stat = tuple[int, int]
+
+
+class Listing(Mapping[str, Stat]):
+    """The revision files in some folders, in the order of their names, as Alembic knows them.
+
+    The mapping of their paths is made when a question first needs it: that nothing has changed is
+    seen by the `fingerprint` alone.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = [(str(folder), _list(str(folder))) for folder in folders]
+
+    def __getitem__(self, path: str) -> Stat:
+        return self._stats[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stats)
+
+    def __len__(self) -> int:
+        return sum(len(files) for _, files in self._folders)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        # The second version of the format says the same of equal values, whoever holds them.
+        return blake2b(marshal.dumps(self._folders, 2), digest_size=16).hexdigest()
+
+    @cached_property
+    def _stats(self) -> dict[str, Stat]:
+        return {
+            f"{folder}{os.sep}{name}": (size, modified)
+            for folder, files in self._folders
+            for name, size, modified in files
+        }
+
+
+@dataclass(frozen=True)
+class RevisionIndex:
+    """What an earlier command read. `heads` are those of a graph without a contradiction."""
+
+    path: Path | None
+    digest: str = ""
+    heads: tuple[str, ...] = ()
+    settled: bool = False
+    body: bytes = field(default=b"{}", repr=False)
+
+    @classmethod
+    def read(cls, folder: Path | None, locations: Iterable[Path]) -> RevisionIndex:
+        """Return the index of *locations* kept in *folder*; an empty one if there is none."""
+        if folder is None:
+            return cls(None)
+        path = folder / f"revisions-{digest(*map(str, locations))[:12]}.json"
+        try:
+            head, body = path.read_bytes().split(b"\n", 1)
+            version, length, files, settled, heads = json.loads(head)
+            if (version, length) == (_FORMAT, len(body)):
+                return cls(path, files, tuple(heads), settled, body)
+        except (OSError, ValueError, TypeError):
+            pass
+        return cls(path)
+
+    def is_current(self, listing: Listing) -> bool:
+        """Tell whether the files are those of the index, so that none has to be read."""
+        return self.settled and self.digest == listing.fingerprint
+
+    def entry(self, path: str, stat: Stat) -> Entry | None:
+        """Return what the index knows of a file, None if the file has changed since."""
+        known = self._known.get(path)
+        return known[1] if known and known[0] == stat else None
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        return {path: entry for path, (_, entry) in self._known.items()}
+
+    @cached_property
+    def _known(self) -> Mapping[str, tuple[Stat, Entry]]:
+        try:
+            return {
+                path: (
+                    (size, modified),
+                    Entry(revision, tuple(down), tuple(depends), tuple(labels), summary),
+                )
+                for path, (size, modified, revision, down, depends, labels, summary) in json.loads(
+                    self.body
+                ).items()
+            }
+        except (ValueError, TypeError, AttributeError):
+            return {}
+
+    def write(self, listing: Listing, entries: Mapping[str, Entry], heads: tuple[str, ...]) -> None:
+        """Keep *entries*, the content of the files in *listing*, for later commands.
+
+        A folder that cannot be written to is no failure: the next command reads the files again.
+        """
+        if self.path is None:
+            return
+        old = time.time_ns() - UNSETTLED_NS
+        kept = {
+            path: (
+                *listing[path],
+                entry.revision,
+                entry.down,
+                entry.depends,
+                entry.labels,
+                entry.summary,
+            )
+            for path, entry in entries.items()
+            if listing[path][1] < old
+        }
+        settled = len(kept) == len(listing)
+        body = json.dumps(kept)
+        head = json.dumps((_FORMAT, len(body), listing.fingerprint, settled, heads))
+        with suppress(OSError):
+            write_whole(self.path, f"{head}\n{body}".encode())
+
+
+def _list(folder: str) -> list[tuple[str, int, int]]:
+    """Return name, size and modification of the revision files in *folder*; none if it is gone."""
+    try:
+        # Through a descriptor, the system need not walk the path to the folder for each file.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    try:
+        return [
+            (name, stat.st_size, stat.st_mtime_ns)
+            for name in sorted(filter(_IS_REVISION_FILE, os.listdir(descriptor)))  # noqa: PTH208  # a descriptor
+            for stat in (os.stat(name, dir_fd=descriptor),)
+        ]
+    finally:
+        os.close(descriptor)

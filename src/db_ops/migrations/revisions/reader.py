@@ -1,0 +1,146 @@
+"""Read the revision files of a project without running them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from db_ops.errors import RevisionFileBroken
+from db_ops.migrations.env.error_location import Place
+from db_ops.migrations.project import Project
+from db_ops.migrations.revisions.graph import Graph, Node
+from db_ops.migrations.revisions.index import Entry, Listing, RevisionIndex
+from db_ops.migrations.scripts import blamed, load_scripts
+from db_ops.results import Revision
+
+_NAMES = frozenset(("revision", "down_revision", "depends_on", "branch_labels"))
+_WORDS = rb"(?:" + rb"|".join(sorted(name.encode() for name in _NAMES)) + rb")\b"
+# Every line at the margin that names one of them, and every line that may bind one in a block.
+_MENTIONED = re.compile(rb"^[^\s#][^\n]*\b" + _WORDS + rb"[^\n]*$|^" + _WORDS + rb"[^\n]*$", re.M)
+_BOUND_IN_BLOCK = re.compile(rb"^[ \t]+" + _WORDS + rb"\s*[:=]", re.M)
+
+
+class _NotPlain(Exception):
+    """The file names itself in another way than by literals at its top level."""
+
+
+def read_graph(project: Project, cache: Path | None = None) -> Graph:
+    """Read every revision file of *project* that the index in the folder *cache* does not know.
+
+    A file whose identifiers are not plain literals is left to Alembic's own loader, which runs all
+    of them. Raises `RevisionFileBroken` or `RevisionGraphBroken`.
+    """
+    folder = project.display(project.version_locations[0])
+    index = RevisionIndex.read(cache, project.version_locations)
+    listing = Listing(project.revision_folders)
+    if index.is_current(listing):
+        return Graph.of_checked(lambda: _nodes(project, index.entries), folder, index.heads)
+    try:
+        entries = {
+            path: index.entry(path, stat) or _read(project, Path(path))
+            for path, stat in listing.items()
+        }
+    except _NotPlain:
+        return Graph.of(_as_alembic_reads(project), folder)
+    graph = Graph.of(_nodes(project, entries), folder)
+    index.write(listing, entries, graph.heads)
+    return graph
+
+
+def _nodes(project: Project, entries: Mapping[str, Entry]) -> Iterator[Node]:
+    for path, entry in entries.items():
+        revision = Revision(entry.revision, entry.summary, project.display(path))
+        yield Node(revision, entry.down, entry.depends, entry.labels)
+
+
+def _read(project: Project, path: Path) -> Entry:
+    try:
+        source = path.read_bytes()
+        tree = _parse_beginning(source) or ast.parse(source, filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        raise RevisionFileBroken(**blamed(project, error, Place(path))) from None
+    except OSError as error:
+        raise RevisionFileBroken(project.display(path), error.strerror or str(error)) from None
+    values = _literals(tree)
+    if not isinstance(values.get("revision"), str):
+        raise _NotPlain
+    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return Entry(
+        str(values["revision"]),
+        down=_tuple(values.get("down_revision")),
+        depends=_tuple(values.get("depends_on")),
+        labels=_tuple(values.get("branch_labels")),
+        summary=summary,
+    )
+
+
+def _parse_beginning(source: bytes) -> ast.Module | None:
+    """Parse no more than what names the revision, which is a small part of most files.
+
+    None if that cannot be told apart from the rest.
+    """
+    if _BOUND_IN_BLOCK.search(source):
+        return None
+    end = max((found.end() for found in _MENTIONED.finditer(source)), default=0)
+    try:
+        return ast.parse(source[:end])
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _literals(tree: ast.Module) -> dict[str, object]:
+    """Return the values of the identifiers. Raises `_NotPlain` if anything else may bind them."""
+    values: dict[str, object] = {}
+    for statement in tree.body:
+        name, value = _assignment(statement)
+        if name in _NAMES:
+            try:
+                values[name] = ast.literal_eval(value)
+            except (ValueError, TypeError):
+                raise _NotPlain from None
+        elif not _NAMES.isdisjoint(_bound_by(statement)):
+            raise _NotPlain
+    return values
+
+
+def _assignment(statement: ast.stmt) -> tuple[str, ast.expr]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            return name, value
+    return "", ast.Constant(None)
+
+
+def _bound_by(statement: ast.stmt) -> Iterator[str]:
+    """Yield what a statement may bind at the top level, looking into blocks but not functions."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+
+
+def _as_alembic_reads(project: Project) -> Iterator[Node]:
+    for script in load_scripts(project).walk_revisions():
+        yield Node(
+            Revision(script.revision, script.doc or "", project.display(script.path)),
+            down=_tuple(script.down_revision),
+            depends=_tuple(script.dependencies),
+            labels=tuple(sorted(script._orig_branch_labels)),
+        )
+
+
+def _tuple(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple | set) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise _NotPlain

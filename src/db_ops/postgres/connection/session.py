@@ -1,0 +1,140 @@
+"""Sessions that write: what must hold before the first write, and what frees a dead one's locks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from db_ops.errors import ReadOnlyServer, TransactionPooler
+from db_ops.postgres.connection.server import Server
+
+_STATE = """
+    SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'
+"""
+# A killed client's statement would go on, with its locks, until the server has something to send.
+# Sources: PostgreSQL documentation, "client_connection_check_interval", "tcp_keepalives_idle".
+# A healthy migrator is idle on its lock's session, may compute inside a transaction, and a copy of
+# a database takes as long as it takes, whatever limits the role or the database has for services.
+_SETTINGS = (
+    "SET statement_timeout = 0",
+    "SET transaction_timeout = 0",
+    "SET idle_session_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SET client_connection_check_interval = '1s'",
+    "SET tcp_keepalives_idle = 10",
+    "SET tcp_keepalives_interval = 5",
+    "SET tcp_keepalives_count = 3",
+)
+_TURNS, _PAUSE = 20, 0.002
+
+
+def prepare_to_write(server: Server, connection: Connection) -> None:
+    """Check that *connection* can carry migrations, then `set_up_session`.
+
+    Nothing is written. Raises `ReadOnlyServer` or `TransactionPooler`.
+    """
+    refuse_transaction_pooler(server, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        in_recovery, read_only = cursor.fetchone() or (False, False)
+    if in_recovery:
+        raise ReadOnlyServer(
+            server.location,
+            "it is a standby",
+            f"let {server.url.source} name the primary, or all hosts and append "
+            "target_session_attrs=read-write",
+        )
+    if read_only:
+        raise ReadOnlyServer(
+            server.location,
+            "its sessions are read-only",
+            "find who set it: SELECT * FROM pg_db_role_setting, or SHOW "
+            "default_transaction_read_only",
+        )
+    set_up_session(server, connection)
+
+
+@contextmanager
+def maintenance_session(server: Server) -> Iterator[Connection]:
+    """Connect to the maintenance database, for a `with` block that writes.
+
+    Raises what `prepare_to_write` raises.
+    """
+    with server.maintenance() as connection:
+        prepare_to_write(server, connection)
+        yield connection
+
+
+def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
+    """Raise `TransactionPooler` if others get the server's session between our transactions.
+
+    Asked before the first SET, which would stay behind in a session of the service's.
+    """
+    # A pooler hands out identifiers of its own; only then is the dearer question asked.
+    pooled = _session(connection) != connection.info.backend_pid
+    if pooled and _shares_sessions(server, connection):
+        raise TransactionPooler(server.location, server.url.source)
+
+
+def takes_no_writes(connection: Connection) -> str | None:
+    """Return why a server takes no writes from *connection*, None if it does."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        in_recovery, read_only = cursor.fetchone() or (False, False)
+    if in_recovery:
+        return "the server is a standby"
+    return "the server's sessions are read-only" if read_only else None
+
+
+def set_up_session(server: Server, connection: Connection) -> None:
+    """Let the server end this session soon after its client has died, and not before.
+
+    A statement of it waits for the locks of others as long as we wait for a migrator.
+    """
+    patience = max(1, round(server.settings.migration_lock_timeout))
+    for statement in (*_SETTINGS, f"SET lock_timeout = '{patience}s'"):
+        # Not in every version, and not on every system of the server.
+        with suppress(psycopg2.Error), connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def _shares_sessions(server: Server, connection: Connection) -> bool:
+    """Tell whether *connection* has no session of its own between its transactions.
+
+    Two connections that take turns meet in one session, or change theirs, at once.
+    """
+    with closing(server.connect(connection.info.dbname)) as other:
+        # A pool in session mode may have no session left, and would make us wait for minutes.
+        timer = threading.Timer(server.settings.connect_timeout, _hang_up, (other,))
+        timer.start()
+        try:
+            seen = set()
+            for _ in range(_TURNS):
+                seen.add((_session(connection), _session(other)))
+                time.sleep(_PAUSE)
+        except psycopg2.Error:
+            return False
+        finally:
+            timer.cancel()
+            timer.join()
+    return len(seen) > 1 or any(one == two for one, two in seen)
+
+
+def _session(connection: Connection) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _hang_up(connection: Connection) -> None:
+    # A pooler takes no cancel for a client that still waits for its session.
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)

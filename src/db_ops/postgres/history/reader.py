@@ -1,0 +1,213 @@
+"""Read our records, and the fingerprint of the catalogs beside the one that was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.errors import (
+    InsufficientPrivilege,
+    InvalidSchemaName,
+    UndefinedColumn,
+    UndefinedTable,
+)
+from psycopg2.extensions import connection as Connection
+
+from db_ops.postgres.catalog import revisions_and_comment
+from db_ops.postgres.history.table import TABLE, records_key
+from db_ops.postgres.schema.reading import (
+    FINGERPRINT_FORMAT,
+    PINNED,
+    fingerprint_parameters,
+    fingerprint_query,
+    major_version,
+)
+from db_ops.settings import RECORDS_SCHEMA
+
+NO_RECORDS = "nothing is recorded in this database"
+_COLUMNS = f"""
+    id, revision, action, heads, checksum, fingerprint,
+    extract(epoch FROM finished_at)::float8 AS finished, seconds, role, os_user, command,
+    database <> current_database() AS copied, to_jsonb(history) -> 'parents' AS parents
+    FROM {TABLE} WHERE version_table = %(key)s
+"""
+_ROWS = f"SELECT row_to_json(r) FROM (SELECT {_COLUMNS} ORDER BY id) AS r"
+# The version table is found by the search path, which the fingerprint needs to be another.
+_FOUND = """
+    SELECT set_config('db_ops.found', json_build_object(
+        'revisions', ARRAY(SELECT version_num::text FROM {version_table}),
+        'last', (SELECT row_to_json(r) FROM (SELECT {columns} ORDER BY id DESC LIMIT 1) AS r)
+    )::text, true)
+"""
+_LOOK = """
+    SELECT found, shobj_description(oid, 'pg_database'),
+        CASE WHEN found #>> '{{last,fingerprint}}' LIKE %(comparable)s
+            AND ARRAY(SELECT jsonb_array_elements_text(found -> 'revisions') ORDER BY 1)
+                = ARRAY(SELECT jsonb_array_elements_text(found #> '{{last,heads}}') ORDER BY 1)
+            AND (SELECT count(*) FROM pg_class WHERE oid >= 16384) <= %(largest)s
+        THEN ({fingerprint}) END
+    FROM pg_database, (SELECT current_setting('db_ops.found')::jsonb AS found) AS f
+    WHERE datname = current_database()
+"""
+_ANY_SIZE = 2**31
+_MISSING = (UndefinedTable, UndefinedColumn, InvalidSchemaName)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record; `finished` is UTC in ISO 8601.
+
+    `copied` tells that it was written in a database of another name, of which this one is a copy.
+    `parents` is what the revision follows and depends on, None where that was not recorded.
+    """
+
+    number: int
+    revision: str
+    action: str
+    heads: tuple[str, ...]
+    checksum: str | None
+    fingerprint: str | None
+    finished: str
+    seconds: float | None
+    role: str
+    os_user: str | None
+    command: str | None
+    copied: bool
+    parents: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """All records of a service, oldest first; `problem` says why there are none."""
+
+    rows: tuple[Row, ...] = ()
+    problem: str | None = None
+
+    @cached_property
+    def newest(self) -> Mapping[str, Row]:
+        """The newest row of each revision."""
+        return {row.revision: row for row in self.rows}
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What the version table held after the last row."""
+        return self.rows[-1].heads if self.rows else ()
+
+    @cached_property
+    def parents(self) -> Mapping[str, tuple[str, ...]]:
+        """What each revision follows and depends on, as its file said when it was last seen."""
+        return {row.revision: row.parents for row in self.rows if row.parents is not None}
+
+    @cached_property
+    def done(self) -> Mapping[str, Row]:
+        """The newest row of each revision that tells of something done to the database."""
+        accepted = {row.revision: row for row in self.rows if row.action in ("accept", "forget")}
+        return accepted | {
+            row.revision: row for row in self.rows if row.action not in ("accept", "forget")
+        }
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look sees: revisions, the database's comment, the last record, the fingerprint now.
+
+    `fingerprint` is None where it was not asked for, because there is nothing to compare it with.
+    """
+
+    revisions: tuple[str, ...]
+    comment: str
+    last: Row | None = None
+    fingerprint: str | None = None
+    problem: str | None = None
+    denied: bool = False
+
+
+def read_records(
+    connection: Connection, version_table: str, version_schema: str | None
+) -> Recorded:
+    """Return the records of the service with this version table, in one round trip."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_ROWS, {"key": records_key(version_table, version_schema)})
+            rows = tuple(_row(row) for (row,) in cursor.fetchall())
+    except _MISSING:
+        return Recorded(problem=NO_RECORDS)
+    except InsufficientPrivilege:
+        return Recorded(problem=_not_allowed(connection))
+    return Recorded(rows, None if rows else NO_RECORDS)
+
+
+def look(
+    connection: Connection,
+    version_table: str,
+    version_schema: str | None,
+    *,
+    largest: int | None = None,
+) -> Look:
+    """Return what `Look` says, in one round trip; in up to three if something is not there.
+
+    *connection* is in autocommit mode. The fingerprint is computed only if one of the same format
+    and major version was recorded for these very revisions, and if the database has at most
+    *largest* relations: the server needs about 50 microseconds for each.
+    """
+    major = major_version(connection)
+    name = sql.Identifier(*filter(None, (version_schema, version_table)))
+    query = sql.SQL("{found}; {pinned}; {look}").format(
+        found=sql.SQL(_FOUND).format(version_table=name, columns=sql.SQL(_COLUMNS)),
+        pinned=sql.SQL(PINNED),
+        look=sql.SQL(_LOOK).format(fingerprint=sql.SQL(fingerprint_query(major))),
+    )
+    parameters = {
+        **fingerprint_parameters(version_table, version_schema),
+        "key": records_key(version_table, version_schema),
+        "comparable": f"{FINGERPRINT_FORMAT}:{major}:%",
+        "largest": _ANY_SIZE if largest is None else largest,
+    }
+    problem: str | None
+    denied = False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            found, comment, digest = cursor.fetchone() or ({}, None, None)
+    except _MISSING:
+        problem = NO_RECORDS
+    except InsufficientPrivilege:
+        problem, denied = _not_allowed(connection), True
+    except psycopg2.errors.LockNotAvailable:
+        problem = "a table is locked"
+    else:
+        last = _row(found["last"]) if found["last"] else None
+        problem = None if last else NO_RECORDS
+        return Look(tuple(sorted(found["revisions"])), comment or "", last, digest, problem)
+    revisions, comment = revisions_and_comment(connection, version_table, version_schema)
+    return Look(revisions, comment, problem=problem, denied=denied)
+
+
+def _row(values: dict[str, Any]) -> Row:
+    finished = datetime.fromtimestamp(values.pop("finished"), UTC)
+    parents = values.pop("parents")
+    return Row(
+        number=values.pop("id"),
+        parents=None if parents is None else tuple(parents),
+        heads=tuple(values.pop("heads")),
+        finished=finished.isoformat(timespec="seconds"),
+        **values,
+    )
+
+
+def to_read(connection: Connection) -> str:
+    """Return the SQL that lets this role read the records."""
+    role = '"' + connection.info.user.replace('"', '""') + '"'
+    return (
+        f"as their owner: GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO {role};"
+        f" GRANT SELECT ON {TABLE} TO {role}"
+    )
+
+
+def _not_allowed(connection: Connection) -> str:
+    return f"this role may not read {TABLE}; {to_read(connection)}"

@@ -1,0 +1,88 @@
+"""What models refer to and cannot make, taken from the schema that the migrations make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from db_ops.postgres.schema.objects import Schema, SchemaObject
+from db_ops.postgres.schema.repair import undo_missing
+
+# Models may use these by name; what they need themselves is found the same way.
+_REFERRED_TO = (
+    "function",
+    "procedure",
+    "enum",
+    "domain",
+    "composite type",
+    "sequence",
+    "collation",
+    "view",
+    "cast",
+)
+_OF_MODELS = ("table", "index", "constraint", "sequence", "enum", "domain")
+_CREATE_EXTENSION = "CREATE EXTENSION IF NOT EXISTS"
+_WORD = re.compile(r"\w+")
+
+
+def foundations(migrations: Schema) -> tuple[str, ...]:
+    """Return the statements that make the schemas and extensions of *migrations*."""
+    kinds = {kind: _of_kind(migrations, kind) for kind in ("schema", "extension")}
+    return (
+        *(f"CREATE SCHEMA IF NOT EXISTS {one.name}" for one in kinds["schema"]),
+        *(
+            f"{_CREATE_EXTENSION} {one.name} SCHEMA {one.attributes['schema']}"
+            f" VERSION '{one.attributes['version']}' CASCADE"
+            for one in kinds["extension"]
+        ),
+    )
+
+
+def suppliers(migrations: Schema, statement: str) -> Iterator[str]:
+    """Yield the statements that make what *statement* may refer to, by the words in it.
+
+    For an extension, what makes it in the version that the server has.
+    """
+    if statement.startswith(_CREATE_EXTENSION):
+        yield f"{statement.partition(' VERSION ')[0]} CASCADE"
+        return
+    words = set(_WORD.findall(statement))
+    for kind in _REFERRED_TO:
+        for one in _of_kind(migrations, kind):
+            create = undo_missing(one) if _words(one) <= words else ()
+            if create and create[0].strip() != statement.strip():
+                yield ";\n".join(create)
+
+
+def with_borrowed(models: Schema, migrations: Schema, failed: Iterable[str]) -> Schema:
+    """Return *models* with what *failed* statements would have made as *migrations* have it.
+
+    So that a comparison says nothing of what could not be built.
+    """
+    objects = dict(models.objects)
+    for statement in failed:
+        words = set(_WORD.findall(statement))
+        for kind in _OF_MODELS:
+            for one in _of_kind(migrations, kind):
+                if (kind, one.name) not in models.objects and _words(one) <= words:
+                    objects[kind, one.name] = one
+    borrowed = {one.name for key, one in objects.items() if key not in models.objects}
+    objects |= {
+        key: one
+        for key, one in migrations.objects.items()
+        if one.parent in borrowed and key not in models.objects
+    }
+    return replace(models, objects=objects)
+
+
+def _of_kind(schema: Schema, kind: str) -> list[SchemaObject]:
+    found = [one for (of, _), one in schema.objects.items() if of == kind]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _words(one: SchemaObject) -> set[str]:
+    """Return the words of the object's own name, without its schema and its arguments."""
+    name = one.label.partition("(")[0]
+    quoted = re.search(r'"((?:[^"]|"")+)"$', name)
+    return set(_WORD.findall(quoted[1] if quoted else name.rpartition(".")[2]))

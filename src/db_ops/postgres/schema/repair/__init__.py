@@ -1,0 +1,12 @@
+"""SQL that makes a database like the expected one again, where that is simple and certain.
+
+It is a tuple of statements, each whole in itself: a statement may hold semicolons of its own.
+Without any, it cannot be written without knowing more: a table's rows, an enum's value in use.
+"""
+
+from __future__ import annotations
+
+from db_ops.postgres.schema.repair.attributes import undo_attribute
+from db_ops.postgres.schema.repair.objects import undo_extra, undo_missing
+
+__all__ = ["undo_attribute", "undo_extra", "undo_missing"]

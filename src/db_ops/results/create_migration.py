@@ -1,0 +1,44 @@
+"""What writing a migration returns."""
+
+from __future__ import annotations
+
+from db_ops.errors import ExitCode
+from db_ops.results.migrate import Result, Revision
+from db_ops.results.plan import UnsafePattern
+
+
+class MigrationCreated(Result):
+    """The revision file written, or None where nothing differs in what was compared.
+
+    `operations` is what it does, `losses` what that loses, `unsafe` what of it would hurt on tables
+    with rows and users, as measured. `todos` is what could not be written, `unproven` what went
+    wrong when it was tried: with either, the file is no revision yet. `kept` is what its downgrade
+    leaves as it is. `unchecked` says what could not be looked at; `partial` that models are among
+    that, so that there may be more to write.
+    """
+
+    revision: Revision | None
+    operations: tuple[str, ...]
+    losses: tuple[str, ...] = ()
+    unsafe: tuple[UnsafePattern, ...] = ()
+    todos: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    partial: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        wrong = self.todos or self.unproven or self.partial
+        return ExitCode.DIFFERENT if wrong else ExitCode.DONE
+
+
+class MigrationRebased(Result):
+    """The revision that now follows `onto` instead of what it followed before.
+
+    `unasked` says why the database could not be asked whether it has the branch, if it could not.
+    """
+
+    revision: Revision
+    onto: str
+    unasked: str | None = None

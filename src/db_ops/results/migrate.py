@@ -1,0 +1,86 @@
+"""What operations that change a database return."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from db_ops.errors import ExitCode
+from db_ops.results.base import Value
+
+
+class Result(Value):
+    """Base of what an operation returns; `exit_code` is what the command line exits with."""
+
+    location: str
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.DONE
+
+
+class Revision(Value):
+    """One revision file: its identifier, the first line of its docstring, its path."""
+
+    id: str
+    summary: str
+    path: str
+
+
+class Step(Value):
+    """One revision that was applied or reverted, and how long that took."""
+
+    revision: Revision
+    seconds: float
+
+
+class Migrated(Result):
+    """The database is at `heads`; `steps` is what this call itself applied to get there.
+
+    `ahead` are applied revisions, oldest first, that this checkout lacks: then it does nothing.
+    """
+
+    heads: tuple[str, ...]
+    steps: tuple[Step, ...]
+    ahead: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+class Origin(Value):
+    """How a new database came to be, and in how many seconds.
+
+    `source` is `migrations` if every revision ran, `template` for a copy of one, `spare` for a copy
+    that was made before. `template` is its name; None if there is none to copy the next time.
+    """
+
+    source: str
+    seconds: float
+    template: str | None = None
+
+
+class Initialised(Migrated):
+    """What `init` did. `mark` is the environment that it marked the database with, if it did.
+
+    `origin` is None if the database was there before.
+    """
+
+    created: bool
+    mark: str | None
+    origin: Origin | None
+
+
+class Recreated(Initialised):
+    """What `recreate` did; `dropped` is False when there was no database before."""
+
+    dropped: bool
+
+
+class Deleted(Result):
+    """What `delete-db` did; `existed` is False when there was nothing to drop."""
+
+    existed: bool
+
+
+class Downgraded(Result):
+    """The database is at `heads` (none is base) after `steps` were reverted, newest first."""
+
+    heads: tuple[str, ...]
+    steps: tuple[Step, ...]

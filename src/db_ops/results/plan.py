@@ -1,0 +1,106 @@
+"""What a statement of a migration did in a scratch database, and what is unsafe about that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from db_ops.results.base import Value
+from db_ops.results.migrate import Result, Revision
+
+
+class Effect(Value):
+    """What one statement does to one table that was there before the first measured revision.
+
+    `lock` is the strongest table lock that the statement itself took, `held` the strongest one that
+    its transaction holds since an earlier statement; both as in LOCK TABLE, None for none.
+    `scanned` means that every row is read, `rewritten` that the table's file is written anew,
+    `indexes` names what was built on the table.
+    """
+
+    table: str
+    lock: str | None = None
+    held: str | None = None
+    scanned: bool = False
+    rewritten: bool = False
+    indexes: tuple[str, ...] = ()
+
+
+class UnsafePattern(Value):
+    """What would hurt on a table with rows and users: its `name`, what happens, what to do instead.
+
+    `on` is the object that it is about; the `instead` of one that only destroys is what to do
+    before.
+    """
+
+    name: str
+    on: str
+    what: str
+    instead: str
+
+
+class MeasuredStatement(Value):
+    """One statement as the driver sent it, and what it did.
+
+    `transaction` numbers the transactions of the run; None is a statement outside of any. `begin`
+    is what the driver opened that transaction with. `skipped` marks one that was not run because it
+    would have reached beyond the scratch database. `waits` means that it waits for transactions of
+    others to end. `reads` are the tables whose rows it returned to the revision's own code.
+    """
+
+    sql: str
+    transaction: int | None = None
+    begin: str = "BEGIN"
+    effects: tuple[Effect, ...] = ()
+    unsafe: tuple[UnsafePattern, ...] = ()
+    waits: bool = False
+    skipped: bool = False
+    reads: tuple[str, ...] = ()
+
+
+class MeasuredRevision(Value):
+    """The statements of one revision, in their order, those that record it included."""
+
+    revision: Revision
+    statements: tuple[MeasuredStatement, ...]
+
+    @property
+    def unsafe(self) -> tuple[UnsafePattern, ...]:
+        return tuple(pattern for one in self.statements for pattern in one.unsafe)
+
+
+class Measurement(Value):
+    """What revisions did in a scratch database; `prelude` is what had to be written before them."""
+
+    prelude: tuple[MeasuredStatement, ...]
+    revisions: tuple[MeasuredRevision, ...]
+
+
+class Planned(Result):
+    """What `upgrade --plan` and `downgrade --plan` found; nothing was changed.
+
+    `current` is where the database stands, `goal` where the revisions would leave it. `rows` is the
+    server's estimate of the rows of each table that is named in an effect. The statements that
+    record a revision are left out. `notes` say what a scratch database cannot show. `ahead` is that
+    of `Status`: then there is nothing to apply.
+    """
+
+    direction: str
+    current: tuple[str, ...]
+    goal: tuple[str, ...]
+    revisions: tuple[MeasuredRevision, ...]
+    rows: Mapping[str, int]
+    notes: tuple[str, ...]
+    ahead: tuple[str, ...] = ()
+
+    @property
+    def unsafe(self) -> tuple[UnsafePattern, ...]:
+        return tuple(pattern for one in self.revisions for pattern in one.unsafe)
+
+
+class Script(Result):
+    """What `upgrade --sql` prints: SQL for psql that leads from `current` to `goal`."""
+
+    current: tuple[str, ...]
+    goal: tuple[str, ...]
+    sql: str
+    notes: tuple[str, ...]

@@ -1,0 +1,62 @@
+"""What a command may do with the state that it finds a database in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from db_ops.errors import DatabaseAhead, UnknownRevisions
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from db_ops.migrations.revisions.git_authors import Checkout
+    from db_ops.target.position import Position
+    from db_ops.target.target import Target
+
+
+def next_command(target: Target, position: Position, *, exists: bool) -> str | None:
+    """Return what to run to get the database to the head, None if it is there or beyond."""
+    if not target.graph.heads_are_meant():
+        return "alembic merge -m 'merge heads' heads"
+    if not exists:
+        return "db-ops init"
+    if position.ahead:
+        return None
+    if position.unknown:
+        return checkout_of(target, position.unknown).command
+    if not target.graph.heads:
+        return "db-ops create-migration -m MESSAGE"
+    return "db-ops upgrade" if position.pending else None
+
+
+def checkout_of(target: Target, revisions: tuple[str, ...]) -> Checkout:
+    """Return how to come by the files of *revisions*, which this checkout lacks."""
+    from db_ops.migrations.revisions import git_authors
+
+    project = target.project
+    folders = [project.display(folder) for folder in project.version_locations]
+    return git_authors.checkout_of(project.root, folders, revisions)
+
+
+def check_known(
+    target: Target, recorded: tuple[str, ...], connection: Connection, reason: str | None = None
+) -> Position:
+    """Refuse a database whose history is not this checkout's, unless it is only ahead.
+
+    One that is ahead is refused for a *reason*, if there is one. Raises `UnknownRevisions`,
+    `DatabaseAhead`.
+    """
+    position = target.position(recorded, connection)
+    if not position.unknown or (position.ahead and reason is None):
+        return position
+    remedy = checkout_of(target, position.ahead or position.unknown).hint
+    if position.ahead:
+        raise DatabaseAhead(target.location, position.ahead, reason or "", remedy)
+    if not position.known:
+        table = target.project.version_table
+        remedy += f"; if another service keeps {table} there, name another database, or a table of"
+        remedy += " this one's own: version_table = NAME in alembic.ini"
+    if target.settings.is_disposable:
+        remedy += "; or start over: db-ops recreate"
+    pending = tuple(revision.id for revision in position.pending)
+    raise UnknownRevisions(target.location, position.unknown, pending, remedy)

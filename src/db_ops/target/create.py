@@ -1,0 +1,107 @@
+"""Create, mark and migrate the database of a target; the lock on creating and dropping it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from db_ops.postgres.catalog import is_empty
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.connection.session import maintenance_session, prepare_to_write
+from db_ops.postgres.creation import create_database
+from db_ops.postgres.databases import database_exists
+from db_ops.postgres.environment_mark import read_mark, write_mark
+from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
+from db_ops.results import DatabaseCreated, Initialised, NotMarked, Origin, Step
+from db_ops.target.ahead import check_known
+from db_ops.target.apply import CheckTables, apply_pending, reached
+from db_ops.target.guard import mark_lock
+from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def create_if_missing(server: Server, connection: Connection) -> tuple[bool, bool]:
+    """Create and mark the target; return whether it was created, and whether marked."""
+    if database_exists(connection, server.url.database) or not create_database(server, connection):
+        return False, False
+    server.on_event(DatabaseCreated(server.location))
+    with server.target() as new:
+        return True, mark_if_unmarked(server, new, created=True)
+
+
+def migrate(
+    target: Target,
+    connection: Connection,
+    started: float = 0.0,
+    *,
+    created: bool = False,
+    marked: bool = False,
+    check_tables: CheckTables | None = None,
+) -> Initialised:
+    """Apply what is pending in the target that *connection* is to, and tell what `init` does.
+
+    *check_tables* is that of `apply_pending`.
+    """
+    recorded = target.recorded_on(connection)
+    if not recorded and not created and is_empty(connection):
+        marked = mark_if_unmarked(target.server, connection)
+    known = check_known(target, recorded, connection)
+    steps: tuple[Step, ...] = ()
+    if not known.ahead:
+        steps = apply_pending(target, recorded, connection=connection, check_tables=check_tables)
+    heads, ahead = reached(target, recorded, None, connection)
+    return Initialised(
+        location=target.location,
+        heads=heads if ahead else target.graph.heads,
+        steps=steps,
+        ahead=ahead,
+        created=created,
+        mark=target.settings.environment if marked else None,
+        origin=Origin("migrations", time.monotonic() - started) if created else None,
+    )
+
+
+def mark_if_unmarked(server: Server, connection: Connection, *, created: bool = False) -> bool:
+    """Mark a new or empty target; of several environments that meet there, the first one gets it.
+
+    *connection* is to the target, because its lock on the mark is.
+    """
+    if read_mark(connection, server.url.database) is not None:
+        return False
+    prepare_to_write(server, connection)
+    with mark_lock(server, connection):
+        marked = read_mark(connection, server.url.database) is not None
+        # A new one may hold what the server's administrators have put into template1.
+        if marked or not (created or is_empty(connection)):
+            return False
+        return _mark(server, connection)
+
+
+def _mark(server: Server, connection: Connection) -> bool:
+    marked = write_mark(connection, server.url.database, server.settings.environment)
+    if not marked:
+        server.on_event(NotMarked(server.location, "only the database's owner may mark it"))
+    return marked
+
+
+@contextmanager
+def maintained(server: Server) -> Iterator[Connection]:
+    """Connect to a maintenance database, alone in creating or dropping the target.
+
+    The target's own lock could not serve: it may not exist.
+    """
+    with (
+        maintenance_session(server) as connection,
+        advisory_lock(
+            connection,
+            lock_key("database", server.url.database),
+            location=server.location,
+            timeout=server.settings.migration_lock_timeout,
+            on_event=server.on_event,
+        ),
+    ):
+        yield connection

@@ -1,0 +1,115 @@
+"""The project that settings name, and what only its env.py knows of its database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from db_ops.errors import TwoDatabases, UrlNotFound
+from db_ops.migrations.env.env_source import running_with
+from db_ops.migrations.project import Project, read_project
+from db_ops.settings import Settings
+
+if TYPE_CHECKING:
+    from db_ops.migrations.foreign_env.inspection import Learnt
+
+
+def open_project(settings: Settings) -> tuple[Settings, Project]:
+    """Read the project; where its env.py is not of `db_ops`, or computes where its version
+    table is, learn from it what it does.
+
+    Returns the settings with the database that is meant. Contacts no server. Raises what
+    `read_project` and `learn` raise, and `TwoDatabases` if env.py connects to another database than
+    a `DATABASE_URL` that the project has not asked for.
+    """
+    project = read_project(
+        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+    )
+    settings = read_url_from(settings, project)
+    running = running_with.get()
+    if project.is_ours and running is not None:
+        schema, table = running
+        return settings, replace(project, version_table=table, version_table_schema=schema)
+    if project.is_ours and project.env_source.options is not None:
+        return settings, project
+    is_known = settings.url is not None or settings.embedded or project.is_ours
+    # A disagreement is told each time.
+    learnt = _learn(project, settings, is_known=is_known, check=not project.is_ours)
+    if project.is_ours:
+        return settings, learnt.applied_to(project)
+    return apply_learnt(settings, project, learnt), learnt.applied_to(project)
+
+
+def open_revisions(settings: Settings) -> Project:
+    """Read the project as far as its revision files go, for which no database need be known."""
+    project = read_project(
+        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+    )
+    if project.is_ours:
+        return project
+    learnt = _learn(project, settings, is_known=True)
+    return learnt.applied_to(project)
+
+
+def read_url_from(settings: Settings, project: Project) -> Settings:
+    """Return *settings* with the URL from where the project says that it is, if it says so.
+
+    Raises `UrlNotFound`, and what `DatabaseUrl.parse` raises.
+    """
+    if settings.url is not None:
+        return settings
+    if settings.url_from is not None:
+        from db_ops.migrations.foreign_env.inspection import url_from
+
+        named = settings.url_from
+        sources = {**settings.sources, "url": f"{named}, by [tool.db_ops] url_from"}
+        return replace(settings, url=url_from(project, named), sources=sources)
+    if settings.url_env is not None and not project.is_ours:
+        raise UrlNotFound(settings.url_env, "it is not set")
+    return settings
+
+
+def _learn(project: Project, settings: Settings, *, is_known: bool, check: bool = False) -> Learnt:
+    # An env.py of ours need not pay for these.
+    from db_ops.migrations.build_inputs import BuildInputs
+    from db_ops.migrations.foreign_env.inspection import learn
+    from db_ops.migrations.foreign_env.inspection_cache import LearntCache
+
+    cache = LearntCache(project, settings.cache_folder, is_known)
+    kept = cache.read()
+    if kept is not None:
+        return kept
+    with BuildInputs(project, settings.cache_folder).recording() as used:
+        learnt = learn(project, is_known=is_known)
+    if check:
+        # What contradicts the settings is not kept.
+        apply_learnt(settings, project, learnt)
+    cache.write(learnt, used.files())
+    return learnt
+
+
+def apply_learnt(settings: Settings, project: Project, learnt: Learnt) -> Settings:
+    """Return *settings* with the database that env.py connects to. Raises `TwoDatabases`."""
+    url = settings.url
+    if url is None and not settings.embedded:
+        assert learnt.url is not None
+        source = project.display(project.env_py)
+        url = replace(learnt.url, source=source)
+        settings = replace(settings, url=url, sources={**settings.sources, "url": source})
+    elif (
+        url is not None
+        and learnt.url is not None
+        and not _is_asked_for(settings)
+        and not url.means_the_same(learnt.url)
+    ):
+        path = project.display(project.env_py)
+        raise TwoDatabases(path, learnt.url.location, url.location)
+    if url is not None and learnt.search_path is not None:
+        settings = replace(settings, url=url.with_option("search_path", learnt.search_path))
+    return settings
+
+
+def _is_asked_for(settings: Settings) -> bool:
+    """Tell whether the project, or the caller, has named this URL, and not only a shell has."""
+    from_default = settings.sources.get("url", "").startswith("DATABASE_URL")
+    return settings.url_env is not None or not from_default

@@ -1,0 +1,132 @@
+"""Which revisions a command applies or reverts, decided before anything runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from db_ops.errors import AmbiguousDowngrade, NeededByOthers, TooManySteps, VersionTablesDiffer
+from db_ops.migrations.revisions.graph import Goal, Graph
+from db_ops.migrations.revisions.names import branch_name, resolve
+from db_ops.migrations.revisions.steps import StepPlan, TableSteps
+from db_ops.target.ahead import check_known
+from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def upgrade_plan(target: Target, connection: Connection, goal: Goal) -> StepPlan:
+    """Return what leads each version table to *goal*."""
+    graph, several = target.graph, target.recorded_in_all(connection)
+    tables = (
+        TableSteps(start, tuple(one.id for one in graph.pending(start, goal))) for start in several
+    )
+    return StepPlan(graph, "upgrade", tuple(tables), target.location, _env_py(target), goal)
+
+
+def revert_plan(target: Target, start: tuple[str, ...], steps: tuple[str, ...]) -> StepPlan:
+    """Return what reverts *steps*, in this order, where every version table is at *start*."""
+    tables = (TableSteps(start, steps),) * (1 + len(target.project.tables))
+    return StepPlan(target.graph, "downgrade", tables, target.location, _env_py(target))
+
+
+def downgrade_plan(
+    target: Target, connection: Connection, steps: int, branch: str | None, command: str
+) -> StepPlan:
+    """Return the newest *steps* revisions (of *branch*), in the reverse order of application.
+
+    That order is taken from the records; where they do not tell, it is one that the graph allows.
+    *command* is what was typed. Raises `NoSuchRevision`, `TooManySteps`, `AmbiguousDowngrade` where
+    branches that are never merged leave open which is newest, `NeededByOthers`,
+    `VersionTablesDiffer`.
+    """
+    start, *others = target.recorded_in_all(connection)
+    check_known(target, start, connection, "their files are needed to revert them")
+    for other in others:
+        if set(other) != set(start):
+            raise VersionTablesDiffer(target.location, tuple(sorted({*start, *other})))
+    done = target.read_records(connection).done
+    applied_at = {
+        name: row.number for name, row in done.items() if row.action in ("upgrade", "stamp")
+    }
+    newest = Newest(target.graph, start, applied_at, target.location, command)
+    return revert_plan(target, start, newest.take(steps, branch))
+
+
+def _env_py(target: Target) -> str:
+    return target.project.display(target.project.env_py)
+
+
+@dataclass
+class Newest:
+    """Chooses the newest of the revisions that are applied where `start` is recorded.
+
+    `applied_at` numbers them in the order of application, as far as that is known. `location` and
+    `command` are for errors.
+    """
+
+    graph: Graph
+    start: tuple[str, ...]
+    applied_at: Mapping[str, int]
+    location: str
+    command: str
+
+    @cached_property
+    def applied(self) -> frozenset[str]:
+        return self.graph.applied(self.start)
+
+    def take(self, steps: int, branch: str | None) -> tuple[str, ...]:
+        """Return the newest *steps* revisions (of *branch*), newest first."""
+        parts = [self.applied] if branch is None else self._parts(branch)
+        count = sum(map(len, parts))
+        if steps > count:
+            raise TooManySteps(self.location, steps, count, branch)
+        taken: list[str] = []
+        for part in parts:
+            while len(taken) < steps and part.difference(taken):
+                taken.append(self._newest(part.difference(taken), taken, branch))
+        return tuple(taken)
+
+    def _parts(self, branch: str) -> list[frozenset[str]]:
+        """Return what is applied of *branch*: from the revision named on, then what it follows.
+
+        Where that revision is not applied, nothing is: what it would follow belongs to others.
+        """
+        named = resolve(self.graph, branch, f"{self.command} --branch")
+        above = self.graph.above(named) & self.applied
+        return [above, (self.graph.below(named) & self.applied) - above] if named in above else []
+
+    def _newest(self, part: frozenset[str], taken: list[str], branch: str | None) -> str:
+        tips = self.graph.tips(part)
+        free = [tip for tip in tips if not self._needing(tip, taken)]
+        if not free:
+            raise self._needed(tips[-1], taken)
+        if len(tips) > 1 and not frozenset.intersection(*map(self.graph.above, tips)):
+            commands = tuple(self._on(branch_name(self.graph, tip, self.applied)) for tip in free)
+            if taken:
+                certain = f"{self.command} -s {len(taken)}"
+                commands = (certain + (f" --branch {shlex.quote(branch)}" if branch else ""),)
+            raise AmbiguousDowngrade(self.location, tips, len(taken), commands)
+        if all(tip in self.applied_at for tip in free):
+            return max(free, key=self.applied_at.__getitem__)
+        return free[-1]
+
+    def _needing(self, revision: str, taken: list[str]) -> list[str]:
+        nodes, left = self.graph.nodes, self.applied.difference(taken)
+        return sorted(name for name in left if revision in nodes[name].parents)
+
+    def _needed(self, revision: str, taken: list[str]) -> NeededByOthers:
+        by = self._needing(revision, taken)
+        above = {by[0]}
+        for name in self.graph.order:
+            if name in self.applied and above.intersection(self.graph.nodes[name].parents):
+                above.add(name)
+        first = self._on(self.graph.tips(above)[-1])
+        return NeededByOthers(self.location, revision, tuple(by), first)
+
+    def _on(self, branch: str) -> str:
+        return f"{self.command} --branch {shlex.quote(branch)}"

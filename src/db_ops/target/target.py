@@ -1,0 +1,308 @@
+"""The database of one project: its server, its revision files, and how they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from db_ops.errors import VersionTableUnusable
+from db_ops.migrations.project import Project
+from db_ops.migrations.revisions.graph import Graph
+from db_ops.migrations.revisions.reader import read_graph
+from db_ops.migrations.scripts import load_scripts
+from db_ops.postgres.catalog import (
+    Unreadable,
+    current_database,
+    reading_version_table,
+    recorded_revisions,
+)
+from db_ops.postgres.connection.server import Server
+from db_ops.postgres.connection.session import (
+    prepare_to_write,
+    refuse_transaction_pooler,
+    set_up_session,
+)
+from db_ops.postgres.locks.advisory_lock import Waiting, advisory_lock, lock_key, take_advisory_lock
+from db_ops.results import NotRecorded, OnEvent
+from db_ops.settings import Settings
+from db_ops.target.open_project import open_project
+from db_ops.target.open_server import server_of
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+    from psycopg2.extensions import connection as Connection
+
+    from db_ops.migrations.env.runner import Run
+    from db_ops.migrations.env.step_recorder import Recorder
+    from db_ops.migrations.revisions.checksum import Checksums
+    from db_ops.migrations.revisions.steps import StepPlan
+    from db_ops.postgres.history.reader import Look, Recorded
+    from db_ops.postgres.history.writer import OnTrouble, Records
+    from db_ops.postgres.locks.blockers import BlockerWatch
+    from db_ops.target.position import Position
+
+
+@dataclass(frozen=True)
+class Target:
+    """A project and the way to its database; what the migration runner works on."""
+
+    project: Project
+    graph: Graph
+    server: Server
+
+    @cached_property
+    def scripts(self) -> ScriptDirectory:
+        """Every revision file, imported. Raises `RevisionFileBroken`."""
+        return load_scripts(self.project)
+
+    @property
+    def settings(self) -> Settings:
+        return self.server.settings
+
+    @property
+    def location(self) -> str:
+        return self.server.location
+
+    @property
+    def is_scratch(self) -> bool:
+        return self.server.url.is_scratch
+
+    def run(
+        self,
+        plan: StepPlan,
+        before_attempt: Callable[[], None] = lambda: None,
+        recorder: Recorder | None = None,
+    ) -> Run:
+        """Return a run of what *plan* announces, not yet begun."""
+        from db_ops.migrations.env.runner import Run
+
+        return Run(
+            project=self.project,
+            plan=plan,
+            scripts=self.scripts,
+            database=self,
+            before_attempt=before_attempt,
+            on_event=self.server.on_event,
+            recorder=recorder,
+        )
+
+    def records(self, locked: Connection, on_trouble: OnTrouble | None = None) -> Records | None:
+        """Return what records a run that holds the migration lock on *locked*; None if opted out.
+
+        What keeps it from recording is an event, unless *on_trouble* takes it.
+        """
+        if not self.settings.records:
+            return None
+        from db_ops.postgres.history.writer import Records
+
+        tell = on_trouble or self._tell_not_recorded
+        command, checksum = self.server.command, self.checksums.of
+        return Records(locked, *self._version_table, command, tell, checksum)
+
+    @contextmanager
+    def recording(self, locked: Connection) -> Iterator[Records | None]:
+        """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
+        records = self.records(locked)
+        if records is None:
+            yield None
+            return
+        with records.keeping():
+            yield records
+        self.checksums.save()
+
+    @cached_property
+    def checksums(self) -> Checksums:
+        """The checksums of the revision files."""
+        from db_ops.migrations.revisions.checksum import Checksums
+
+        return Checksums(self.settings.cache_folder)
+
+    def _tell_not_recorded(self, reason: str, remedy: str) -> None:
+        self.server.on_event(NotRecorded(self.location, reason, remedy))
+
+    @property
+    def _version_table(self) -> tuple[str, str | None]:
+        return self.project.version_table, self.project.version_table_schema
+
+    @property
+    def timeouts(self) -> str:
+        """The `timeout_settings` in one string."""
+        return "; ".join(self.timeout_settings)
+
+    @property
+    def timeout_settings(self) -> tuple[str, ...]:
+        """The statements that set the timeouts of a migration's session.
+
+        One gives up a tenth early: a reader queued behind it must be through by the time set.
+        """
+        lock, statement = self.settings.lock_timeout * 900, self.settings.statement_timeout * 1000
+        return f"SET lock_timeout = {round(lock)}", f"SET statement_timeout = {round(statement)}"
+
+    def open(self, *, read_only: bool = False) -> Connection:
+        """Return a new connection with the timeouts of the settings.
+
+        One that writes holds the session lock: whoever migrates next sees that it is still alive.
+        """
+        connection = self.server.connect()
+        with self.server.translating("setting up a session"), connection.cursor() as cursor:
+            refuse_transaction_pooler(self.server, connection)
+            if read_only:
+                self.look_only(connection)
+            else:
+                set_up_session(self.server, connection)
+                cursor.execute(self.timeouts)
+                key = self._key("session", connection)
+                take_advisory_lock(connection, key, **self.waiting)
+                if self.server.watch is not None:
+                    self.server.watch.attach(connection)
+        return connection
+
+    def look_only(self, connection: Connection) -> None:
+        """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
+
+    def remedy_for_right(self, message: str, statement: str) -> str:
+        """Return what gives the right that *statement* lacked."""
+        from db_ops.postgres.missing_privilege import remedy_for
+
+        with self.server.target() as connection:
+            return remedy_for(connection, message, statement, self.server.url.source)
+
+    def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
+        """Look who blocks *connection*, for a `with` block."""
+        from db_ops.postgres.locks.blockers import watch_blockers
+
+        return watch_blockers(self.server, connection)
+
+    def recorded(self) -> tuple[str, ...]:
+        """Return the revisions recorded now, asked on a new connection."""
+        with self.server.target() as connection:
+            return self.recorded_on(connection)
+
+    def recorded_on(self, connection: Connection) -> tuple[str, ...]:
+        """Return the revisions recorded now, asked on *connection*.
+
+        Of several version tables, those of the one that is furthest behind.
+        """
+        with self._version_table_read(connection):
+            first = recorded_revisions(connection, *self._version_table)
+        if not first:
+            self._check_not_hidden(connection)
+        return self._furthest_behind(first, connection)
+
+    def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
+        """Return the revisions recorded now in each version table."""
+        project = self.project
+        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        return (first, *self._recorded_in_others(connection))
+
+    def _furthest_behind(
+        self, recorded: tuple[str, ...], connection: Connection
+    ) -> tuple[str, ...]:
+        if not self.project.tables:
+            return recorded
+        several = (recorded, *self._recorded_in_others(connection))
+        return max(several, key=lambda one: len(self.graph.pending(one)))
+
+    def _recorded_in_others(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
+        return tuple(
+            recorded_revisions(connection, table, schema) for schema, table in self.project.tables
+        )
+
+    def look(self, connection: Connection, *, largest: int | None = None) -> Look:
+        """Return the revisions recorded now, the database's comment, and what tells of drift."""
+        from db_ops.postgres.history.reader import look
+
+        with self._version_table_read(connection):
+            found = look(connection, *self._version_table, largest=largest)
+        if not found.revisions:
+            self._check_not_hidden(connection)
+        return replace(found, revisions=self._furthest_behind(found.revisions, connection))
+
+    @contextmanager
+    def _version_table_read(self, connection: Connection) -> Iterator[None]:
+        """Say what is wrong with the version table that a `with` block cannot read."""
+        try:
+            with reading_version_table():
+                yield
+        except Unreadable as error:
+            reason, denied = error.args
+            if denied:
+                from db_ops.target.version_table import denied_to_read
+
+                raise denied_to_read(self, connection) from None
+            table = ".".join(filter(None, reversed(self._version_table)))
+            raise VersionTableUnusable(self.location, table, reason) from None
+
+    def _check_not_hidden(self, connection: Connection) -> None:
+        from db_ops.target.version_table import check_not_hidden
+
+        check_not_hidden(self, connection)
+
+    def read_records(self, connection: Connection) -> Recorded:
+        """Return what is recorded of this service in the database."""
+        from db_ops.postgres.history.reader import read_records
+
+        return read_records(connection, *self._version_table)
+
+    def position(self, recorded: tuple[str, ...], connection: Connection | None) -> Position:
+        """Return where a database at *recorded* stands; only unknown revisions cost a question."""
+        from db_ops.target.position import Position
+
+        if connection is None or not self.graph.unknown(recorded):
+            return Position(self.graph, recorded)
+        return Position(self.graph, recorded, self.read_records(connection))
+
+    @contextmanager
+    def migration_lock(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """Hold the migration lock for a `with` block, on *connection* or one of its own.
+
+        A killed holder frees the lock at once, but its statement may run on for a moment: the lock
+        is not ours before that session, too, is gone. Raises `MigrationLockHeld`, `ReadOnlyServer`,
+        `TransactionPooler`.
+        """
+        if connection is None:
+            with self.server.target() as own, self.migration_lock(own):
+                yield own
+            return
+        prepare_to_write(self.server, connection)
+        migrate, session = (self._key(one, connection) for one in ("migrate", "session"))
+        with advisory_lock(connection, migrate, **self.waiting):
+            with advisory_lock(connection, session, **self.waiting):
+                pass
+            yield connection
+
+    @property
+    def is_being_built(self) -> bool:
+        """Tell whether nobody has this database yet: it is one of ours, made for this run."""
+        from db_ops.postgres.own_databases import is_being_built
+
+        return is_being_built(self.server.url.database)
+
+    def _key(self, purpose: str, connection: Connection) -> int:
+        # A pooler may know the database by several names: the server's own is the same for all.
+        table = self.project.version_table_schema, self.project.version_table
+        return lock_key(purpose, current_database(connection), *table)
+
+    @property
+    def waiting(self) -> Waiting:
+        """How to wait for the lock of another process."""
+        return {
+            "location": self.location,
+            "timeout": self.settings.migration_lock_timeout,
+            "on_event": self.server.on_event,
+        }
+
+
+def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
+    """Read the project's revision files, then return them with the way to its database.
+
+    Raises what `open_project` and `read_graph` raise, before any server is contacted.
+    """
+    settings, project = open_project(settings)
+    graph = read_graph(project, settings.cache_folder)
+    return Target(project, graph, server_of(settings, command, on_event))

@@ -1,0 +1,106 @@
+"""The version table, looked for where this session does not find it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from db_ops.errors import VersionTableDenied, VersionTableHidden
+from db_ops.postgres.version_table import (
+    SearchPath,
+    VersionTable,
+    quoted,
+    search_path,
+    version_tables,
+)
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from db_ops.target.target import Target
+
+
+def check_not_hidden(target: Target, connection: Connection) -> None:
+    """Refuse to take a database for one without revisions whose version table is elsewhere.
+
+    It is this service's if it holds one of its revisions. One that may not be read is if the
+    session looks into its schema, or would if it might, or if the records know of revisions. A
+    project that names the schema means no other. Raises `VersionTableHidden`.
+    """
+    project = target.project
+    if project.version_table_schema is not None:
+        return
+    known = {(schema, table) for schema, table in project.tables}
+    found = [
+        one
+        for one in version_tables(connection, project.version_table)
+        if (one.schema, one.table) not in known and not (one.is_visible and one.revisions == ())
+    ]
+    if not found:
+        return
+    path = search_path(connection)
+    records = target.read_records(connection)
+    for one in found:
+        if one.revisions is None:
+            ours = one.schema in path.schemas or bool(records.heads)
+        else:
+            ours = any(
+                name in target.graph.nodes or name in records.newest for name in one.revisions
+            )
+        if ours:
+            at = ", ".join(one.revisions or records.heads) or "a revision that it may not read"
+            reason, remedy = _cause(target, one, path)
+            raise VersionTableHidden(target.location, one.name, at, reason, remedy)
+
+
+def denied_to_read(target: Target, connection: Connection) -> VersionTableDenied:
+    """Return the error for a version table that this session finds and may not read."""
+    path = search_path(connection)
+    schema = target.project.version_table_schema
+    for one in version_tables(connection, target.project.version_table):
+        if one.revisions is None and (one.schema == schema if schema else one.is_visible):
+            reason, remedy = _cause(target, one, path)
+            at = ", ".join(target.read_records(connection).heads) or "an unknown revision"
+            return VersionTableDenied(target.location, one.name, at, reason, remedy)
+    table = target.project.version_table
+    reason = f"role {path.role} may not read it"
+    remedy = f"as its owner: GRANT SELECT ON {table} TO {path.role}"
+    return VersionTableDenied(target.location, table, "an unknown revision", reason, remedy)
+
+
+def _cause(target: Target, one: VersionTable, path: SearchPath) -> tuple[str, str]:
+    """Return why the session does not see the version table *one*, and what changes that."""
+    looks = target.project.version_table_schema is not None or one.schema in path.schemas
+    remedies = [] if looks else [_look_there(target, one, path)]
+    if one.revisions is None:
+        rights = " and ".join(one.lacking) or "a right"
+        grants = "; ".join(f"GRANT {right} TO {path.role}" for right in one.lacking)
+        remedies.append(f"as {one.owner}, or the schema's owner: {grants}")
+        return f"role {path.role} lacks {rights}", "; ".join(remedies)
+    if looks:
+        # One of the same name comes first in the path, and is empty.
+        return f"an empty table of that name comes first in search_path {path.setting}", (
+            f"drop the empty one, or {_look_there(target, one, path)}"
+        )
+    return f"search_path is {path.setting}, {_set_by(path)}", (
+        f"{remedies[0]}; or, if another copy of this service keeps that one, give this one a"
+        " version table of its own: version_table_schema = SCHEMA in alembic.ini"
+    )
+
+
+def _look_there(target: Target, one: VersionTable, path: SearchPath) -> str:
+    if path.source == "client":
+        given = "options" in target.server.url.parameters
+        where = f"options in {target.server.url.source}" if given else "PGOPTIONS"
+        return f"take search_path out of {where}, or begin it with {quoted(one.schema)}"
+    return path.with_first(one.schema)
+
+
+def _set_by(path: SearchPath) -> str:
+    return {
+        "client": "set by the connection",
+        "database": f"set for database {path.database}",
+        "user": f"set for role {path.login}",
+        "database user": f"set for role {path.login} in database {path.database}",
+        "configuration file": "set in the server's configuration",
+        "default": "the server's default",
+    }.get(path.source, f"set by {path.source}")

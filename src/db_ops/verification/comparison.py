@@ -1,0 +1,309 @@
+"""Models, migrations and database: looked at one after the other, then compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from db_ops.builds.built_schema import Side, migrations_side, models_side
+from db_ops.builds.schema_cache import Kept, content_key
+from db_ops.builds.scratch import Scratch
+from db_ops.errors import (
+    DbOpsError,
+    EmptyMetadata,
+    MigrationFailed,
+    ModelsBroken,
+    NoScratchDatabase,
+)
+from db_ops.migrations.autogenerate.diff_text import describe
+from db_ops.migrations.autogenerate.models import has_tables
+from db_ops.migrations.build_inputs import BuildInputs, Files
+from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.env.runner import compare
+from db_ops.migrations.scripts import import_alembic
+from db_ops.postgres.schema.ownership import as_owned_by
+from db_ops.postgres.schema.reading import major_version
+from db_ops.results import Difference, Drift, Verified
+from db_ops.target.ahead import checkout_of
+from db_ops.target.target import Target
+from db_ops.verification.baseline import Rules, read_rules, write_baseline
+from db_ops.verification.drift import judge_drift
+from db_ops.verification.file_checks import check_files
+from db_ops.verification.report import Report, Sides, alembic_differences, compare_sides
+from db_ops.verification.revision_checks import adoption, compare_history
+from db_ops.verification.target_state import Looked, look
+
+_IN_SEVERAL_SCHEMAS = (
+    "models were compared by alembic check alone: env.py puts them into several schemas"
+)
+_NOT_AT_HEAD = "alembic check did not run: the database is not known to be at the head"
+
+
+def compare_all(target: Target, *, grants: bool, accept: bool) -> Verified:
+    """Do what `verify` does, in full. Raises what it raises."""
+    rules = read_rules(target.settings.root, target.project.script_location)
+    with Scratch(target) as scratch:
+        return Comparison(target, scratch, rules, grants).run(accept=accept)
+
+
+@dataclass
+class Comparison:
+    """One run of `verify`, and what it has come to know so far."""
+
+    target: Target
+    scratch: Scratch
+    rules: Rules
+    grants: bool
+    unchecked: list[str] = field(default_factory=list)
+    sides: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def inputs(self) -> BuildInputs:
+        return BuildInputs(self.target.project, self.target.settings.cache_folder)
+
+    def run(self, *, accept: bool) -> Verified:
+        target, graph = self.target, self.target.graph
+        with self._timed("database"), ThreadPoolExecutor(1) as beside:
+            looking = beside.submit(look, target, grants=self.grants)
+            # The server is at work meanwhile.
+            import_alembic()
+            looked = looking.result()
+        if looked.schema is not None:
+            self.sides["database"] = "catalogs"
+        if looked.why_not:
+            self.unchecked.append(looked.why_not)
+        history = self._history(looked)
+        kept = {side: self._kept(side, looked) for side in ("migrations", "models")}
+        with self.inputs.recording() as used:
+            migrations = self._migrations(kept["migrations"], looked)
+            with self._timed("alembic check"):
+                clean = not history and looked.why_not is None and not looked.ahead
+                operations, blind, metadata = self._alembic(clean=clean)
+        # Models lean on what the migrations have made.
+        files = used.files() if migrations and migrations.files is not None else None
+        models = None
+        if migrations:
+            models = self._models(kept["models"], looked, migrations, metadata, files)
+        report = self._judge(looked, migrations, models)
+        own = self._untracked(looked, migrations, models)
+        if own:
+            at_head = () if report.differences else graph.heads
+            history = (adoption(own, at_head, looked.records.heads),)
+        differences = (*history, *self._files(looked), *report.differences)
+        if operations is not None and not (models and migrations and not models.unchecked):
+            differences += alembic_differences(operations)
+            self.unchecked += blind
+        partial = any(one is not _NOT_AT_HEAD for one in self.unchecked)
+        verified = Verified(
+            location=target.location,
+            heads=graph.heads,
+            current=looked.recorded or (),
+            differences=differences,
+            unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
+            partial=partial,
+            drift=self._drift(looked) if partial else None,
+            pending=tuple(one.id for one in looked.pending),
+            unknown=graph.unknown(looked.recorded or ()),
+            ahead=looked.ahead,
+            ahead_is_different=target.settings.ahead_is_different,
+            sides=self.sides,
+            alembic=operations,
+            silenced=report.silenced,
+            baseline=target.project.display(self.rules.path),
+            seconds=self.seconds,
+        )
+        whole = models is not None and not history and not models.unchecked
+        return self._settle(verified, report, whole=whole, accept=accept)
+
+    def _drift(self, looked: Looked) -> Drift:
+        """Judge by the record what was not compared: are the catalogs as the head left them?"""
+        if looked.schema is None:
+            return Drift("unknown", "the database does not exist")
+        if looked.why_not:
+            return Drift("unknown", "the recorded revisions cannot be read")
+        with self.target.server.target() as connection:
+            self.target.look_only(connection)
+            found = self.target.look(connection)
+            return judge_drift(found, major_version(connection))
+
+    def _files(self, looked: Looked) -> tuple[Difference, ...]:
+        """Return the applied revisions whose files were edited or removed since."""
+        project, checksums = self.target.project, self.target.checksums
+        recorded = looked.recorded or ()
+        return check_files(project, checksums, self.target.graph, recorded, looked.records)
+
+    def _history(self, looked: Looked) -> tuple[Difference, ...]:
+        if looked.why_not:
+            return ()
+        position, checkout = looked.position, ""
+        if position is not None and position.unknown and not position.ahead:
+            checkout = checkout_of(self.target, position.unknown).hint
+        found = compare_history(self.target.graph, position, checkout)
+        drift = looked.drift
+        if drift is None or drift.state == "equal":
+            return found
+        said = drift.reason or f"the catalogs changed since they were recorded on {drift.since}"
+        checkout = checkout_of(self.target, looked.ahead).hint
+        return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
+
+    def _untracked(
+        self, looked: Looked, migrations: Side | None, models: Side | None
+    ) -> tuple[str, ...]:
+        """Return the tables of the service that are there although no revision is recorded."""
+        if looked.recorded != () or looked.schema is None:
+            return ()
+        sides = [side.schema for side in (migrations, models) if side is not None]
+        made = {name for schema in sides for kind, name in schema.objects if kind == "table"}
+        there = {name for kind, name in looked.schema.objects if kind == "table"}
+        return tuple(sorted(made & there))
+
+    def _migrations(self, kept: Kept, looked: Looked) -> Side | None:
+        key = self._migrations_key(looked)
+        with self._timed("migrations"):
+            files = kept.files(key)
+            side = kept.side() if files is not None and self.inputs.are_still(files) else None
+            if side is None:
+                side = self._built(self.target.graph.heads)
+                if side is not None:
+                    kept.write(key, side)
+        if side is None:
+            return None
+        self.sides["migrations"] = side.how
+        return _of_owner(side, looked)
+
+    def _built(self, revisions: tuple[str, ...]) -> Side | None:
+        """Build the migrations' side; None if that cannot be done, which is said."""
+        heads = revisions == self.target.graph.heads
+        try:
+            return migrations_side(
+                self.scratch, grants=self.grants, revisions=None if heads else revisions
+            )
+        except NoScratchDatabase as error:
+            self._only_reflection(error)
+        except MigrationFailed as error:
+            self._only_reflection(error)
+        return None
+
+    def _only_reflection(self, error: DbOpsError) -> None:
+        self.unchecked.append(
+            f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
+            " functions, triggers, policies and most of what makes a constraint or an index"
+            " were not looked at",
+        )
+
+    def _alembic(self, *, clean: bool) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
+        """Return what `alembic check` says, what it does not look at, and the models' metadata.
+
+        It runs only against a database at head; elsewhere env.py runs without one.
+        """
+        target = self.target
+        if clean:
+            diffs, blind, metadata = compare(target.project, target)
+            return tuple(describe(diff) for diff in diffs), blind, metadata
+        self.unchecked.append(_NOT_AT_HEAD)
+        return None, (), rehearse(target.project, target.scripts)
+
+    def _models(
+        self, kept: Kept, looked: Looked, migrations: Side, metadata: Any, files: Files | None
+    ) -> Side | None:
+        if not has_tables(metadata):
+            path = self.target.project.display(self.target.project.env_py)
+            self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
+            return None
+        if self.target.project.tables:
+            self.unchecked.append(_IN_SEVERAL_SCHEMAS)
+            return None
+        with self._timed("models"):
+            key = content_key(self._migrations_key(looked), repr(migrations.files), repr(files))
+            side = kept.side() if files is not None and kept.files(key) is not None else None
+            if side is None:
+                try:
+                    side = models_side(self.scratch, metadata, migrations.schema)
+                except (NoScratchDatabase, ModelsBroken) as error:
+                    self.unchecked.append(f"models were not compared: {error.message}")
+                    return None
+                kept.write(key, replace(side, files=files))
+        self.sides["models"] = side.how
+        self.unchecked += side.unchecked
+        return side
+
+    def _judge(self, looked: Looked, migrations: Side | None, models: Side | None) -> Report:
+        graph, recorded = self.target.graph, looked.recorded or ()
+        known = replace(models.schema, grants=self.grants) if models else None
+        unknown = graph.unknown(recorded)
+        behind = looked.schema is not None and bool(looked.pending)
+        made = migrations.schema if migrations else None
+        if looked.drift is not None and looked.drift.state == "equal":
+            # What the newer release has made of the database is as it left it.
+            return compare_sides(Sides(known, made, None), self.rules, behind=False, ahead=True)
+        if made is not None and self._untracked(looked, migrations, models):
+            sides = Sides(known, made, looked.schema)
+            return compare_sides(sides, self.rules, behind=False, ahead=False, untracked=True)
+        if migrations is None or not behind or unknown:
+            return compare_sides(
+                Sides(known, made, looked.schema), self.rules, behind=behind, ahead=bool(unknown)
+            )
+        # What the pending revisions will change is theirs; what differs from here is by hand.
+        with self._timed("migrations so far"):
+            so_far = self._built(recorded)
+            so_far = _of_owner(so_far, looked) if so_far else None
+        ahead = Sides(known, migrations.schema, None)
+        if so_far is None:
+            return compare_sides(
+                replace(ahead, database=looked.schema), self.rules, behind=True, ahead=False
+            )
+        here = Sides(None, so_far.schema, looked.schema)
+        return compare_sides(ahead, self.rules, behind=False, ahead=False) + compare_sides(
+            here, self.rules, behind=False, ahead=False, untracked=not recorded
+        )
+
+    def _settle(self, verified: Verified, report: Report, *, whole: bool, accept: bool) -> Verified:
+        """Write the baseline if asked to, and say which of its entries match nothing.
+
+        Entries are taken out only if everything was compared.
+        """
+        unmet = [one for one in self.rules.accepted if one not in report.met]
+        if not accept:
+            stale = tuple(one.subject for one in unmet) if whole else ()
+            return replace(verified, stale=stale)
+        kept = report.met if whole else self.rules.accepted
+        write_baseline(self.rules.path, (*kept, *report.unaccepted))
+        left = tuple(one for one in verified.differences if one.subject is None)
+        return replace(verified, differences=left, accepted=len(report.unaccepted))
+
+    def _kept(self, side: str, looked: Looked) -> Kept:
+        major = looked.schema.major if looked.schema else 0
+        settings = self.target.settings
+        grants = self.grants and side == "migrations"
+        name = f"{side} {major} {grants} {self.inputs.told}"
+        return Kept.read(settings.cache_folder, settings.alembic_ini, name)
+
+    def _migrations_key(self, looked: Looked) -> str:
+        scratch = self.target.settings.scratch_url
+        project = self.target.project
+        return content_key(
+            self.inputs.digest,
+            looked.character,
+            scratch.location if scratch else "",
+            project.version_table,
+            project.version_table_schema or "",
+        )
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[part] = round(time.monotonic() - started, 3)
+
+
+def _of_owner(side: Side, looked: Looked) -> Side:
+    """Return what the migrations make as if the one who migrates the target had made it."""
+    if looked.owner is None:
+        return side
+    return replace(side, schema=as_owned_by(side.schema, side.role, looked.owner))

@@ -1,0 +1,93 @@
+"""The target, looked at for a comparison and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from db_ops.errors import StatementFailed, TableLocked, VersionTableDenied
+from db_ops.postgres.catalog import owner_of
+from db_ops.postgres.connection.session import refuse_transaction_pooler
+from db_ops.postgres.history.reader import Recorded
+from db_ops.postgres.schema.objects import Schema
+from db_ops.postgres.schema.reading import read_schema
+from db_ops.postgres.templates import character
+from db_ops.results import Drift, Revision
+from db_ops.target.position import Position
+from db_ops.target.target import Target
+from db_ops.verification.drift import judge_drift
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the target holds: the revisions recorded, its schema, and what its server is like.
+
+    `schema` is None if there is no such database, `recorded` also if the role may not read it:
+    then `why_not` says that. `owner` is whose the version table is, `records` what ours say.
+    `drift` is told of a database that is ahead: what else could be said of its schema?
+    """
+
+    recorded: tuple[str, ...] | None = None
+    schema: Schema | None = None
+    character: str = ""
+    why_not: str | None = None
+    owner: str | None = None
+    records: Recorded = field(default_factory=Recorded)
+    position: Position | None = None
+    drift: Drift | None = None
+
+    @property
+    def pending(self) -> tuple[Revision, ...]:
+        """The revisions that are not applied, as far as that is known."""
+        return self.position.pending if self.position else ()
+
+    @property
+    def ahead(self) -> tuple[str, ...]:
+        return self.position.ahead if self.position else ()
+
+
+def look(target: Target, *, grants: bool) -> Looked:
+    """Read *target*'s database in a read-only session that waits for no lock for long.
+
+    Raises `TableLocked`, `TransactionPooler`.
+    """
+    try:
+        with target.server.target_if_exists() as connection:
+            if connection is None:
+                return Looked()
+            refuse_transaction_pooler(target.server, connection)
+            target.look_only(connection)
+            recorded, why_not = _recorded(target, connection)
+            schema = read_schema(
+                connection,
+                grants=grants,
+                version_table=target.project.version_table,
+                version_schema=target.project.version_table_schema,
+            )
+            table = target.project.version_table, target.project.version_table_schema
+            owner = owner_of(connection, *table) if grants else None
+            records = target.read_records(connection)
+            drift = position = None
+            if recorded is not None:
+                position = Position(target.graph, recorded, records)
+                if position.ahead:
+                    drift = judge_drift(target.look(connection), schema.major)
+            alike = character(connection)
+            return Looked(recorded, schema, alike, why_not, owner, records, position, drift)
+    except StatementFailed as failed:
+        if failed.sqlstate != _LOCK_NOT_AVAILABLE:
+            raise
+        raise TableLocked(target.location, target.settings.lock_timeout) from None
+
+
+def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] | None, str | None]:
+    """Return the revisions recorded, or why they cannot be read: the catalogs are everybody's."""
+    try:
+        return target.recorded_on(connection), None
+    except VersionTableDenied as denied:
+        return None, f"revisions were not compared: {denied.reason}; {denied.hint}"

@@ -1,0 +1,98 @@
+"""Tables of a database in which no revision is recorded: this service's, or somebody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from db_ops.errors import NoScratchDatabase, UntrackedTables
+from db_ops.postgres.catalog import default_schema, relations, user_tables
+from db_ops.results import OtherTables
+from db_ops.verification.drift import by_whom
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from db_ops.target.target import Target
+
+
+def check_tables(target: Target, connection: Connection) -> None:
+    """Refuse tables that models or pending revisions create, where no revision is recorded.
+
+    Those that are somebody else's are told, and left alone. A writer asks under the migration lock:
+    another's revision may be committed halfway. Raises `UntrackedTables`.
+    """
+    project = target.project
+    own = {project.version_table, *(table for _, table in project.tables)}
+    there = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] not in own)
+    if not there:
+        return
+    # A view of the same name is as much in the way.
+    wanted, unread = _wanted(target, default_schema(connection))
+    in_the_way = tuple(name for name in relations(connection) if name in wanted)
+    if in_the_way or unread:
+        reason = f" (what {unread} creates is not known)" if unread and not in_the_way else ""
+        tables = in_the_way or there
+        raise UntrackedTables(target.location, tables, reason, _ways_out(target, connection))
+    target.server.on_event(OtherTables(target.location, there))
+
+
+def _wanted(target: Target, schema: str) -> tuple[frozenset[str], str]:
+    """Return the tables that models and revisions create, and a file that leaves this open.
+
+    Nothing is run against a database for it, unless one may be built to look at.
+    """
+    # Only a database that holds tables needs these.
+    from db_ops.migrations.autogenerate.models import has_tables, metadatas
+    from db_ops.migrations.env.run_env import rehearse
+    from db_ops.migrations.revisions.created_tables import created_tables
+
+    metadata = rehearse(target.project, target.scripts)
+    modelled = {
+        f"{table.schema or one.schema or schema}.{table.name}"
+        for one in metadatas(metadata)
+        for table in one.tables.values()
+    }
+    root = target.settings.root
+    read = created_tables((root / one.path for one in target.graph.pending(())), schema)
+    names = read.names | modelled
+    if not read.unread or has_tables(metadata):
+        return names, ""
+    built = _built(target)
+    return (names, read.unread[0]) if built is None else (names | built, "")
+
+
+def _built(target: Target) -> frozenset[str] | None:
+    """Return the tables of a database that the migrations have built; None where none may be."""
+    settings = target.settings
+    if not settings.is_disposable and settings.scratch_url is None:
+        return None
+    from db_ops.builds.scratch import Scratch
+
+    try:
+        with (
+            Scratch(target) as scratch,
+            scratch.migrated() as (built, _),
+            built.server.target() as connection,
+        ):
+            return frozenset(user_tables(connection))
+    except NoScratchDatabase:
+        return None
+
+
+def _ways_out(target: Target, connection: Connection) -> str:
+    """Return how to adopt the tables, and how to leave them alone."""
+    records = target.read_records(connection)
+    known = records.heads and not target.graph.unknown(records.heads)
+    if known:
+        last = records.rows[-1]
+        at = " ".join(records.heads)
+        adopt = (
+            f"the last record is of {at}, on {last.finished[:10]} by {by_whom(last)};"
+            f" if the tables are still that: alembic stamp {at}"
+        )
+    else:
+        adopt = (
+            "to adopt them, see in what they differ from the migrations: db-ops verify; then record"
+            " the revision that they are at: alembic stamp REVISION"
+        )
+    return f"{adopt}; to leave them alone, name another database in {target.server.url.source}"
