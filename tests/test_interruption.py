@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import closing
 
+import psycopg2
 import pytest
 
 from tests.support.cluster import free_port
@@ -75,6 +77,22 @@ def test_a_second_signal_leaves_at_once(project: Project) -> None:
         command.wait_until_it_says("not yet")
         command.send(signal.SIGINT)
         assert command.outcome(10).code == 130
+
+
+def test_signals_that_are_ignored_from_the_start_stay_ignored(migrated: Project) -> None:
+    migrated.revision("0004", "op.execute('SELECT pg_advisory_xact_lock(5)')")
+    ignored = (signal.SIGINT, signal.SIGTERM)
+    with (
+        closing(psycopg2.connect(migrated.url)) as holder,
+        Command(migrated, "upgrade", ignored=ignored) as command,
+    ):
+        holder.cursor().execute("SELECT pg_advisory_xact_lock(5)")
+        command.wait_until_it_runs("pg_advisory_xact_lock(5)")
+        for number in ignored:
+            command.send(number)
+        holder.rollback()
+        command.outcome().succeeded()
+    assert migrated.query("SELECT version_num FROM alembic_version") == [("0004",)]
 
 
 def test_waiting_for_a_server_can_be_interrupted(project: Project) -> None:
