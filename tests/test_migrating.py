@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.conftest import Template
 from tests.support.project import Project, query
 
 WITH_NICKNAME = """
@@ -17,13 +18,17 @@ class Agent(Base):
 WITHOUT_NICKNAME = WITH_NICKNAME.replace("    nickname: Mapped[str | None]\n", "")
 
 
-@pytest.fixture
-def agents(project: Project) -> Project:
-    """A project whose one applied revision was written from its one model."""
+def _agents(project: Project) -> None:
     project.models(WITHOUT_NICKNAME)
     project.prepare("init")
     project.prepare("create_migration", "create agents")
     project.prepare("upgrade")
+
+
+@pytest.fixture
+def agents(project: Project, template: Template) -> Project:
+    """A project whose one applied revision was written from its one model."""
+    project.copy_from(template(_agents))
     return project
 
 

@@ -194,7 +194,8 @@ def copy(behind: Project, server_url: str, database_name: str) -> Iterator[Proje
     """The same project with a copy of its database."""
     name = f"{database_name}_copy"
     query(server_url, f"CREATE DATABASE {name} TEMPLATE {database_name}")
-    yield Project(behind.root, {**behind.env, "DATABASE_URL": with_database(behind.url, name)})
+    env = {**behind.env, "DATABASE_URL": with_database(behind.url, name)}
+    yield Project(behind.root, env, runner=behind.runner)
     drop(server_url, name)
 
 

@@ -12,10 +12,11 @@ import pytest
 
 from db_ops.results import MigrationCreated
 from db_ops.settings import DatabaseUrl
-from tests.conftest import with_database, with_user
+from tests.conftest import Template, with_database, with_user
 from tests.support.changes.project import corpus_project
 from tests.support.cluster import Cluster
 from tests.support.command import Command
+from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 AGENT = """
@@ -33,9 +34,7 @@ class Agent(Base):
 """
 
 
-@pytest.fixture
-def clean(project: Project) -> Project:
-    """A project in which models, migrations and database agree."""
+def _agents(project: Project) -> None:
     project.models(AGENT)
     project.revision("0001", "op.execute('CREATE SEQUENCE agent_number')")
     project.prepare("init")
@@ -44,6 +43,12 @@ def clean(project: Project) -> Project:
     assert created.revision
     project.last_revision = created.revision.id
     project.prepare("upgrade")
+
+
+@pytest.fixture
+def clean(project: Project, template: Template) -> Project:
+    """A project in which models, migrations and database agree."""
+    project.copy_from(template(_agents))
     return project
 
 
@@ -378,11 +383,13 @@ def test_a_scratch_server_of_another_version_is_refused_without_its_password(
 
 
 def test_a_standby_is_compared_with_the_help_of_another_server(
-    tmp_path: Path, server_url: str
+    tmp_path: Path, server_url: str, launcher: Launcher
 ) -> None:
     standby = Cluster()
     try:
-        project = make_project(tmp_path / "project", with_database(standby.url, "service"))
+        project = make_project(
+            tmp_path / "project", with_database(standby.url, "service"), launcher.run
+        )
         project.models(AGENT)
         project.revision("0001", "op.execute('CREATE SEQUENCE agent_number')")
         for command in (("init",), ("create-migration", "-m", "agents"), ("upgrade",)):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.launcher import Launcher
 from tests.support.project import REPOSITORY, Project
 
 
 @pytest.fixture
-def service(tmp_path: Path, new_database_url: str) -> Project:
+def service(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Project:
     """A copy of this project, so that nothing here writes into the checkout."""
     root = tmp_path / "checkout"
     root.mkdir()
@@ -20,7 +21,7 @@ def service(tmp_path: Path, new_database_url: str) -> Project:
         shutil.copytree(REPOSITORY / name, root / name)
     for name in ("alembic.ini", "tasks.py"):
         shutil.copy(REPOSITORY / name, root)
-    return Project(root, {"DATABASE_URL": new_database_url})
+    return Project(root, {"DATABASE_URL": new_database_url}, runner=launcher.run)
 
 
 def catalog(project: Project) -> list[tuple[object, ...]]:
