@@ -194,14 +194,9 @@ def test_create_migration_writes_nothing_to_the_database(agents: Project) -> Non
 @pytest.mark.parametrize(
     "message",
     [
-        'quotes """ and \' and \\',
-        "back\\slash at the end\\",
-        "${1 / 0}",
-        "<%def name='x'>",
+        'quotes """ and \' and ${1 / 0}, ünï → ☃, back\\slash at the end\\',
         "../../etc/passwd",
-        "ünï → ☃",
-        "## a comment",
-        "two\nlines",
+        "## a comment\n<%def name='x'>",
         "x" * 300,
     ],
 )
@@ -242,3 +237,4 @@ def test_the_application_s_loggers_stay_enabled(agents: Project) -> None:
         down_revision=agents.query("SELECT version_num FROM alembic_version")[0][0],
     )
     agents.run("upgrade").succeeded()
+    assert agents.query("SELECT version_num FROM alembic_version") == [("0009",)]

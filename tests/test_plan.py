@@ -186,7 +186,10 @@ def test_what_depends_on_rows_is_said(migrated: Project) -> None:
 
 
 def test_plan_and_sql_contradict_each_other(migrated: Project) -> None:
-    migrated.run("upgrade", "--plan", "--sql").failed(2)
+    migrated.table("0004", "four")
+    outcome = migrated.run("upgrade", "--plan", "--sql").failed(2)
+    assert "contradict each other" in outcome.error
+    assert "four" not in migrated.tables
 
 
 @pytest.fixture

@@ -38,7 +38,9 @@ def catalog(project: Project) -> list[tuple[object, ...]]:
 
 def test_models_migrations_and_database_agree(service: Project, door: str) -> None:
     service.run("init", door=door).succeeded()
-    service.run("verify", door=door).succeeded()
+    outcome = service.run("verify", door=door).succeeded()
+    assert "models, migrations and database agree" in outcome.out
+    assert "agents" in service.tables
 
 
 def test_nothing_is_left_to_autogenerate(service: Project) -> None:
