@@ -1,5 +1,6 @@
 """What a developer of this project runs before a commit."""
 
+import os
 import shlex
 import sys
 
@@ -9,10 +10,23 @@ from invoke.tasks import task
 PYTHON = shlex.quote(sys.executable)
 
 
+def _pytest(context: Context, *arguments: str) -> None:
+    # A processor waits for its test's server, and for locks: one process more uses it.
+    processes = (os.cpu_count() or 1) + 1
+    options = f"--numprocesses={processes} --dist=worksteal"
+    context.run(f"{PYTHON} -m pytest {options} {' '.join(arguments)}")
+
+
 @task
 def test(context: Context) -> None:
     """Run the tests, against a PostgreSQL that they start themselves."""
-    context.run(f"{PYTHON} -m pytest --numprocesses=auto --ignore=tests/faults")
+    _pytest(context, "tests", "--ignore=tests/acceptance", "--ignore=tests/faults")
+
+
+@task
+def test_all(context: Context) -> None:
+    """Run them, and those of the documentation, other people's projects, CI and benchmarks."""
+    _pytest(context, "tests", "--ignore=tests/faults")
 
 
 @task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -17,6 +17,7 @@ from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 SERVER_URL = "DB_OPS_TEST_URL"
+Template = Callable[[Callable[[Project], None]], Project]
 _cluster = pytest.StashKey[Cluster]()
 
 
@@ -33,6 +34,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if cluster is not None:
         cluster.remove()
         del os.environ[SERVER_URL]
+
+
+class FailureNames:
+    """Names each failing test at once, where pytest prints a letter and the rest at the end."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line("")
+            self._terminal.write_line(f"FAILED {report.nodeid} ({report.when})", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let the process that writes to the terminal, which is no xdist worker, name what fails."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(terminal, pytest.TerminalReporter):
+        session.config.pluginmanager.register(FailureNames(terminal))
 
 
 @pytest.fixture(scope="session")
@@ -82,17 +103,37 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 @pytest.fixture
 def project(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Project:
     """An empty project whose database does not exist yet."""
-    project = make_project(tmp_path / "project", new_database_url)
-    project.runner = launcher.run
-    return project
+    return make_project(tmp_path / "project", new_database_url, launcher.run)
 
 
-@pytest.fixture
-def migrated(project: Project) -> Project:
-    """A project with three applied revisions that create tables one, two and three."""
+@pytest.fixture(scope="session")
+def template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """Builds what a test begins with once in a session, for `Project.copy_from` to copy."""
+    built: dict[Callable[[Project], None], Project] = {}
+
+    def build(write: Callable[[Project], None]) -> Project:
+        if write not in built:
+            name = f"template_{uuid.uuid4().hex[:12]}"
+            url = with_database(server_url, name)
+            built[write] = make_project(tmp_path_factory.mktemp(name) / "project", url)
+            write(built[write])
+        return built[write]
+
+    yield build
+    for project in built.values():
+        drop(server_url, project.url.rpartition("/")[2])
+
+
+def _three_revisions(project: Project) -> None:
     for number, name in enumerate(("one", "two", "three"), start=1):
         project.table(f"000{number}", name)
     project.prepare("init")
+
+
+@pytest.fixture
+def migrated(project: Project, template: Template) -> Project:
+    """A project with three applied revisions that create tables one, two and three."""
+    project.copy_from(template(_three_revisions))
     return project
 
 

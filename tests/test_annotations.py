@@ -110,6 +110,7 @@ def test_a_summary_that_cannot_be_written_is_no_failure(github: Project) -> None
     github.env["GITHUB_STEP_SUMMARY"] = str(github.root)
     github.table("0004", "four")
     github.run("upgrade").succeeded()
+    assert "four" in github.tables
 
 
 def test_gitlab_gets_a_report_of_the_differences(gitlab: Project) -> None:

@@ -26,14 +26,14 @@ def two(project: Project) -> Project:
 
 
 def test_revision_files_are_compiled_once_and_kept(two: Project, door: str) -> None:
-    two.run("init", door=door).succeeded()
+    two.run("init", door=door, new_interpreter=True).succeeded()
     assert len(compiled(two)) == 2
 
 
 def test_nothing_is_kept_where_the_user_forbids_it(two: Project, door: str) -> None:
     two.env["PYTHONDONTWRITEBYTECODE"] = "1"
     two.env["PYTHONPYCACHEPREFIX"] = str(two.root / "compiled")
-    two.run("init", door=door).succeeded()
+    two.run("init", door=door, new_interpreter=True).succeeded()
     assert not list(two.root.rglob("*.pyc"))
 
 

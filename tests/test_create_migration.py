@@ -15,6 +15,7 @@ import pytest
 
 from db_ops.errors import ExitCode, RenameUndecided, UnfinishedMigration, UsageError
 from db_ops.results import MigrationCreated
+from tests.conftest import Template
 from tests.support.project import Project
 
 PREAMBLE = """
@@ -71,11 +72,15 @@ def proven(result: MigrationCreated) -> MigrationCreated:
     return result
 
 
-@pytest.fixture
-def agents(project: Project) -> Project:
-    """A project with one written and proven revision, and no database."""
+def _agents(project: Project) -> None:
     with_models(project, AGENTS)
     proven(create(project, "create agents"))
+
+
+@pytest.fixture
+def agents(project: Project, template: Template) -> Project:
+    """A project with one written and proven revision, and no database."""
+    project.copy_files_from(template(_agents))
     return project
 
 

@@ -99,6 +99,9 @@ def test_revisions_need_no_database(project: Project) -> None:
 )
 def test_what_cannot_be_written_is_misuse(library: Project, arguments: tuple[str, ...]) -> None:
     library.run("diagram", *arguments).failed(MISUSED)
+    assert [
+        path for path in library.root.rglob("*") if path.suffix in (".svg", ".md", ".mmd")
+    ] == []
 
 
 def test_an_empty_schema_and_no_revision_can_be_drawn(project: Project) -> None:

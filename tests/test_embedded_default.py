@@ -11,15 +11,16 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project
 
 
 @pytest.fixture
-def own_server() -> Iterator[Project]:
+def own_server(launcher: Launcher) -> Iterator[Project]:
     """A project without `DATABASE_URL`, in a folder whose name has a space."""
     folder = Path(tempfile.mkdtemp(prefix="db_ops "))
     folder.chmod(0o755)
-    project = make_project(folder / "my service", "")
+    project = make_project(folder / "my service", "", launcher.run)
     del project.env["DATABASE_URL"]
     project.table("0001", "one")
     yield project

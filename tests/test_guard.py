@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.doors import DOORS
 from tests.support.project import Project, query
 
 DESTRUCTIVE = ("delete-db", "recreate", "downgrade")
@@ -25,32 +26,44 @@ def set_comment(project: Project, comment: str | None) -> None:
     project.query(f"COMMENT ON DATABASE {name} IS %s", comment)
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
+def assert_all_refused(project: Project, said: str, *arguments: str) -> None:
+    """Let each destructive command be refused through each door; nothing may change."""
+    before = project.fingerprint()
+    for command in DESTRUCTIVE:
+        for door in DOORS:
+            outcome = project.run(command, *arguments, door=door).failed(REFUSED)
+            assert said in outcome.error, f"{command} through {door}"
+    assert project.fingerprint() == before
+
+
+def assert_all_done(project: Project, server_url: str, door: str, *arguments: str) -> None:
+    """Let each destructive command do what it is for."""
+    project.query("INSERT INTO one VALUES (1)")
+    project.run("downgrade", *arguments, door=door).succeeded()
+    assert project.tables == ["alembic_version", "one", "two"]
+    assert project.query("SELECT id FROM one") == [(1,)]
+    project.run("recreate", *arguments, door=door).succeeded()
+    assert project.tables == ["alembic_version", "one", "three", "two"]
+    assert project.query("SELECT id FROM one") == []
+    project.run("delete-db", *arguments, door=door).succeeded()
+    name = project.url.rpartition("/")[2]
+    assert query(server_url, "SELECT datname FROM pg_database WHERE datname = %s", name) == []
+
+
 def test_a_marked_development_database_needs_no_confirmation(
-    migrated: Project, command: str, door: str
+    migrated: Project, server_url: str, door: str
 ) -> None:
-    migrated.run(command, door=door).succeeded()
+    assert_all_done(migrated, server_url, door)
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
-def test_production_is_refused_and_nothing_changes(
-    migrated: Project, command: str, door: str
-) -> None:
-    before = migrated.tables
+def test_production_is_refused_and_nothing_changes(migrated: Project) -> None:
     migrated.env["DB_OPS_ENVIRONMENT"] = "production"
-    outcome = migrated.run(command, door=door).failed(REFUSED)
-    assert "the environment is production" in outcome.error
-    assert migrated.tables == before
+    assert_all_refused(migrated, "the environment is production")
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
-def test_an_unmarked_database_with_tables_on_localhost_is_refused(
-    migrated: Project, command: str
-) -> None:
+def test_an_unmarked_database_with_tables_on_localhost_is_refused(migrated: Project) -> None:
     set_comment(migrated, None)
-    outcome = migrated.run(command).failed(REFUSED)
-    assert "not marked" in outcome.error
-    assert migrated.tables
+    assert_all_refused(migrated, "not marked")
 
 
 @pytest.mark.parametrize("command", ["delete-db", "recreate"])
@@ -58,43 +71,38 @@ def test_an_unmarked_empty_database_is_free(
     project: Project, server_url: str, database_name: str, command: str
 ) -> None:
     query(server_url, f"CREATE DATABASE {database_name}")
+    identity = "SELECT oid FROM pg_database WHERE datname = %s"
+    before = query(server_url, identity, database_name)
     project.run(command).succeeded()
+    after = query(server_url, identity, database_name)
+    assert after == [] if command == "delete-db" else after != before
+    if command == "recreate":
+        assert mark(project) == "db_ops environment: development"
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
 def test_a_database_marked_production_is_refused_from_a_development_shell(
-    migrated: Project, command: str
+    migrated: Project,
 ) -> None:
     set_comment(migrated, "db_ops environment: production")
-    outcome = migrated.run(command).failed(REFUSED)
-    assert "marked production" in outcome.error
-    assert migrated.tables
+    assert_all_refused(migrated, "marked production")
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
-def test_a_mark_of_another_disposable_environment_is_refused_too(
-    migrated: Project, command: str
-) -> None:
+def test_a_mark_of_another_disposable_environment_is_refused_too(migrated: Project) -> None:
     migrated.env["DB_OPS_ENVIRONMENT"] = "test"
-    outcome = migrated.run(command).failed(REFUSED)
-    assert "marked development, the environment is test" in outcome.error
+    assert_all_refused(migrated, "marked development, the environment is test")
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
 def test_confirming_the_wrong_name_is_refused_even_where_nothing_had_to_be_confirmed(
-    migrated: Project, command: str, door: str
+    migrated: Project,
 ) -> None:
-    outcome = migrated.run(command, "--confirm", "other", door=door).failed(REFUSED)
-    assert "'other'" in outcome.error
-    assert migrated.tables
+    assert_all_refused(migrated, "'other'", "--confirm", "other")
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
 def test_confirming_the_exact_name_overrides_the_guard(
-    migrated: Project, command: str, database_name: str, door: str
+    migrated: Project, server_url: str, database_name: str, door: str
 ) -> None:
     migrated.env["DB_OPS_ENVIRONMENT"] = "production"
-    migrated.run(command, "--confirm", database_name, door=door).succeeded()
+    assert_all_done(migrated, server_url, door, "--confirm", database_name)
 
 
 def test_the_hint_of_a_refusal_is_the_command_that_overrides_it(migrated: Project) -> None:
@@ -105,12 +113,12 @@ def test_the_hint_of_a_refusal_is_the_command_that_overrides_it(migrated: Projec
     assert migrated.tables == ["alembic_version", "one"]
 
 
-@pytest.mark.parametrize("command", DESTRUCTIVE)
-def test_production_is_refused_without_being_contacted(project: Project, command: str) -> None:
+def test_production_is_refused_without_being_contacted(project: Project) -> None:
     # Documentation addresses (RFC 5737): whoever connects there waits, and then exits with 5.
     project.table("0001", "one")
     project.url = "postgresql://app@192.0.2.1/agents"
-    assert "the environment is production" in project.run(command).failed(REFUSED).error
+    for command in DESTRUCTIVE:
+        assert "the environment is production" in project.run(command).failed(REFUSED).error
 
 
 def test_init_marks_the_database_that_it_creates(project: Project) -> None:

@@ -171,7 +171,10 @@ def test_what_depends_on_rows_is_said(migrated: Project) -> None:
 
 
 def test_plan_and_sql_contradict_each_other(migrated: Project) -> None:
-    migrated.run("upgrade", "--plan", "--sql").failed(2)
+    migrated.table("0004", "four")
+    outcome = migrated.run("upgrade", "--plan", "--sql").failed(2)
+    assert "contradict each other" in outcome.error
+    assert "four" not in migrated.tables
 
 
 @pytest.fixture
@@ -179,7 +182,8 @@ def copy(behind: Project, server_url: str, database_name: str) -> Iterator[Proje
     """The same project with a copy of its database."""
     name = f"{database_name}_copy"
     query(server_url, f"CREATE DATABASE {name} TEMPLATE {database_name}")
-    yield Project(behind.root, {**behind.env, "DATABASE_URL": with_database(behind.url, name)})
+    env = {**behind.env, "DATABASE_URL": with_database(behind.url, name)}
+    yield Project(behind.root, env, runner=behind.runner)
     drop(server_url, name)
 
 

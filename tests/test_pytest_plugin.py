@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.support.doors import Outcome, run
+from tests.support.doors import Outcome
 from tests.support.project import Project, query
 
 TESTS = """
@@ -42,8 +42,10 @@ def write_tests(project: Project, source: str) -> None:
 
 
 def run_tests(project: Project, *arguments: str) -> Outcome:
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return run(argv, cwd=project.root, env=project.env, timeout=120)
+    # The workers of xdist are new interpreters, and learn from the one that starts them.
+    alone = "--numprocesses=2" in arguments
+    options = ("-q", "-p", "no:cacheprovider", *arguments)
+    return project.run(*options, door="pytest", new_interpreter=alone)
 
 
 def test_databases(server_url: str) -> list[tuple[object, ...]]:
@@ -54,16 +56,10 @@ test_databases.__test__ = False  # type: ignore[attr-defined]  # pytest's way to
 
 
 @pytest.mark.parametrize("arguments", [(), ("--numprocesses=2",)])
-def test_each_test_has_a_migrated_database_of_its_own(
-    tested: Project, arguments: tuple[str, ...]
+def test_each_test_has_a_migrated_database_of_its_own_and_that_of_the_url_is_never_touched(
+    tested: Project, server_url: str, database_name: str, arguments: tuple[str, ...]
 ) -> None:
     assert "7 passed" in run_tests(tested, *arguments).succeeded().out
-
-
-def test_the_database_of_database_url_is_never_touched(
-    tested: Project, server_url: str, database_name: str
-) -> None:
-    run_tests(tested).succeeded()
     assert not query(server_url, "SELECT 1 FROM pg_database WHERE datname = %s", database_name)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import psycopg2
+
 from tests.support.cluster import free_port
 from tests.support.command import Command
+from tests.support.launcher import Launcher
 from tests.support.project import Project
 from tests.test_migrating import WITH_NICKNAME, WITHOUT_NICKNAME
 
@@ -17,15 +22,19 @@ def test_alembic_upgrade_and_downgrade(migrated: Project) -> None:
     assert "0003" in migrated.alembic("current").succeeded().out
 
 
-def test_alembic_waits_for_the_migration_lock_and_says_for_whom(migrated: Project) -> None:
+def test_alembic_waits_for_the_migration_lock_and_says_for_whom(
+    migrated: Project, launcher: Launcher
+) -> None:
     migrated.table("0004", "four")
-    migrated.revision("0005", "op.execute('SELECT pg_sleep(6)')")
-    with Command(migrated, "upgrade") as ours:
-        ours.wait_until_it_runs("pg_sleep")
-        outcome = migrated.alembic("upgrade", "head").succeeded()
-        ours.outcome(30).succeeded()
-    assert "waiting for db_ops upgrade" in outcome.err
-    assert "pg_terminate_backend" in outcome.err
+    migrated.revision("0005", "op.execute('SELECT pg_advisory_xact_lock(5)')")
+    with closing(psycopg2.connect(migrated.url)) as holder, Command(migrated, "upgrade") as ours:
+        holder.cursor().execute("SELECT pg_advisory_xact_lock(5)")
+        ours.wait_until_it_runs("pg_advisory_xact_lock(5)")
+        plain = launcher.start(migrated.root, migrated.env, "alembic", "upgrade", "head")
+        plain.wait_until_it_says("waiting for db_ops upgrade")
+        holder.rollback()
+        ours.outcome().succeeded()
+        assert "pg_terminate_backend" in plain.finish(60).succeeded().err
 
 
 def test_alembic_revision_autogenerate_and_check(project: Project) -> None:

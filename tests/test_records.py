@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import with_user
 from tests.support.command import Command
-from tests.support.doors import command_line
+from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 
 ROWS = "SELECT revision, action, heads, role, command FROM db_ops.history ORDER BY id"
@@ -193,16 +193,14 @@ def test_a_role_in_whose_search_path_the_schema_would_be_gets_none(
         query(server_url, "DROP ROLE db_ops")
 
 
-def test_processes_that_start_at_once_record_each_revision_once(project: Project) -> None:
+def test_processes_that_start_at_once_record_each_revision_once(
+    project: Project, launcher: Launcher
+) -> None:
     for number in range(5):
         project.table(f"000{number}", f"table_{number}")
-    argv = command_line("manage_db", ("init",), project.root)
-    environment = {**os.environ, **project.env}
-    crowd = [
-        subprocess.Popen(argv, cwd=project.root, env=environment, stderr=subprocess.DEVNULL)
-        for _ in range(5)
-    ]
-    assert [process.wait(60) for process in crowd] == [0] * 5
+    crowd = [launcher.start(project.root, project.env, "init") for _ in range(5)]
+    for process in crowd:
+        process.finish(60).succeeded()
     assert rows(project) == [(f"000{number}", "upgrade") for number in range(5)]
     project.run("verify", "--quick").succeeded()
 

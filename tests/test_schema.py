@@ -45,12 +45,24 @@ def before(base_url: str) -> tuple[Schema, str]:
     return looked_at(base_url)
 
 
-@pytest.fixture
-def base(base_url: str) -> Iterator[Connection]:
-    """A connection to that database; what a test does there is rolled back."""
-    with closing(connect(base_url)) as connection:
-        connection.autocommit = False
+@pytest.fixture(scope="module")
+def session(server_url: str, base_url: str) -> Iterator[Connection]:
+    """A session that knows the catalogs of a copy of that database; a new one reads them anew."""
+    template = base_url.rpartition("/")[2]
+    name = f"{template}_copy"
+    drop(server_url, name)
+    query(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    with closing(connect(with_database(server_url, name))) as connection:
         yield connection
+    drop(server_url, name)
+
+
+@pytest.fixture
+def base(session: Connection) -> Iterator[Connection]:
+    """A connection to that database; what a test does there is rolled back."""
+    session.autocommit = False
+    yield session
+    session.rollback()
 
 
 @pytest.fixture

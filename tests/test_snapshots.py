@@ -137,6 +137,7 @@ def test_a_snapshot_that_is_not_there_is_named(filled: Project) -> None:
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 101])
 def test_a_name_that_cannot_be_shown_is_misuse(filled: Project, name: str) -> None:
     filled.run("snapshot", name).failed(MISUSED)
+    assert json.loads(filled.run("snapshots", "--json").succeeded().out)["snapshots"] == []
 
 
 @pytest.mark.parametrize("name", ["ünï", "it's", '"; DROP', "a/b\\c", "x -- %s {0}"])

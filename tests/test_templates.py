@@ -294,7 +294,7 @@ def test_an_interrupted_recreate_leaves_the_database_as_it_was(kept: Project) ->
     with Command(kept, "recreate") as command:
         command.wait_until_it_runs("pg_sleep")
         command.send(signal.SIGTERM)
-        err = command.outcome(20).failed(143).err
+        err = command.outcome(40).failed(143).err
     assert "the database is as it was" in err
     assert kept.fingerprint() == before
 

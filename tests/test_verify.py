@@ -12,10 +12,11 @@ import pytest
 
 from db_ops.results import MigrationCreated
 from db_ops.settings import DatabaseUrl
-from tests.conftest import with_database, with_user
+from tests.conftest import Template, with_database, with_user
 from tests.support.changes.project import corpus_project
 from tests.support.cluster import Cluster
 from tests.support.command import Command
+from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 AGENT = """
@@ -33,9 +34,7 @@ class Agent(Base):
 """
 
 
-@pytest.fixture
-def clean(project: Project) -> Project:
-    """A project in which models, migrations and database agree."""
+def _agents(project: Project) -> None:
     project.models(AGENT)
     project.revision("0001", "op.execute('CREATE SEQUENCE agent_number')")
     project.prepare("init")
@@ -44,6 +43,12 @@ def clean(project: Project) -> Project:
     assert created.revision
     project.last_revision = created.revision.id
     project.prepare("upgrade")
+
+
+@pytest.fixture
+def clean(project: Project, template: Template) -> Project:
+    """A project in which models, migrations and database agree."""
+    project.copy_from(template(_agents))
     return project
 
 
@@ -150,9 +155,15 @@ def test_a_changed_model_or_revision_is_seen_although_sides_are_kept(clean: Proj
 
 def test_a_kept_side_that_cannot_be_read_is_built_again(clean: Project) -> None:
     clean.run("verify").succeeded()
-    for path in (clean.root / "cache").rglob("side-*.json"):
-        path.write_bytes(path.read_bytes()[:-40])
-    clean.run("verify").succeeded()
+    kept = {path: path.read_bytes() for path in (clean.root / "cache").rglob("side-*.json")}
+    assert kept
+    for path, content in kept.items():
+        path.write_bytes(content[:-40])
+    clean.query("CREATE VIEW names AS SELECT name FROM agents")
+    outcome = clean.run("verify")
+    assert outcome.code == 3
+    assert "view public.names: changed by hand" in outcome.out
+    assert all(len(path.read_bytes()) == len(content) for path, content in kept.items())
 
 
 def test_a_database_behind_names_what_is_pending_and_still_what_was_changed_by_hand(
@@ -389,11 +400,13 @@ def test_a_scratch_server_of_another_version_is_refused_without_its_password(
 
 
 def test_a_standby_is_compared_with_the_help_of_another_server(
-    tmp_path: Path, server_url: str
+    tmp_path: Path, server_url: str, launcher: Launcher
 ) -> None:
     standby = Cluster()
     try:
-        project = make_project(tmp_path / "project", with_database(standby.url, "service"))
+        project = make_project(
+            tmp_path / "project", with_database(standby.url, "service"), launcher.run
+        )
         project.models(AGENT)
         project.revision("0001", "op.execute('CREATE SEQUENCE agent_number')")
         for command in (("init",), ("create-migration", "-m", "agents"), ("upgrade",)):
@@ -426,7 +439,7 @@ def test_verify_takes_no_lock_but_access_share(clean: Project) -> None:
     with closing(psycopg2.connect(**DatabaseUrl.parse(clean.url).parameters)) as other:
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE agents, alembic_version IN EXCLUSIVE MODE")
-        clean.run("verify").succeeded()
+        assert "models, migrations and database agree" in clean.run("verify").succeeded().out
 
 
 def test_scratch_databases_of_a_killed_plan_are_gone_after_the_next_command(

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.test_other_projects import walk_through_every_command
 from tests.conftest import drop, with_database
 from tests.support.cluster import free_port
 from tests.support.doors import run
 from tests.support.foreign import KINDS, ForeignProject, copy_project
+from tests.support.launcher import Launcher
 from tests.support.project import query
 
 Adopt = Callable[..., ForeignProject]
@@ -29,9 +31,9 @@ finally:
 
 
 @pytest.fixture
-def adopt(tmp_path: Path, new_database_url: str) -> Adopt:
+def adopt(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Adopt:
     def copy(name: str) -> ForeignProject:
-        return copy_project(_BY_NAME[name], tmp_path / name, new_database_url)
+        return copy_project(_BY_NAME[name], tmp_path / name, new_database_url, launcher)
 
     return copy
 
@@ -41,6 +43,13 @@ def other_url(server_url: str) -> Iterator[str]:
     database = f"t_{uuid.uuid4().hex[:12]}"
     yield with_database(server_url, database)
     drop(server_url, database)
+
+
+# One that is asynchronous, one with schemas and one with locations of its own; the rest of them are
+# in tests/acceptance.
+@pytest.mark.parametrize("name", ["async_asyncpg", "version_table_schema", "locations_in_env"])
+def test_every_command_works_from_the_projects_own_configuration(adopt: Adopt, name: str) -> None:
+    walk_through_every_command(adopt(name))
 
 
 def test_a_database_url_that_is_not_env_pys_is_refused_until_the_project_names_it(
@@ -80,10 +89,10 @@ def test_a_variable_that_the_project_names_and_nobody_sets_is_said(adopt: Adopt)
     ("name", "source"), [("ini_url", "alembic/env.py"), ("url_env", "BOOKS_URL")]
 )
 def test_where_to_correct_a_url_is_where_the_project_has_it(
-    tmp_path: Path, name: str, source: str
+    tmp_path: Path, launcher: Launcher, name: str, source: str
 ) -> None:
     nobody = f"postgresql://app:mistaken@127.0.0.1:{free_port()}/shop"
-    project = copy_project(_BY_NAME[name], tmp_path / name, nobody)
+    project = copy_project(_BY_NAME[name], tmp_path / name, nobody, launcher)
     assert f"correct {source};" in project.run("init", DB_OPS_WAIT_TIMEOUT="0").failed(5).hint
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.checkout.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
 from tests.support.doors import run
+from tests.support.launcher import Launcher
 from tests.support.project import Project
 
 MODELS = """
@@ -66,7 +66,7 @@ def test_doctor_changes_nothing(migrated: Project) -> None:
 
 @pytest.mark.parametrize("folder", ["", "src"])
 def test_new_leads_from_models_to_a_verified_database(
-    tmp_path: Path, new_database_url: str, folder: str
+    tmp_path: Path, new_database_url: str, launcher: Launcher, folder: str
 ) -> None:
     root = tmp_path / "shop"
     package = root / folder / "shop"
@@ -76,8 +76,7 @@ def test_new_leads_from_models_to_a_verified_database(
     env = {"DATABASE_URL": new_database_url, "DB_OPS_SPARE": "0", "XDG_CACHE_HOME": str(tmp_path)}
 
     def db_ops(*arguments: str) -> str:
-        argv = [sys.executable, "-m", "db_ops", *arguments]
-        return run(argv, cwd=root, env=env).succeeded().out
+        return launcher.run(root, env, *arguments, door="module").succeeded().out
 
     assert "wrote alembic/env.py" in db_ops("new", "--models", "shop.models:Base")
     db_ops("init")
@@ -98,27 +97,30 @@ def test_new_leads_from_models_to_a_verified_database(
         ("shop.models:mapped_column", "neither"),
     ],
 )
-def test_new_refuses_models_that_are_not_there(tmp_path: Path, models: str, said: str) -> None:
+def test_new_refuses_models_that_are_not_there(
+    tmp_path: Path, launcher: Launcher, models: str, said: str
+) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "models.py").write_text(MODELS)
-    argv = [sys.executable, "-m", "db_ops", "new", "--models", models]
-    assert said in run(argv, cwd=tmp_path, env={}).failed(2).error
+    outcome = launcher.run(tmp_path, {}, "new", "--models", models, door="module").failed(2)
+    assert said in outcome.error
     assert not (tmp_path / "alembic.ini").exists()
 
 
-def test_new_overwrites_nothing(tmp_path: Path) -> None:
+def test_new_overwrites_nothing(tmp_path: Path, launcher: Launcher) -> None:
     (tmp_path / "models.py").write_text(MODELS)
     (tmp_path / "alembic.ini").write_text("mine")
-    argv = [sys.executable, "-m", "db_ops", "new", "--models", "models:Base"]
-    assert "alembic.ini" in run(argv, cwd=tmp_path, env={}).failed(2).error
+    outcome = launcher.run(tmp_path, {}, "new", "--models", "models:Base", door="module").failed(2)
+    assert "alembic.ini" in outcome.error
     assert (tmp_path / "alembic.ini").read_text() == "mine"
     assert not (tmp_path / "alembic").exists()
 
 
-def test_new_leaves_a_tasks_file_and_says_what_to_add(tmp_path: Path) -> None:
+def test_new_leaves_a_tasks_file_and_says_what_to_add(tmp_path: Path, launcher: Launcher) -> None:
     (tmp_path / "models.py").write_text(MODELS)
     (tmp_path / "tasks.py").write_text("mine")
-    argv = [sys.executable, "-m", "db_ops", "new", "--models", "models:Base"]
-    out = run(argv, cwd=tmp_path, env={}).succeeded().out
+    out = (
+        launcher.run(tmp_path, {}, "new", "--models", "models:Base", door="module").succeeded().out
+    )
     assert "from db_ops.cli import collection as db" in out
     assert (tmp_path / "tasks.py").read_text() == "mine"

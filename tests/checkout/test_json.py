@@ -59,9 +59,9 @@ def test_the_schemas_are_those_of_the_dataclasses() -> None:
     assert written == derived, "run: inv schemas"
 
 
-@pytest.mark.parametrize("name", sorted(schema_names()))
-def test_every_schema_is_one(name: str) -> None:
-    Draft202012Validator.check_schema(read_schema(name))
+def test_every_schema_is_one() -> None:
+    for name in schema_names():
+        Draft202012Validator.check_schema(read_schema(name))
 
 
 def test_a_schema_alone_validates_a_document_with_fields_of_a_later_version() -> None:

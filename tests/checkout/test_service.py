@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.launcher import Launcher
 from tests.support.project import REPOSITORY, Project
 
 
 @pytest.fixture
-def service(tmp_path: Path, new_database_url: str) -> Project:
+def service(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Project:
     """A copy of this project, so that nothing here writes into the checkout."""
     root = tmp_path / "checkout"
     root.mkdir()
@@ -20,7 +21,7 @@ def service(tmp_path: Path, new_database_url: str) -> Project:
         shutil.copytree(REPOSITORY / name, root / name)
     for name in ("alembic.ini", "tasks.py"):
         shutil.copy(REPOSITORY / name, root)
-    return Project(root, {"DATABASE_URL": new_database_url})
+    return Project(root, {"DATABASE_URL": new_database_url}, runner=launcher.run)
 
 
 def catalog(project: Project) -> list[tuple[object, ...]]:
@@ -37,7 +38,9 @@ def catalog(project: Project) -> list[tuple[object, ...]]:
 
 def test_models_migrations_and_database_agree(service: Project, door: str) -> None:
     service.run("init", door=door).succeeded()
-    service.run("verify", door=door).succeeded()
+    outcome = service.run("verify", door=door).succeeded()
+    assert "models, migrations and database agree" in outcome.out
+    assert "agents" in service.tables
 
 
 def test_nothing_is_left_to_autogenerate(service: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -30,10 +31,23 @@ def shown(
 
 @pytest.fixture
 def slow(project: Project) -> Project:
-    """A project whose second revision takes a while."""
+    """A project whose second revision ends once there is a file `go-on`, not within a second."""
     project.table("0001", "one")
-    project.revision("0002", "op.execute('SELECT pg_sleep(3)')", summary="sleep " * 40)
+    project.revision(
+        "0002",
+        """
+        from pathlib import Path
+        op.execute("SELECT pg_sleep(1.2)")
+        while not Path("go-on").exists():
+            op.execute("SELECT pg_sleep(0.05)")
+        """,
+        summary="sleep " * 40,
+    )
     return project
+
+
+def let_go_on(project: Project) -> None:
+    (project.root / "go-on").touch()
 
 
 def test_results_have_colours_on_a_terminal(migrated: Project) -> None:
@@ -60,6 +74,7 @@ def test_force_color_is_for_pipes(migrated: Project, value: str, coloured: bool)
 
 
 def test_a_pipe_gets_neither_colours_nor_a_moving_line(slow: Project) -> None:
+    let_go_on(slow)
     outcome = slow.run("init", "--from-migrations").succeeded()
     assert "\x1b" not in outcome.out + outcome.err
     assert "\r" not in outcome.err
@@ -67,15 +82,18 @@ def test_a_pipe_gets_neither_colours_nor_a_moving_line(slow: Project) -> None:
 
 def test_a_long_revision_shows_how_long_it_runs_and_then_how_long_it_took(slow: Project) -> None:
     with shown(slow, "init", "--from-migrations") as screen:
-        screen.wait_for("      running for 1 s")
+        screen.wait_for("      running for 2 s")
+        let_go_on(slow)
         assert screen.end() == 0
         assert "running for" not in screen.text
-        assert "done in 3." in screen.text
+        (seconds,) = re.findall(r"done in (\d+)\.\d\d s", screen.text)
+        assert int(seconds) >= 1
         assert max(map(len, screen.lines)) <= 80
 
 
 @pytest.mark.parametrize("env", [{"CI": "true"}, {"TERM": "dumb"}])
 def test_no_line_moves_where_nobody_watches(slow: Project, env: dict[str, str]) -> None:
+    let_go_on(slow)
     with shown(slow, "init", "--from-migrations", **env) as screen:
         assert screen.end() == 0
         assert b"running for" not in screen.written
@@ -110,9 +128,13 @@ def test_a_waiter_s_line_is_cut_at_the_width_of_the_terminal(slow: Project) -> N
     with shown(slow, "init", "--from-migrations") as first:
         first.wait_for("apply 2/2")
         with shown(slow, "upgrade", columns=40) as second:
-            second.wait_for("      waiting for 1 s, for db_ops in...")
+            second.wait_for("s, for db_ops in...")
+            assert re.search(
+                r"^      waiting for \d s, for db_ops in\.\.\.$", second.text, re.MULTILINE
+            )
+            let_go_on(slow)
             assert second.end() == 0
-            assert "waiting for 1 s" not in second.text
+            assert "waiting for" not in second.text
             assert "at 0002, nothing to do" in second.text.replace("\n", "")
         first.end()
 

@@ -7,7 +7,6 @@ not.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
@@ -25,13 +24,13 @@ from psycopg2 import sql
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database
 from tests.faults.crowd import Crowd, assert_clean, maintenance_of, say
+from tests.faults.scale import KILLS
 from tests.support.cluster import Cluster
 from tests.support.launcher import Forked, Launcher
 from tests.support.project import SCHEMA, Project, make_project, query
 
 pytestmark = pytest.mark.faults
 
-KILLS = int(os.environ.get("DB_OPS_TEST_KILLS", "200"))
 # So that several workers can share them.
 PARTS = 5
 ROWS = 300

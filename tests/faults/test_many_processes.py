@@ -11,13 +11,14 @@ import pytest
 
 from tests.conftest import drop
 from tests.faults.crowd import Crowd, say
+from tests.faults.scale import scaled
 from tests.support.doors import Outcome
 from tests.support.launcher import Launcher
 from tests.support.project import Project
 
 pytestmark = pytest.mark.faults
 
-CROWD = 50
+CROWD = scaled(50, 12)
 # Fifty interpreters on two busy cores; the migrations themselves take less than a second.
 BOUND = 120.0
 APPLIED = re.compile(r"^  apply \d+/\d+  (\S+)", re.MULTILINE)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import drop
 from tests.faults.crowd import assert_clean
+from tests.faults.scale import scaled
 from tests.support.doors import Outcome
 from tests.support.launcher import Launcher
 from tests.support.project import Project, query
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.faults
 
 PRODUCTION = {"DB_OPS_ENVIRONMENT": "production"}
 MARKED = re.compile(r": marked as (\w+)$", re.MULTILINE)
-ROUNDS = 15
+ROUNDS = scaled(15, 4)
 BOUND = 60.0
 
 

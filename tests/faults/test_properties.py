@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from db_ops.errors import ExitCode, MisuseError
 from db_ops.settings import DatabaseUrl
 from tests.conftest import drop, with_database
+from tests.faults.scale import scaled
 from tests.support.cluster import Cluster, free_port
 from tests.support.doors import Outcome
 from tests.support.launcher import Launcher
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.faults
 
 # Deterministic, so that a failure here is the same failure there.
 ONCE = settings(
-    max_examples=300,
+    max_examples=scaled(300, 20),
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -170,7 +171,7 @@ def canary(server_url: str) -> Iterator[Look]:
         query(server_url, statement)
 
 
-@settings(ONCE, max_examples=50)
+@settings(ONCE, max_examples=scaled(50, 20))
 @given(name=names, environment=st.sampled_from(("development", "staging")))
 def test_any_name_that_postgresql_allows_is_created_marked_and_dropped(
     project: Project, server_url: str, canary: Look, name: str, environment: str
@@ -184,7 +185,7 @@ def test_any_name_that_postgresql_allows_is_created_marked_and_dropped(
     assert canary() == before
 
 
-@settings(ONCE, max_examples=60)
+@settings(ONCE, max_examples=scaled(60, 20))
 @given(message=hostile)
 def test_any_message_becomes_the_docstring_and_nothing_else(project: Project, message: str) -> None:
     project.models(ONE_TABLE)
@@ -206,7 +207,7 @@ def test_any_message_becomes_the_docstring_and_nothing_else(project: Project, me
     assert sum(isinstance(statement, ast.Expr) for statement in tree.body) == 1
 
 
-@settings(ONCE, max_examples=300)
+@settings(ONCE, max_examples=scaled(300, 20))
 @given(arguments=st.lists(st.one_of(st.sampled_from(TOKENS), typed), max_size=5))
 def test_any_command_line_ends_in_a_documented_exit_code(
     project: Project, launcher: Launcher, arguments: list[str]
@@ -219,7 +220,7 @@ def test_any_command_line_ends_in_a_documented_exit_code(
     ends_as_documented(outcome)
 
 
-@settings(ONCE, max_examples=100)
+@settings(ONCE, max_examples=scaled(100, 20))
 @given(
     command=st.sampled_from(("init", "upgrade -r", "downgrade -s", "recreate --confirm",
                              "delete-db --confirm", "downgrade --confirm", "create-migration -m",
@@ -238,7 +239,7 @@ def test_no_argument_is_taken_for_sql_or_for_another_database(
         path.unlink()
 
 
-@settings(ONCE, max_examples=200)
+@settings(ONCE, max_examples=scaled(200, 20))
 @given(
     st.dictionaries(
         st.sampled_from(
@@ -270,7 +271,7 @@ def test_any_environment_ends_in_a_documented_exit_code(
     assert outcome.code
 
 
-@settings(ONCE, max_examples=60)
+@settings(ONCE, max_examples=scaled(60, 20))
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -24,6 +24,8 @@ local all all trust
 host all all 127.0.0.1/32 scram-sha-256
 """
 _SETTINGS = {
+    # With hundreds of databases it would start a process every 100 ms.
+    "autovacuum": "off",
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "200",

@@ -10,14 +10,20 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.support.doors import Outcome, command_line, in_a_shell
+from tests.support.doors import Outcome, command_line, in_a_shell, listen_to_interrupts
 from tests.support.project import Project, query
 
 
 class Command:
     """A command in a process of its own, for a `with` block; killed if it is still there then."""
 
-    def __init__(self, project: Project, *arguments: str, door: str = "manage_db") -> None:
+    def __init__(
+        self,
+        project: Project,
+        *arguments: str,
+        door: str = "manage_db",
+        ignored: tuple[signal.Signals, ...] = (),
+    ) -> None:
         self._project = project
         self._out, self._err = (project.root / name for name in ("stdout.txt", "stderr.txt"))
         with self._out.open("w") as out, self._err.open("w") as err:
@@ -28,6 +34,7 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                preexec_fn=lambda: listen_to_interrupts(except_for=ignored),
             )
 
     def wait_until_it_says(self, text: str, timeout: float = 30) -> None:

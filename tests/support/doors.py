@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 DOORS = ("inv", "manage_db")
+MODULES = {"module": "db_ops", "pytest": "pytest"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ def in_a_shell(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def listen_to_interrupts(except_for: tuple[signal.Signals, ...] = ()) -> None:
+    """Let a child hear SIGINT, which a process behind a shell or `nohup` ignores and hands down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in except_for:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def run(argv: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 60) -> Outcome:
     """Run *argv* in *cwd* with nothing in the environment but *env* and what a shell needs."""
     done = subprocess.run(
@@ -66,8 +75,10 @@ def command_line(door: str, arguments: tuple[str, ...], root: Path) -> list[str]
     """Return what a user types for *arguments* (bare command names and options) at *door*."""
     if door == "inv":
         return [str(BIN / "inv"), *(_as_inv(argument) for argument in arguments)]
-    if door == "module":
-        return [sys.executable, "-m", "db_ops", *arguments]
+    if door == "alembic":
+        return [str(BIN / "alembic"), *arguments]
+    if door in MODULES:
+        return [sys.executable, "-m", MODULES[door], *arguments]
     return [sys.executable, str(root / "scripts" / "manage_db.py"), *arguments]
 
 

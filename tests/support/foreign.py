@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tests.support.doors import Outcome, run
+from tests.support.doors import Outcome
+from tests.support.launcher import Launcher
 from tests.support.project import ALEMBIC, REPOSITORY
 
 PROJECTS = REPOSITORY / "tests" / "projects"
@@ -88,18 +88,25 @@ class ForeignProject:
     root: Path
     url: str
     env: dict[str, str]
+    launcher: Launcher
 
     def run(self, *arguments: str, cwd: Path | None = None, **env: str) -> Outcome:
-        """Type `db-ops` in the project's folder."""
-        argv = [sys.executable, "-m", "db_ops", *self.kind.options, *arguments]
-        outcome = run(argv, cwd=cwd or self.root, env={**self.env, **env})
+        """Type `python -m db_ops` in the project's folder."""
+        outcome = self.launcher.run(
+            self.root,
+            {**self.env, **env},
+            *self.kind.options,
+            *arguments,
+            door="module",
+            cwd=cwd,
+        )
         self._check_secrecy(outcome)
         return outcome
 
     def alembic(self, *arguments: str) -> Outcome:
         """Type `alembic`, as the project's people do."""
-        argv = [sys.executable, "-m", "alembic", *self.kind.options, *arguments]
-        return run(argv, cwd=self.root, env=self.env)
+        options = (*self.kind.options, *arguments)
+        return self.launcher.run(self.root, self.env, *options, door="alembic")
 
     def change_model(self) -> None:
         """Add a column to the model of a book."""
@@ -120,7 +127,7 @@ class ForeignProject:
             assert password not in file.read_text()
 
 
-def copy_project(kind: Kind, root: Path, url: str) -> ForeignProject:
+def copy_project(kind: Kind, root: Path, url: str, launcher: Launcher) -> ForeignProject:
     """Copy a project to *root* and let it name the database at *url*."""
     shutil.copytree(PROJECTS / kind.name, root)
     (root / ".db_ops").mkdir()
@@ -141,4 +148,4 @@ def copy_project(kind: Kind, root: Path, url: str) -> ForeignProject:
             "LIBRARY_DB_PASSWORD": unquote(parts.password or ""),
             "LIBRARY_DB_NAME": parts.path.strip("/"),
         }
-    return ForeignProject(kind, root, url, env)
+    return ForeignProject(kind, root, url, env, launcher)

@@ -7,9 +7,13 @@ the same script, in a process of its own, with an environment of its own.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import runpy
+import select
 import signal
 import subprocess
 import sys
@@ -20,7 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.support.doors import BIN, Outcome, in_a_shell
+import db_ops
+from tests.support.doors import Outcome, command_line, in_a_shell
 from tests.support.project import REPOSITORY
 
 
@@ -47,6 +52,14 @@ class Forked:
         """Send a signal, if it still runs."""
         self.launcher.ask("send", pid=self.pid, number=int(number))
 
+    def wait_until_it_says(self, text: str, timeout: float = 60) -> None:
+        """Wait until *text* is on stderr."""
+        deadline = time.monotonic() + timeout
+        while text not in self._said("err"):
+            assert self.poll() is None, f"ended without {text!r}:\n{self._said('err')}"
+            assert time.monotonic() < deadline, f"no {text!r}:\n{self._said('err')}"
+            time.sleep(0.02)
+
     def finish(self, within: float) -> Outcome:
         """Wait for the end; kill it and fail if that takes longer than *within* seconds."""
         deadline = time.monotonic() + within
@@ -54,8 +67,19 @@ class Forked:
             if time.monotonic() > deadline:
                 self.kill()
                 raise AssertionError(f"not done within {within} s:\n{self._said('err')}")
-            time.sleep(0.005)
+            self._sleep_until_end(deadline - time.monotonic())
         return Outcome(code, self._said("out"), self._said("err"))
+
+    def _sleep_until_end(self, at_most: float) -> None:
+        if not hasattr(os, "pidfd_open"):  # only Linux tells
+            time.sleep(0.005)
+            return
+        # Nobody reaps it but `poll`, so the number is still its own.
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            select.select([descriptor], [], [], max(at_most, 0))
+        finally:
+            os.close(descriptor)
 
     def _said(self, stream: str) -> str:
         path = self.output.with_suffix(f".{stream}")
@@ -98,22 +122,39 @@ class Launcher:
             self.process.wait()
         self.process.stdout.close()
 
-    def start(self, root: Path, env: Mapping[str, str], *arguments: str) -> Forked:
-        """Run `manage_db.py` of the project in *root*, or the plain Alembic after `alembic`."""
+    def start(
+        self,
+        root: Path,
+        env: Mapping[str, str],
+        *command: str,
+        door: str = "manage_db",
+        cwd: Path | None = None,
+    ) -> Forked:
+        """Open a door of the project in *root*, or of the plain Alembic for `alembic ...`."""
         self.count += 1
         output = self.folder / f"{self.count:05}"
+        if command[:1] == ("alembic",):
+            door, *command = command
+        argv = command_line(door, tuple(command), root)
         pid = self.ask(
             "start",
-            root=str(root),
+            cwd=str(cwd or root),
             env=in_a_shell(env),
-            arguments=arguments,
+            argv=argv[1:] if argv[0] == sys.executable else argv,
             output=str(output),
         )
         return Forked(self, pid, output, time.monotonic())
 
-    def run(self, root: Path, env: Mapping[str, str], *arguments: str) -> Outcome:
+    def run(
+        self,
+        root: Path,
+        env: Mapping[str, str],
+        *arguments: str,
+        door: str = "manage_db",
+        cwd: Path | None = None,
+    ) -> Outcome:
         """Do what `start` does, and wait for the end."""
-        return self.start(root, env, *arguments).finish(60)
+        return self.start(root, env, *arguments, door=door, cwd=cwd).finish(60)
 
     def ask(self, action: str, **details: Any) -> Any:
         """Send one request and return the answer."""
@@ -127,6 +168,10 @@ class Launcher:
 
 
 def _serve() -> None:
+    # Ignored where the tests run behind a shell, and then a command would not hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.collect()
+    gc.freeze()
     running: set[int] = set()
     codes: dict[int, int] = {}
     for line in iter(sys.stdin.readline, ""):
@@ -169,14 +214,18 @@ def _become(request: Mapping[str, Any]) -> None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
         os.environ.clear()
         os.environ.update(request["env"])
-        os.chdir(request["root"])
-        arguments = list(request["arguments"])
-        script = Path(request["root"]) / "scripts" / "manage_db.py"
-        if arguments[:1] == ["alembic"]:
-            script = BIN / arguments.pop(0)
-        sys.argv = [str(script), *arguments]
-        sys.path[0] = str(script.parent)
-        runpy.run_path(str(script), run_name="__main__")
+        if not os.environ.keys() & {"LC_ALL", "LC_CTYPE", "LANG"}:
+            # As a new interpreter does (PEP 538).
+            os.environ["LC_CTYPE"] = "C.UTF-8"
+        os.chdir(request["cwd"])
+        sys.argv = list(request["argv"])
+        if sys.argv[0] == "-m":
+            module = sys.argv.pop(1)
+            sys.path[0] = request["cwd"]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = str(Path(sys.argv[0]).parent)
+            runpy.run_path(sys.argv[0], run_name="__main__")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -196,8 +245,9 @@ if __name__ == "__main__":
     import sqlalchemy.dialects.postgresql.psycopg2
     import sqlalchemy.orm  # noqa: F401
 
-    import db_ops.cli
-    import db_ops.cli.program
-    import db_ops.commands  # noqa: F401
+    for module in pkgutil.walk_packages(db_ops.__path__, "db_ops."):
+        # The one runs, the other needs what pytest has set up.
+        if module.name not in ("db_ops.__main__", "db_ops.pytest_plugin"):
+            importlib.import_module(module.name)
 
     _serve()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyte
 
-from tests.support.doors import in_a_shell
+from tests.support.doors import in_a_shell, listen_to_interrupts
 
 
 @dataclass
@@ -88,6 +88,7 @@ def terminal(
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
         start_new_session=True,
+        preexec_fn=listen_to_interrupts,
     )
     os.close(theirs)
     screen = pyte.Screen(columns, lines)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+
 from db_ops.errors.base import ExitCode
 from db_ops.errors.server import ServerError
 
@@ -37,3 +40,32 @@ class DatabaseReplaced(ServerError):
     exit_code = ExitCode.TRY_AGAIN
     what = "{location}: somebody else has created or replaced it meanwhile; it is left as it is"
     then = "see what it is: db-ops status, then run this again"
+
+
+class DatabaseInUse(ServerError):
+    """Something that ending sessions does not end keeps the database from being dropped."""
+
+    what = "{location}: cannot be dropped: {reason}"
+    then = "{remedy}"
+    reason: str
+    remedy: str
+
+
+class SnapshotExists(ServerError):
+    """A snapshot of this name is kept already."""
+
+    what = "{location}: there is a snapshot {name!r} already"
+    then = "choose another name, or drop it: db-ops snapshots --drop {quoted}"
+    name: str
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "quoted": shlex.quote(self.name)}
+
+
+class SnapshotMissing(ServerError):
+    """No snapshot of this name is kept, or it belongs to another role."""
+
+    what = "{location}: there is no snapshot {name!r}"
+    then = "see which there are: db-ops snapshots"
+    name: str
+    known: tuple[str, ...]

@@ -158,35 +158,6 @@ class InsufficientPrivilege(ServerError):
         return cls(location, role, "create databases", remedy)
 
 
-class DatabaseInUse(ServerError):
-    """Something that ending sessions does not end keeps the database from being dropped."""
-
-    what = "{location}: cannot be dropped: {reason}"
-    then = "{remedy}"
-    reason: str
-    remedy: str
-
-
-class SnapshotExists(ServerError):
-    """A snapshot of this name is kept already."""
-
-    what = "{location}: there is a snapshot {name!r} already"
-    then = "choose another name, or drop it: db-ops snapshots --drop {quoted}"
-    name: str
-
-    def described(self) -> Mapping[str, object]:
-        return {**super().described(), "quoted": shlex.quote(self.name)}
-
-
-class SnapshotMissing(ServerError):
-    """No snapshot of this name is kept, or it belongs to another role."""
-
-    what = "{location}: there is no snapshot {name!r}"
-    then = "see which there are: db-ops snapshots"
-    name: str
-    known: tuple[str, ...]
-
-
 class IndexInUse(ServerError):
     """An INVALID index must go before its revision builds it again, and somebody uses its table."""
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import re
 import sys
-from configparser import ConfigParser, ParsingError
-from configparser import Error as ConfigParserError
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicIniBroken
-from db_ops.errors.masking import mask_credentials
+from db_ops.migrations.config_options import (
+    PYPROJECT,
+    ConfigOptions,
+    escape_percent,
+    read_alembic_table,
+)
 from db_ops.migrations.env.env_source import EnvSource, read_env_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from alembic.config import Config
 
 _SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
-_PYPROJECT = "pyproject.toml"
 _SECTION = "alembic"
 
 
@@ -70,7 +68,7 @@ class Project:
 
     @property
     def pyproject(self) -> Path:
-        return self.root / _PYPROJECT
+        return self.root / PYPROJECT
 
     @cached_property
     def env_source(self) -> EnvSource:
@@ -109,17 +107,17 @@ class Project:
             stdout=silence,
             output_buffer=silence,
         )
-        config.set_main_option("script_location", _escaped(self.script_location))
+        config.set_main_option("script_location", escape_percent(self.script_location))
         if self.version_locations != (self.script_location / "versions",):
             # Two names for one option: Alembic 1.16 renamed it.
             config.set_main_option("path_separator", "os")
             config.set_main_option("version_path_separator", "os")
-            locations = os.pathsep.join(_escaped(path) for path in self.version_locations)
+            locations = os.pathsep.join(escape_percent(path) for path in self.version_locations)
             config.set_main_option("version_locations", locations)
         if self.import_paths:
             config.set_main_option("path_separator", "os")
             config.set_main_option("version_path_separator", "os")
-            paths = os.pathsep.join(_escaped(path) for path in self.import_paths)
+            paths = os.pathsep.join(escape_percent(path) for path in self.import_paths)
             config.set_main_option("prepend_sys_path", paths)
         config.attributes.update(attributes)
         return config
@@ -145,7 +143,7 @@ class Project:
         if self.alembic_ini.suffix != ".toml":
             files: dict[str, Any] = {"file_": str(self.alembic_ini)}
             # Alembic 1.16 and newer read both, as the plain command does.
-            both = reads_toml and _toml(self.pyproject)
+            both = reads_toml and read_alembic_table(self.pyproject)
             return files | ({"toml_file": str(self.pyproject)} if both else {})
         return {"toml_file": str(self.alembic_ini)}
 
@@ -163,7 +161,7 @@ def read_project(
     Raises `AlembicIniBroken`.
     """
     folder = root or alembic_ini.parent
-    options = _Options(alembic_ini, folder, section)
+    options = ConfigOptions(alembic_ini, folder, section)
     script_location = options.path("script_location", holding="env.py")
     if script_location is None and (alembic_ini.parent / "env.py").is_file():
         # Flask-Migrate's way: the folder is the one that holds the file.
@@ -188,122 +186,3 @@ def read_project(
     # What env.py gives wins over the configuration.
     given: dict[str, Any] = {**(project.env_source.options or {})}
     return replace(project, **given) if given else project
-
-
-@dataclass(frozen=True)
-class _Options:
-    """The options of one environment, from the ini first, then from `pyproject.toml`."""
-
-    file: Path
-    root: Path
-    section: str
-
-    @cached_property
-    def _ini(self) -> ConfigParser:
-        here = _escaped(self.file.parent)
-        parser = ConfigParser({"here": here})
-        if self.file.suffix == ".toml":
-            return parser
-        try:
-            with self.file.open(encoding="utf-8") as file:
-                parser.read_file(file)
-        except (ConfigParserError, UnicodeDecodeError, OSError) as error:
-            raise self._broken(error) from None
-        if not parser.has_section(self.section) and not self._toml:
-            known = ", ".join(parser.sections()) or "none"
-            raise AlembicIniBroken(
-                str(self.file), f"there is no section [{self.section}] (there are: {known})"
-            )
-        return parser
-
-    @cached_property
-    def _toml(self) -> Mapping[str, Any]:
-        return _toml(self.root / _PYPROJECT)
-
-    def value(self, name: str) -> Any:
-        """Return what is configured, None for nothing."""
-        if self._ini.has_section(self.section):
-            try:
-                found = self._ini.get(self.section, name, fallback=None)
-            except ConfigParserError as error:
-                # A lone % in the URL is env.py's business, if anybody's.
-                if name != "sqlalchemy.url":
-                    raise self._broken(error) from None
-                found = None
-            if found:
-                return found
-        value, here = self._toml.get(name), {"here": self.root.as_posix()}
-        if isinstance(value, str):
-            return value % here
-        return [part % here for part in value] if isinstance(value, list) else value
-
-    def text(self, name: str) -> str | None:
-        value = self.value(name)
-        return str(value) if value else None
-
-    def path(self, name: str, *, holding: str = "") -> Path | None:
-        value = self.text(name)
-        return self._absolute(value, holding) if value else None
-
-    def paths(self, name: str) -> tuple[Path, ...]:
-        value = self.value(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            separator = self.text("path_separator") or (
-                self.text("version_path_separator") if name == "version_locations" else None
-            )
-            legacy = r"[\s,]+" if name == "version_locations" else r"[\s,:]+"
-            value = re.split(_SEPARATORS.get(separator or "", legacy), value.strip())
-        return tuple(self._absolute(part.strip()) for part in value if part.strip())
-
-    def _absolute(self, path: str, holding: str = "") -> Path:
-        if ":" in path and not Path(path).is_absolute():
-            return self._in_package(path)
-        for base in (self.root, self.file.parent):
-            if (base / path / holding).exists():
-                return (base / path).resolve()
-        return (self.root / path).resolve()
-
-    def _in_package(self, path: str) -> Path:
-        """Resolve `package:folder`, as Alembic does, though without importing the package."""
-        package, _, rest = path.partition(":")
-        searched = (*map(str, self.paths("prepend_sys_path")), str(self.root))
-        before = list(sys.path)
-        sys.path[:0] = [path for path in searched if path not in sys.path]
-        try:
-            spec = find_spec(package)
-        except (ImportError, ValueError):
-            spec = None
-        finally:
-            sys.path[:] = before
-        if spec is None or not spec.submodule_search_locations:
-            raise AlembicIniBroken(str(self.file), f"there is no package {package}")
-        return (Path(spec.submodule_search_locations[0]) / rest.replace(":", os.sep)).resolve()
-
-    def _broken(self, error: Exception) -> AlembicIniBroken:
-        if isinstance(error, ParsingError):
-            # It would repeat lines, of which one may be the end of a URL.
-            numbers: list[int] = [number for number, _ in getattr(error, "errors", ())]
-            lines = ", ".join(map(str, numbers or [getattr(error, "lineno", 1)]))
-            return AlembicIniBroken(str(self.file), f"cannot be parsed, line {lines}")
-        reason = mask_credentials(str(error).replace("\n", " ").strip())
-        return AlembicIniBroken(str(self.file), reason)
-
-
-def _toml(path: Path) -> Mapping[str, Any]:
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return {}
-    if b"tool.alembic" not in text:
-        return {}
-    import tomllib
-
-    table: Mapping[str, Any] = tomllib.loads(text.decode()).get("tool", {}).get("alembic", {})
-    return table
-
-
-def _escaped(path: Path) -> str:
-    # ConfigParser would take a percent sign in the path for an interpolation.
-    return str(path).replace("%", "%%")

@@ -16,7 +16,8 @@ from db_ops.errors import (
     StatementFailed,
     TemplateInUse,
 )
-from db_ops.postgres.connection.server import Server, first_line
+from db_ops.postgres.connection.error_text import first_line
+from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import drop_database, may_create_databases
 from db_ops.postgres.locks.blockers import describe_sessions
 

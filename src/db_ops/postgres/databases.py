@@ -8,7 +8,8 @@ from psycopg2.errors import InsufficientPrivilege as NotAllowed
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
-from db_ops.postgres.connection.server import EXISTS, Server, first_line
+from db_ops.postgres.connection.error_text import first_line
+from db_ops.postgres.connection.server import EXISTS, Server
 
 # Not every role may ask for the identifier; the time of its start is as good among running ones.
 _IDENTITIES = (

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from db_ops.errors import VersionTableUnusable
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import read_graph
@@ -191,7 +190,9 @@ class Target:
         with self._version_table_read(connection):
             first = recorded_revisions(connection, *self._version_table)
         if not first:
-            self._check_not_hidden(connection)
+            from db_ops.target.version_table import check_not_hidden
+
+            check_not_hidden(self, connection)
         return self._furthest_behind(first, connection)
 
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
@@ -220,7 +221,9 @@ class Target:
         with self._version_table_read(connection):
             found = look(connection, *self._version_table, largest=largest)
         if not found.revisions:
-            self._check_not_hidden(connection)
+            from db_ops.target.version_table import check_not_hidden
+
+            check_not_hidden(self, connection)
         return replace(found, revisions=self._furthest_behind(found.revisions, connection))
 
     @contextmanager
@@ -230,18 +233,9 @@ class Target:
             with reading_version_table():
                 yield
         except Unreadable as error:
-            reason, denied = error.args
-            if denied:
-                from db_ops.target.version_table import denied_to_read
+            from db_ops.target.version_table import unreadable
 
-                raise denied_to_read(self, connection) from None
-            table = ".".join(filter(None, reversed(self._version_table)))
-            raise VersionTableUnusable(self.location, table, reason) from None
-
-    def _check_not_hidden(self, connection: Connection) -> None:
-        from db_ops.target.version_table import check_not_hidden
-
-        check_not_hidden(self, connection)
+            raise unreadable(self, connection, *error.args) from None
 
     def read_records(self, connection: Connection) -> Recorded:
         """Return what is recorded of this service in the database."""

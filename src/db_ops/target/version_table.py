@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db_ops.errors import VersionTableDenied, VersionTableHidden
+from db_ops.errors import VersionTableDenied, VersionTableHidden, VersionTableUnusable
 from db_ops.postgres.version_table import (
     SearchPath,
     VersionTable,
@@ -50,6 +50,17 @@ def check_not_hidden(target: Target, connection: Connection) -> None:
             at = ", ".join(one.revisions or records.heads) or "a revision that it may not read"
             reason, remedy = _cause(target, one, path)
             raise VersionTableHidden(target.location, one.name, at, reason, remedy)
+
+
+def unreadable(
+    target: Target, connection: Connection, reason: str, denied: bool
+) -> VersionTableDenied | VersionTableUnusable:
+    """Return the error for a version table that could not be read, for want of a right if *denied*."""
+    if denied:
+        return denied_to_read(target, connection)
+    project = target.project
+    table = ".".join(filter(None, (project.version_table_schema, project.version_table)))
+    return VersionTableUnusable(target.location, table, reason)
 
 
 def denied_to_read(target: Target, connection: Connection) -> VersionTableDenied:

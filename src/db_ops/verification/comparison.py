@@ -23,8 +23,8 @@ from db_ops.errors import (
 from db_ops.migrations.autogenerate.diff_text import describe
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.build_inputs import BuildInputs, Files
+from db_ops.migrations.env.alembic_check import compare
 from db_ops.migrations.env.run_env import rehearse
-from db_ops.migrations.env.runner import compare
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.schema.ownership import as_owned_by
 from db_ops.postgres.schema.reading import major_version
@@ -36,7 +36,7 @@ from db_ops.verification.drift import judge_drift
 from db_ops.verification.file_checks import check_files
 from db_ops.verification.report import Report, Sides, alembic_differences, compare_sides
 from db_ops.verification.revision_checks import adoption, compare_history
-from db_ops.verification.target_state import Looked, look
+from db_ops.verification.target_state import Looked, look, untracked_tables
 
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
@@ -91,7 +91,7 @@ class Comparison:
         if migrations:
             models = self._models(kept["models"], looked, migrations, metadata, files)
         report = self._judge(looked, migrations, models)
-        own = self._untracked(looked, migrations, models)
+        own = untracked_tables(looked, migrations, models)
         if own:
             at_head = () if report.differences else graph.heads
             history = (adoption(own, at_head, looked.records.heads),)
@@ -151,17 +151,6 @@ class Comparison:
         said = drift.reason or f"the catalogs changed since they were recorded on {drift.since}"
         checkout = checkout_of(self.target, looked.ahead).hint
         return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
-
-    def _untracked(
-        self, looked: Looked, migrations: Side | None, models: Side | None
-    ) -> tuple[str, ...]:
-        """Return the tables of the service that are there although no revision is recorded."""
-        if looked.recorded != () or looked.schema is None:
-            return ()
-        sides = [side.schema for side in (migrations, models) if side is not None]
-        made = {name for schema in sides for kind, name in schema.objects if kind == "table"}
-        there = {name for kind, name in looked.schema.objects if kind == "table"}
-        return tuple(sorted(made & there))
 
     def _migrations(self, kept: Kept, looked: Looked) -> Side | None:
         key = self._migrations_key(looked)
@@ -242,7 +231,7 @@ class Comparison:
         if looked.drift is not None and looked.drift.state == "equal":
             # What the newer release has made of the database is as it left it.
             return compare_sides(Sides(known, made, None), self.rules, behind=False, ahead=True)
-        if made is not None and self._untracked(looked, migrations, models):
+        if made is not None and untracked_tables(looked, migrations, models):
             sides = Sides(known, made, looked.schema)
             return compare_sides(sides, self.rules, behind=False, ahead=False, untracked=True)
         if migrations is None or not behind or unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from db_ops.builds.built_schema import Side
 from db_ops.errors import StatementFailed, TableLocked, VersionTableDenied
 from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.connection.session import refuse_transaction_pooler
@@ -91,3 +92,13 @@ def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] |
         return target.recorded_on(connection), None
     except VersionTableDenied as denied:
         return None, f"revisions were not compared: {denied.reason}; {denied.hint}"
+
+
+def untracked_tables(looked: Looked, *sides: Side | None) -> tuple[str, ...]:
+    """Return the tables of the service that are there although no revision is recorded."""
+    if looked.recorded != () or looked.schema is None:
+        return ()
+    schemas = [side.schema for side in sides if side is not None]
+    made = {name for schema in schemas for kind, name in schema.objects if kind == "table"}
+    there = {name for kind, name in looked.schema.objects if kind == "table"}
+    return tuple(sorted(made & there))

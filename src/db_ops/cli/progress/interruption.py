@@ -3,6 +3,8 @@
 Python runs a signal handler only between bytecodes, so a handler alone would wait for the statement
 to end. The byte that the interpreter writes on a signal wakes a thread, which cancels instead. An
 interruptible wait callback of psycopg2 would do too, but it forbids COPY.
+
+A signal that is ignored when the process starts, as in a shell's background, stays ignored.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Interruption:
             return self
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
-        self._handler_before = signal.signal(signal.SIGTERM, _raise_sigterm)
+        self._handler_before = signal.getsignal(signal.SIGTERM)
+        if self._handler_before is not signal.SIG_IGN:
+            signal.signal(signal.SIGTERM, _raise_sigterm)
         self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="db_ops-signals", daemon=True)
         self._thread.start()

@@ -25,6 +25,7 @@ from db_ops.errors import (
     ServerUnreachable,
     StatementFailed,
 )
+from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.notices import taking_notices
 from db_ops.postgres.connection.readiness import reason_to_wait
 from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
@@ -292,14 +293,6 @@ class Server:
                     raise
                 self.on_event(WaitingForServer(self.location, rejected.reason))
                 time.sleep(_LONGEST_PAUSE)
-
-
-def first_line(error: object) -> str:
-    """Return the first line of an error's text, without libpq's and the server's prefixes."""
-    text = error.diag.message_primary if isinstance(error, psycopg2.Error) else None
-    lines = (text or str(error)).strip().splitlines()
-    # libpq's preamble repeats host and port, and the server's severity says nothing new.
-    return lines[0].rpartition("FATAL:")[2].strip() if lines else type(error).__name__
 
 
 def _application_name(command: str) -> str:

@@ -21,7 +21,7 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.connection.server import first_line
+from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.history.table import (
     OPT_OUT,
     TABLE,

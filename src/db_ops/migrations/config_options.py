@@ -1,0 +1,143 @@
+"""The options of an Alembic environment, read from `alembic.ini` or `pyproject.toml`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from configparser import ConfigParser, ParsingError
+from configparser import Error as ConfigParserError
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_ops.errors import AlembicIniBroken
+from db_ops.errors.masking import mask_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PYPROJECT = "pyproject.toml"
+_SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
+
+
+@dataclass(frozen=True)
+class ConfigOptions:
+    """The options of one environment, from the ini first, then from `pyproject.toml`."""
+
+    file: Path
+    root: Path
+    section: str
+
+    @cached_property
+    def _ini(self) -> ConfigParser:
+        here = escape_percent(self.file.parent)
+        parser = ConfigParser({"here": here})
+        if self.file.suffix == ".toml":
+            return parser
+        try:
+            with self.file.open(encoding="utf-8") as file:
+                parser.read_file(file)
+        except (ConfigParserError, UnicodeDecodeError, OSError) as error:
+            raise self._broken(error) from None
+        if not parser.has_section(self.section) and not self._toml:
+            known = ", ".join(parser.sections()) or "none"
+            raise AlembicIniBroken(
+                str(self.file), f"there is no section [{self.section}] (there are: {known})"
+            )
+        return parser
+
+    @cached_property
+    def _toml(self) -> Mapping[str, Any]:
+        return read_alembic_table(self.root / PYPROJECT)
+
+    def value(self, name: str) -> Any:
+        """Return what is configured, None for nothing."""
+        if self._ini.has_section(self.section):
+            try:
+                found = self._ini.get(self.section, name, fallback=None)
+            except ConfigParserError as error:
+                # A lone % in the URL is env.py's business, if anybody's.
+                if name != "sqlalchemy.url":
+                    raise self._broken(error) from None
+                found = None
+            if found:
+                return found
+        value, here = self._toml.get(name), {"here": self.root.as_posix()}
+        if isinstance(value, str):
+            return value % here
+        return [part % here for part in value] if isinstance(value, list) else value
+
+    def text(self, name: str) -> str | None:
+        value = self.value(name)
+        return str(value) if value else None
+
+    def path(self, name: str, *, holding: str = "") -> Path | None:
+        value = self.text(name)
+        return self._absolute(value, holding) if value else None
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        value = self.value(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            separator = self.text("path_separator") or (
+                self.text("version_path_separator") if name == "version_locations" else None
+            )
+            legacy = r"[\s,]+" if name == "version_locations" else r"[\s,:]+"
+            value = re.split(_SEPARATORS.get(separator or "", legacy), value.strip())
+        return tuple(self._absolute(part.strip()) for part in value if part.strip())
+
+    def _absolute(self, path: str, holding: str = "") -> Path:
+        if ":" in path and not Path(path).is_absolute():
+            return self._in_package(path)
+        for base in (self.root, self.file.parent):
+            if (base / path / holding).exists():
+                return (base / path).resolve()
+        return (self.root / path).resolve()
+
+    def _in_package(self, path: str) -> Path:
+        """Resolve `package:folder`, as Alembic does, though without importing the package."""
+        package, _, rest = path.partition(":")
+        searched = (*map(str, self.paths("prepend_sys_path")), str(self.root))
+        before = list(sys.path)
+        sys.path[:0] = [path for path in searched if path not in sys.path]
+        try:
+            spec = find_spec(package)
+        except (ImportError, ValueError):
+            spec = None
+        finally:
+            sys.path[:] = before
+        if spec is None or not spec.submodule_search_locations:
+            raise AlembicIniBroken(str(self.file), f"there is no package {package}")
+        return (Path(spec.submodule_search_locations[0]) / rest.replace(":", os.sep)).resolve()
+
+    def _broken(self, error: Exception) -> AlembicIniBroken:
+        if isinstance(error, ParsingError):
+            # It would repeat lines, of which one may be the end of a URL.
+            numbers: list[int] = [number for number, _ in getattr(error, "errors", ())]
+            lines = ", ".join(map(str, numbers or [getattr(error, "lineno", 1)]))
+            return AlembicIniBroken(str(self.file), f"cannot be parsed, line {lines}")
+        reason = mask_credentials(str(error).replace("\n", " ").strip())
+        return AlembicIniBroken(str(self.file), reason)
+
+
+def read_alembic_table(path: Path) -> Mapping[str, Any]:
+    """Return `[tool.alembic]` of a `pyproject.toml`, empty if there is none."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return {}
+    if b"tool.alembic" not in text:
+        return {}
+    import tomllib
+
+    table: Mapping[str, Any] = tomllib.loads(text.decode()).get("tool", {}).get("alembic", {})
+    return table
+
+
+def escape_percent(path: Path) -> str:
+    """Return *path* as ConfigParser takes it, which knows a percent sign as an interpolation."""
+    return str(path).replace("%", "%%")
