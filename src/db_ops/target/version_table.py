@@ -55,7 +55,7 @@ def check_not_hidden(target: Target, connection: Connection) -> None:
 def unreadable(
     target: Target, connection: Connection, reason: str, denied: bool
 ) -> VersionTableDenied | VersionTableUnusable:
-    """Return the error for a version table that could not be read, for want of a right if *denied*."""
+    """Return the error for a version table that was not read, for want of a right if *denied*."""
     if denied:
         return denied_to_read(target, connection)
     project = target.project

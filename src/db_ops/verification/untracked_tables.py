@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from db_ops.errors import NoScratchDatabase, UntrackedTables
 from db_ops.postgres.catalog import default_schema, relations, user_tables
 from db_ops.results import OtherTables
-from db_ops.verification.drift import by_whom
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -81,6 +80,8 @@ def _built(target: Target) -> frozenset[str] | None:
 
 def _ways_out(target: Target, connection: Connection) -> str:
     """Return how to adopt the tables, and how to leave them alone."""
+    from db_ops.verification.drift import by_whom
+
     records = target.read_records(connection)
     known = records.heads and not target.graph.unknown(records.heads)
     if known:
