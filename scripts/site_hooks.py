@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: the README is its first page, the changelog its last."""
+"""Hooks of the documentation site: the changelog is its last page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {"CHANGELOG.md": "changelog.md"}
 _LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]*)?\)")
 
 

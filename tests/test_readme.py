@@ -1,4 +1,4 @@
-"""What the README says, held against the program."""
+"""What the README and the reference pages say, held against the program."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ FOR_ALL = {"--json", "--quiet", "--verbose"}
 README = (REPOSITORY / "README.md").read_text()
 
 
-def section(title: str) -> str:
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-
-
-def table(title: str) -> list[list[str]]:
-    rows = [line.strip("|").split("|") for line in section(title).splitlines() if line[:1] == "|"]
+def table(page: str) -> list[list[str]]:
+    """Return the rows of the first table of a page, without its head."""
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text()
+    first = text.partition("\n|")[2].partition("\n\n")[0]
+    rows = [line.strip("|").split("|") for line in first.splitlines()]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
+def test_the_readme_fits_on_a_few_screens() -> None:
+    assert len(README.splitlines()) < 120
+
+
 def test_the_command_table_is_the_program_s() -> None:
-    named = {name for row in table("Commands") for name in re.findall(r"`([a-z-]+)`", row[0])}
+    named = {name for row in table("commands") for name in re.findall(r"`([a-z-]+)`", row[0])}
     assert named == set(collection.task_names)
 
 
 def test_every_flag_of_the_command_table_exists_and_none_is_missing() -> None:
-    for row in table("Commands"):
+    for row in table("commands"):
         said = set(re.findall(r"--?[a-z][a-z-]*", row[1]))
         for name in re.findall(r"`([a-z-]+)`", row[0]):
             arguments = collection[name].get_arguments()
@@ -39,13 +42,13 @@ def test_every_flag_of_the_command_table_exists_and_none_is_missing() -> None:
 
 
 def test_the_settings_table_names_every_variable() -> None:
-    said = {name for row in table("Settings") for name in re.findall(r"`([A-Z_]+)`", row[0])}
+    said = {name for row in table("settings") for name in re.findall(r"`([A-Z_]+)`", row[0])}
     assert said == {*variables.OWN, "DATABASE_URL", "DATABASE_URL_FILE"}
 
 
 def test_the_defaults_of_the_settings_table_are_the_program_s() -> None:
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
-    for name, default, _ in table("Settings"):
+    for name, default, _ in table("settings"):
         field = name.strip("`").removeprefix("DB_OPS_").lower()
         if re.fullmatch(r"\d+", default):
             assert float(default) == defaults[field], name

@@ -19,6 +19,7 @@ SCRATCH_URL = "DB_OPS_SCRATCH_URL"
 FILE_SUFFIX = "_FILE"
 # All that are ours; each counts in the environment and in `.env`.
 OWN = (
+    "DB_OPS_AHEAD_IS_DIFFERENT",
     "DB_OPS_ALEMBIC_INI",
     "DB_OPS_CONNECT_TIMEOUT",
     "DB_OPS_DEBUG",

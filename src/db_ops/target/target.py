@@ -197,8 +197,7 @@ class Target:
 
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
         """Return the revisions recorded now in each version table."""
-        project = self.project
-        first = recorded_revisions(connection, project.version_table, project.version_table_schema)
+        first = recorded_revisions(connection, *self._version_table)
         return (first, *self._recorded_in_others(connection))
 
     def _furthest_behind(
