@@ -35,7 +35,7 @@ FAILED = 1
         (
             "raise ValueError('cannot use postgresql://u:hun@ter2@db/app password=\"hunter3\"')\n",
             1,
-            "postgresql://u:***@db/app",
+            "postgresql://***@db/app",
         ),
     ],
 )

@@ -284,11 +284,8 @@ class Target:
     @property
     def waiting(self) -> Waiting:
         """How to wait for the lock of another process."""
-        return {
-            "location": self.location,
-            "timeout": self.settings.migration_lock_timeout,
-            "on_event": self.server.on_event,
-        }
+        timeout, on_event = self.settings.migration_lock_timeout, self.server.on_event
+        return {"location": self.location, "timeout": timeout, "on_event": on_event}
 
 
 def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
