@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.foreign import KINDS, copy_project
+from tests.support.launcher import Launcher
 from tests.support.project import Project
 
 FAILED = 1
@@ -204,10 +205,10 @@ def test_models_that_sqlalchemy_cannot_build_are_told_with_the_line_that_declare
 
 @pytest.mark.parametrize("name", ["coroutines", "async_psycopg", "ini_url"])
 def test_a_failed_revision_of_another_driver_is_told_as_fully(
-    tmp_path: Path, new_database_url: str, name: str
+    tmp_path: Path, new_database_url: str, name: str, launcher: Launcher
 ) -> None:
     kind = next(one for one in KINDS if one.name == name)
-    project = copy_project(kind, tmp_path / "project", new_database_url)
+    project = copy_project(kind, tmp_path / "project", new_database_url, launcher)
     project.edit(
         "alembic/versions/0002_create_books.py",
         "def upgrade():\n",

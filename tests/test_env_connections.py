@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.foreign import KINDS, ForeignProject, copy_project
+from tests.support.launcher import Launcher
 from tests.support.project import query
 
 WRITES = "CREATE SCHEMA IF NOT EXISTS noted; CREATE TABLE IF NOT EXISTS noted.by{} (n int)"
@@ -93,10 +94,10 @@ _ASYNC = {
 
 
 def project_that(
-    tmp_path: Path, url: str, name: str, ways: dict[str, str], before: str
+    tmp_path: Path, url: str, name: str, ways: dict[str, str], before: str, launcher: Launcher
 ) -> ForeignProject:
     """A project whose env.py writes in all *ways*, *before* it does what others do."""
-    project = copy_project(_BY_NAME[name], tmp_path / "project", url)
+    project = copy_project(_BY_NAME[name], tmp_path / "project", url, launcher)
     head = f"URL = {url!r}\n\n\n"
     imports = "from alembic import context\n"
     project.edit("alembic/env.py", imports, head + imports)

@@ -12,6 +12,7 @@ from db_ops.errors import InvalidSettings, InvalidUrl, MissingDatabaseName
 from db_ops.settings import DatabaseUrl, load
 from tests.support.cluster import ADMIN, PASSWORD
 from tests.support.foreign import Kind, copy_project
+from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 
 # Reserved: whoever tries to connect there does not get an answer.
@@ -40,7 +41,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("source", BY_SOURCE)
 def test_a_remote_pghost_makes_a_url_without_a_host_production(
-    source: str, project: Project, tmp_path: Path
+    source: str, project: Project, tmp_path: Path, launcher: Launcher
 ) -> None:
     kind = BY_SOURCE[source]
     if kind is None:
@@ -49,7 +50,9 @@ def test_a_remote_pghost_makes_a_url_without_a_host_production(
         project.env["PGHOST"] = REMOTE
         outcome = project.run("delete-db")
     else:
-        foreign = copy_project(kind, tmp_path / "foreign", "postgresql://app:role_secret@/app")
+        foreign = copy_project(
+            kind, tmp_path / "foreign", "postgresql://app:role_secret@/app", launcher
+        )
         outcome = foreign.run("delete-db", PGHOST=REMOTE)
     assert "the environment is production" in outcome.failed(REFUSED).error
     assert outcome.error.startswith(f"{REMOTE}:5432/app: ")
@@ -187,9 +190,9 @@ def test_init_creates_the_database_that_a_service_or_pgdatabase_names(
 
 
 def test_an_env_py_without_an_address_is_no_second_database_because_of_pgdatabase(
-    tmp_path: Path, new_database_url: str
+    tmp_path: Path, new_database_url: str, launcher: Launcher
 ) -> None:
-    foreign = copy_project(Kind("ini_url"), tmp_path / "foreign", new_database_url)
+    foreign = copy_project(Kind("ini_url"), tmp_path / "foreign", new_database_url, launcher)
     ini = foreign.root / "alembic.ini"
     lines = ini.read_text().splitlines(keepends=True)
     ini.write_text("".join(line for line in lines if not line.startswith("sqlalchemy.url")))

@@ -17,6 +17,7 @@ from db_ops.migrations.scripts import describe_failure
 from db_ops.settings import DatabaseUrl, Settings
 from tests.support.cluster import free_port
 from tests.support.foreign import Kind, copy_project
+from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project
 
 SPECIAL = "@:/?#[]%&=;, '\"\\|<>ü"
@@ -128,9 +129,11 @@ def test_a_secret_from_libpq_s_variables_is_shown_only_where_it_is_asked_for(
     assert PIECES[1] in secretive.run("url", "--with-password").succeeded().out
 
 
-def test_a_percent_sign_in_the_ini_s_url_does_not_show_what_follows_it(tmp_path: Path) -> None:
+def test_a_percent_sign_in_the_ini_s_url_does_not_show_what_follows_it(
+    tmp_path: Path, launcher: Launcher
+) -> None:
     foreign = copy_project(
-        Kind("ini_url"), tmp_path / "foreign", f"postgresql://u:{PIECES[1]}@h/app"
+        Kind("ini_url"), tmp_path / "foreign", f"postgresql://u:{PIECES[1]}@h/app", launcher
     )
     ini = foreign.root / "alembic.ini"
     ini.write_text(ini.read_text().replace(f"{PIECES[1]}@h", f"x%40{PIECES[0]}@h"))
