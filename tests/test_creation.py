@@ -134,7 +134,8 @@ def test_limits_that_a_role_has_for_services_end_no_command_of_ours(
         "mapped_column(primary_key=True)"
     )
     with session_in(template1, 1.0):
-        assert limited.run("check-models").code == 0
+        # It came to the end of its comparison.
+        assert "alembic check: no new operations" in limited.run("check-models").out
     limited.run("snapshot", "base").succeeded()
     limited.run("restore", "base").succeeded()
     limited.run("snapshots", "--drop", "base").succeeded()

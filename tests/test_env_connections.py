@@ -116,19 +116,20 @@ def noted(project: ForeignProject) -> int:
 
 
 def test_looking_writes_nothing_whatever_way_env_py_writes(
-    tmp_path: Path, new_database_url: str
+    tmp_path: Path, new_database_url: str, launcher: Launcher
 ) -> None:
     before = "    with connectable.connect() as connection:\n        context.configure"
-    _looks_and_runs(project_that(tmp_path, new_database_url, "ini_url", _SYNC, before), len(_SYNC))
+    project = project_that(tmp_path, new_database_url, "ini_url", _SYNC, before, launcher)
+    _looks_and_runs(project, len(_SYNC))
 
 
 def test_looking_writes_nothing_whatever_way_an_async_env_py_writes(
-    tmp_path: Path, new_database_url: str
+    tmp_path: Path, new_database_url: str, launcher: Launcher
 ) -> None:
     before = (
         "    async with connectable.connect() as connection:\n        await connection.run_sync"
     )
-    project = project_that(tmp_path, new_database_url, "async_asyncpg", _ASYNC, before)
+    project = project_that(tmp_path, new_database_url, "async_asyncpg", _ASYNC, before, launcher)
     _looks_and_runs(project, len(_ASYNC))
 
 

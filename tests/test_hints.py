@@ -40,12 +40,19 @@ def test_a_hint_repeats_the_options_that_were_given_and_works_as_it_stands(
     assert outcome.hint.endswith(typed)
     again = elsewhere.run(*shlex.split(typed)[2:]).succeeded()
     assert "now at 0001" in again.out
-    # What alembic is asked for is asked of the same configuration.
     hint = elsewhere.run("upgrade", "-r", "nope", *given).failed(2).hint
-    typed = "alembic -c deploy/own.ini -n billing -x 'label=two words' history"
+    typed = f"{program} --config deploy/own.ini --name billing -x 'label=two words' history"
     assert typed in hint
-    outcome = elsewhere.alembic(*shlex.split(typed)[1:]).succeeded()
-    assert "0001" in outcome.out
+    assert "0001" in elsewhere.run(*shlex.split(typed)[2:]).succeeded().out
+
+
+def test_a_hint_for_alembic_is_for_the_same_configuration(elsewhere: Project) -> None:
+    given = ("--config", "deploy/own.ini", "--name", "billing", "-x", TWO_WORDS)
+    elsewhere.run("init", *given).succeeded()
+    elsewhere.query("DROP SCHEMA IF EXISTS db_ops CASCADE")
+    elsewhere.query("DELETE FROM alembic_version")
+    hint = elsewhere.run("init", *given).failed(1).hint
+    assert "alembic -c deploy/own.ini -n billing -x 'label=two words' stamp REVISION" in hint
 
 
 def test_json_documents_and_results_name_commands_as_they_are_typed(elsewhere: Project) -> None:

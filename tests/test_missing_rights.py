@@ -83,7 +83,7 @@ def test_a_refused_statement_names_the_owner_and_what_gives_the_right(
         body = f"op.execute('{statement}')".replace("''", "\\'")
         owned.revision("0004", body, down_revision="0003")
         outcome = owned.run("upgrade").failed(FAILED)
-        assert "0004.py:12: upgrade of 0004 failed: " in outcome.error, outcome.err
+        assert "0004.py:14: upgrade of 0004 failed: " in outcome.error, outcome.err
         assert remedy.format(role=role, database=database) in outcome.hint, outcome.err
         assert "correct" not in outcome.hint
         if "OWNER TO" in remedy or "GRANT ALL" in remedy:

@@ -290,6 +290,7 @@ def test_an_environment_with_a_connection_of_its_own_is_not_called_measured(
     env_py = migrated.root / "alembic" / "env.py"
     url = DatabaseUrl.parse(migrated.url).parameters
     env_py.write_text(
+        "import db_ops\n"
         "import psycopg2\n"
         "from alembic import context\n"
         "from db_ops.migrations.env.runtime import connection_over\n"
@@ -297,6 +298,8 @@ def test_an_environment_with_a_connection_of_its_own_is_not_called_measured(
         "name = session.connection.connection.driver_connection.info.dbname\n"
         f"driver = psycopg2.connect(**{{**{dict(url)!r}, 'dbname': name}})\n"
         "session.reached = True\n"
+        "if name is None:\n"
+        "    db_ops.run_migrations(None)\n"
         "with connection_over(driver) as connection:\n"
         "    context.configure(connection=connection, transaction_per_migration=True)\n"
         "    with context.begin_transaction():\n"

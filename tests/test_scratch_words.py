@@ -21,7 +21,7 @@ def test_a_failed_scratch_build_does_not_speak_of_the_target(
     outcome = migrated.run(*command)
     said = outcome.out + outcome.err
     database = migrated.url.rpartition("/")[2]
-    assert "0004.py:12: upgrade of 0004 failed: division by zero; " in said
+    assert "0004.py:14: upgrade of 0004 failed: division by zero; " in said
     assert f"{database}: 0 of" not in said
     assert f"{database}: 3 of" not in said
     if command != ("upgrade", "--plan"):

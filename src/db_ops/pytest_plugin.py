@@ -30,7 +30,8 @@ def db_ops_clones(pytestconfig: pytest.Config) -> Iterator[Clones]:
         with clones(load(pytestconfig.rootpath, for_tests=True)) as made:
             yield made
     except DbOpsError as error:
-        pytest.fail(f"{error.message}\nhint: {error.hint}", pytrace=False)
+        text = f"{error.message}\nhint: {error.hint}"
+        raise pytest.fail.Exception(text, pytrace=False) from None
 
 
 @pytest.fixture
