@@ -12,6 +12,11 @@ from tests.support.command import Command
 from tests.support.project import Project, query
 
 RECORD_NAME = "op.execute('CREATE TABLE named AS SELECT current_database() AS name')"
+# What is built in a scratch database first has another name there.
+UNDER_ITS_OWN_NAME = (
+    "op.execute(\"DO $$ BEGIN IF current_database() NOT LIKE 'db_ops%' THEN PERFORM {};"
+    ' END IF; END $$")'
+)
 PRECIOUS = "SELECT count(*) FROM one"
 
 
@@ -70,7 +75,7 @@ def test_what_is_only_right_under_its_own_name_is_built_there_and_brought_back_i
     filled.env["DB_OPS_ENVIRONMENT"] = environment
     filled.query(f"COMMENT ON DATABASE {database_name} IS 'db_ops environment: {environment}\nour'")
     filled.revision("0004", RECORD_NAME)
-    broken = filled.revision("0005", "op.execute('SELECT 1/0')")
+    broken = filled.revision("0005", UNDER_ITS_OWN_NAME.format("1/0"))
     before = filled.fingerprint(), oid(filled)
     outcome = filled.run("recreate", "--confirm", database_name).failed(1)
     assert "0005 failed: division by zero; the database is as it was" in outcome.error
@@ -86,8 +91,9 @@ def test_what_is_only_right_under_its_own_name_is_built_there_and_brought_back_i
 
 
 def test_a_killed_rebuild_leaves_a_snapshot_that_restore_brings_back(filled: Project) -> None:
-    filled.revision("0004", f"{RECORD_NAME}\nop.execute('SELECT pg_sleep(60)')")
+    filled.revision("0004", f"{RECORD_NAME}\n{UNDER_ITS_OWN_NAME.format('pg_sleep(60)')}")
     with Command(filled, "recreate") as command:
+        command.wait_until_it_says("kept as the snapshot")
         command.wait_until_it_runs("pg_sleep")
         command.kill()
     ((kept,),) = [

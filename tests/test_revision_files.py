@@ -195,4 +195,4 @@ def test_revisions_in_folders_below_are_applied_where_alembic_looks_there(
     path.write_text(path.read_text().replace("def upgrade", "raise ValueError\n\ndef upgrade"))
     migrated.revision("0005").rename(folder / "0005.py")
     outcome = migrated.run("upgrade").failed(1)
-    assert outcome.error.startswith("alembic/versions/2026/0004.py: does not import")
+    assert outcome.error.startswith("alembic/versions/2026/0004.py:13: does not import")

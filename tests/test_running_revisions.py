@@ -51,22 +51,6 @@ def test_a_revision_s_own_timeouts_do_not_reach_the_next(project: Project, leave
     assert project.query("SELECT * FROM seen") == [("1350ms", "7s")]
 
 
-def test_only_the_last_commit_waits_for_the_disk(migrated: Project) -> None:
-    migrated.query(
-        "DO $$ BEGIN EXECUTE format("
-        "'ALTER DATABASE %I SET synchronous_commit = local', current_database()); END $$"
-    )
-    seen = "current_setting('synchronous_commit')"
-    migrated.revision("0004", f'op.execute("CREATE TABLE seen AS SELECT {seen} AS level")')
-    for number in ("0005", "0006"):
-        migrated.revision(number, f'op.execute("INSERT INTO seen SELECT {seen}")')
-    migrated.run("upgrade").succeeded()
-    assert migrated.query("SELECT level FROM seen") == [("off",), ("off",), ("local",)]
-    migrated.revision("0007", f'op.execute("INSERT INTO seen SELECT {seen}")')
-    migrated.run("upgrade").succeeded()
-    assert migrated.query("SELECT level FROM seen")[3:] == [("local",)]
-
-
 def test_each_of_many_revisions_may_choose_how_its_transaction_runs(migrated: Project) -> None:
     migrated.revision(
         "0004",

@@ -284,7 +284,7 @@ def test_values_of_both_sides_are_told(base: Connection) -> None:
     (change,) = compare_schemas(before, read_schema(base))
     assert (change.expected, change.actual) == ("numeric(10,2)", "numeric(12,4)")
     assert change.undo == (
-        "ALTER TABLE public.agents ALTER COLUMN rate TYPE numeric(10,2) USING rate::numeric(10,2)"
+        "ALTER TABLE public.agents ALTER COLUMN rate TYPE numeric(10,2) USING rate::numeric(10,2)",
     )
 
 

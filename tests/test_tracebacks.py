@@ -27,7 +27,7 @@ def test_the_traceback_of_another_process_is_shown(migrated: Project) -> None:
     assert "Traceback (most recent call last)" in outcome.err
     assert 'helpers.py", line 5, in help_out' in outcome.err
     assert '0004.py", line 18, in upgrade' in outcome.err
-    assert "LookupError: postgresql://u:***@db/app is nowhere" in outcome.err
+    assert "LookupError: postgresql://***@db/app is nowhere" in outcome.err
     assert "hunter2" not in outcome.err
     assert "db_ops/" not in outcome.err.partition("Traceback")[2].partition("error: ")[0]
     assert outcome.error.startswith("alembic/versions/0004.py:18: upgrade of 0004 failed: Lookup")

@@ -100,9 +100,8 @@ def _cause(target: Target, one: VersionTable, path: SearchPath) -> tuple[str, st
 
 def _look_there(target: Target, one: VersionTable, path: SearchPath) -> str:
     if path.source == "client":
-        given = "options" in target.server.url.parameters
-        where = f"options in {target.server.url.source}" if given else "PGOPTIONS"
-        return f"take search_path out of {where}, or begin it with {quoted(one.schema)}"
+        where = f"options in {target.server.url.source}, or of PGOPTIONS"
+        return f"take search_path out of {where}; or begin it with {quoted(one.schema)}"
     return path.with_first(one.schema)
 
 

@@ -206,7 +206,8 @@ def _reporting(
     scratch = run.database.is_scratch
 
     def steps(heads: Any, context: Any) -> Iterator[MigrationStep]:
-        for step in run.plan.steps_from(heads, run.scripts):
+        taken = [one.revision.id for one in run.steps]
+        for step in run.plan.steps_from(heads, run.scripts, taken):
             revision = run.graph.nodes[step.revision.revision].revision
             position = len(run.steps) + 1
             run.running = revision.id

@@ -49,13 +49,19 @@ class StepPlan:
         for table in self.tables:
             self.steps_from(table.start, scripts)
 
-    def steps_from(self, heads: Iterable[str], scripts: ScriptDirectory) -> list[RevisionStep]:
+    def steps_from(
+        self, heads: Iterable[str], scripts: ScriptDirectory, done: Collection[str] | None = None
+    ) -> list[RevisionStep]:
         """Return Alembic's own steps for what is left to do where a version table is at *heads*.
 
-        Raises `StepsDiffer` if they are not those announced, `AlembicFailed`.
+        *done* are the steps that this run has taken: of a single version table, no others may be
+        missing. Raises `StepsDiffer` if they are not those announced, `AlembicFailed`.
         """
         heads = tuple(sorted(heads))
         left = self._left(heads)
+        is_alone = done is not None and len(self.tables) == 1
+        if is_alone and {*(left or ()), *(done or ())} != {*self.tables[0].steps}:
+            left = None
         announced = self._announced if left is None else left
         planned = self._planned(announced, heads, scripts)
         if left is None or planned.keys() != set(left):
