@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DatabaseReplaced, DbOpsError, MigrationFailed, RebuildFailed
-from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.env.run_env import load_metadata
 from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_oid
 from db_ops.postgres.own_databases import SNAPSHOT, own_name
@@ -32,7 +32,7 @@ def rebuilt_in_place(target: Target, connection: Connection, present: int | None
     `DatabaseReplaced`, `RebuildFailed`, and what `drop_failure` returns.
     """
     server = target.server
-    rehearse(target.project, target.scripts)
+    load_metadata(target.project, target.scripts)
     aside = None if present is None else _set_aside(target, connection, present)
     ours = None
     try:

@@ -8,7 +8,7 @@ from db_ops.errors import AppliedRevision, DbOpsError, UsageError
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.names import resolve
 from db_ops.migrations.revisions.reader import read_graph
-from db_ops.migrations.revisions.rebase import follow
+from db_ops.migrations.revisions.rebase import replace_down_revision
 from db_ops.results import MigrationRebased, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
@@ -53,7 +53,7 @@ def rebase_migration(
     first = graph.nodes[branch[-1]]
     path = settings.root / first.revision.path
     before = first.down[0] if first.down else None
-    follow(path, before, onto, first.revision.path)
+    replace_down_revision(path, before, onto, first.revision.path)
     return MigrationRebased(location, first.revision, onto, unasked)
 
 

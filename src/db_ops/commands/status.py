@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.migrations.revisions.git_authors import authors, created
+from db_ops.migrations.revisions.git_authors import authors, creation_date
 from db_ops.postgres.environment_mark import mark_in
 from db_ops.postgres.history.reader import Look
 from db_ops.postgres.schema.reading import major_version
@@ -57,7 +57,7 @@ def _pending(target: Target, revisions: tuple[Revision, ...]) -> tuple[Pending, 
     root = target.settings.root
     if not revisions:
         return ()
-    written = {revision.id: created(root / revision.path) for revision in revisions}
+    written = {revision.id: creation_date(root / revision.path) for revision in revisions}
     oldest = min(filter(None, written.values()), default=None)
     by = authors(root, [revision.path for revision in revisions], oldest)
     return tuple(

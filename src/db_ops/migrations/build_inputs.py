@@ -23,7 +23,7 @@ from db_ops.migrations.cache_files import digest
 from db_ops.migrations.process_inputs import ProcessInputs, recorded_inputs
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.digest import read_digest
-from db_ops.migrations.revisions.index import Listing
+from db_ops.migrations.revisions.index import RevisionFileList
 from db_ops.settings.environment import variable_digest, variables
 
 _IMPORT = re.compile(
@@ -69,7 +69,9 @@ class BuildInputs:
     @cached_property
     def sources(self) -> dict[str, bytes]:
         """The content of `alembic.ini`, `env.py` and all revision files."""
-        return self._running | self._contents(map(Path, Listing(self.project.revision_folders)))
+        return self._running | self._contents(
+            map(Path, RevisionFileList(self.project.revision_folders))
+        )
 
     @cached_property
     def _running(self) -> dict[str, bytes]:
@@ -93,15 +95,15 @@ class BuildInputs:
         return _digest_of(self.root / name)
 
     @contextmanager
-    def recording(self) -> Iterator[Used]:
+    def recording(self) -> Iterator[UsedInputs]:
         """Note what a build uses, for a `with` block."""
         # A build may set variables itself, from a file that it reads: what counts is what was set.
         with recorded_inputs() as read:
-            yield Used(self, frozenset(sys.modules), time.time(), variables(), read)
+            yield UsedInputs(self, frozenset(sys.modules), time.time(), variables(), read)
 
 
 @dataclass
-class Used:
+class UsedInputs:
     """What a build has used beyond its `inputs`; complete when its recording has ended."""
 
     inputs: BuildInputs

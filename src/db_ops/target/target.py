@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from db_ops.migrations.env.runner import Run
-    from db_ops.migrations.env.step_recorder import Recorder
+    from db_ops.migrations.env.step_recorder import StepRecorder
     from db_ops.migrations.revisions.checksum import Checksums
     from db_ops.migrations.revisions.steps import StepPlan
     from db_ops.postgres.history.reader import Look, Recorded
@@ -73,7 +73,7 @@ class Target:
         self,
         plan: StepPlan,
         before_attempt: Callable[[], None] = lambda: None,
-        recorder: Recorder | None = None,
+        recorder: StepRecorder | None = None,
     ) -> Run:
         """Return a run of what *plan* announces, not yet begun."""
         from db_ops.migrations.env.runner import Run

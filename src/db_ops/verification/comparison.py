@@ -20,11 +20,11 @@ from db_ops.errors import (
     ModelsBroken,
     NoScratchDatabase,
 )
-from db_ops.migrations.autogenerate.diff_text import describe
+from db_ops.migrations.autogenerate.diff_text import describe_operation
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.env.alembic_check import compare
-from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.schema.ownership import as_owned_by
 from db_ops.postgres.schema.reading import major_version
@@ -194,9 +194,9 @@ class Comparison:
         target = self.target
         if clean:
             diffs, blind, metadata = compare(target.project, target)
-            return tuple(describe(diff) for diff in diffs), blind, metadata
+            return tuple(describe_operation(diff) for diff in diffs), blind, metadata
         self.unchecked.append(_NOT_AT_HEAD)
-        return None, (), rehearse(target.project, target.scripts)
+        return None, (), load_metadata(target.project, target.scripts)
 
     def _models(
         self, kept: Kept, looked: Looked, migrations: Side, metadata: Any, files: Files | None

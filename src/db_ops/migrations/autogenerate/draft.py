@@ -16,7 +16,7 @@ from db_ops.migrations.autogenerate.rendering import Changed, Operation, Rendere
 from db_ops.migrations.autogenerate.revision_text import format_with_ruff
 from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.error_location import describe_failure
-from db_ops.migrations.env.runner import Database, blame
+from db_ops.migrations.env.runner import Database, comparison_error
 from db_ops.migrations.env.runtime import MAX_REVISION_ID, Session, connection_over
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import load_scripts
@@ -145,10 +145,10 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
     from alembic.autogenerate import RevisionContext
     from alembic.runtime.environment import EnvironmentContext
 
-    from db_ops.migrations.foreign_env.inspection import their_way
+    from db_ops.migrations.foreign_env.inspection import env_py_context
 
     with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
-        session = Session(connection, looks=True)
+        session = Session(connection, read_only=True)
         config = project.alembic_config(db_ops=session)
         if not config.get_main_option("file_template"):
             config.set_main_option("file_template", DATED)
@@ -162,7 +162,7 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
 
         try:
             with (
-                their_way(project, session, config),
+                env_py_context(project, session, config),
                 EnvironmentContext(
                     config,
                     scripts,
@@ -178,7 +178,7 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise blame(project, database, session, error) from error
+            raise comparison_error(project, database, session, error) from error
     compared = context._last_autogen_context
     if context.generated_revisions:
         script = context.generated_revisions[0]

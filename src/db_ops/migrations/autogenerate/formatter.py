@@ -9,7 +9,7 @@ from collections.abc import Iterator
 _INDENT = "    "
 
 
-def lay_out(source: str, *, width: int, indent: int = 1) -> str:
+def format_source(source: str, *, width: int, indent: int = 1) -> str:
     """Return the statements of *source*, *indent* levels deep, in lines of at most *width*.
 
     Calls and lists that do not fit get an argument a line and a trailing comma; long strings are
@@ -30,11 +30,11 @@ def lay_out(source: str, *, width: int, indent: int = 1) -> str:
         )
     ]
     for statement in ast.parse(source).body:
-        lines += _Layout(width).statement(statement, prefix)
+        lines += _Formatter(width).statement(statement, prefix)
     return "\n".join(lines)
 
 
-class _Layout:
+class _Formatter:
     def __init__(self, width: int) -> None:
         self.width = width
 

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from db_ops.migrations.env.error_location import Place, is_own, place_at
+from db_ops.migrations.env.error_location import SourceLocation, is_own, source_location
 
 # "Foreign key associated with column 'book.shelf_id' could not find table ..."; "mapped class
 # Mapper[Book(book)]"; "Table 'book' is already defined".
 _NAMES = re.compile(r"'([\w.]+)'|\[(\w+)\(")
 
 
-def declared_at(error: BaseException) -> Place | None:
+def declared_at(error: BaseException) -> SourceLocation | None:
     """Return the line of the class or table that *error* is about, if a loaded module has it."""
     named = [part for found in _NAMES.findall(str(error)) for part in found if part]
     for name in named:
@@ -23,7 +23,7 @@ def declared_at(error: BaseException) -> Place | None:
         for path, tree in _own_modules():
             line = _line_of(tree, table.rpartition(".")[2] or column, column if table else None)
             if line:
-                return place_at(str(path), line)
+                return source_location(str(path), line)
     return None
 
 

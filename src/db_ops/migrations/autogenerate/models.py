@@ -34,7 +34,7 @@ def has_tables(target_metadata: Any) -> bool:
     return any(one.tables for one in metadatas(target_metadata))
 
 
-def nameless(target_metadata: Any, source: str) -> ModelsBroken | None:
+def unnamed_index_error(target_metadata: Any, source: str) -> ModelsBroken | None:
     """Return the error for an index that has no name, of which SQLAlchemy only asserts that."""
     for metadata in metadatas(target_metadata):
         for table in metadata.tables.values():
@@ -68,7 +68,7 @@ def create_models(
     is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`
     for models that make no sense.
     """
-    broken = nameless(target_metadata, project.display(project.env_py))
+    broken = unnamed_index_error(target_metadata, project.display(project.env_py))
     if broken is not None:
         raise broken
     from sqlalchemy import create_engine

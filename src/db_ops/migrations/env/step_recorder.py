@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
 
 
-class Recorder(Protocol):
+class StepRecorder(Protocol):
     """Keeps records of the steps that it is told of."""
 
     def checksum(self, path: Path) -> str | None:
@@ -32,13 +32,13 @@ class Recorder(Protocol):
 
 
 @dataclass
-class Recording:
+class StepRecording:
     """What Alembic calls, as `on_version_apply`, for each step that it takes in one attempt.
 
     A step that is not recorded in its own transaction waits until it is known to be committed.
     """
 
-    recorder: Recorder
+    recorder: StepRecorder
     _since: float = field(default_factory=time.monotonic)
     _waiting: list[Record] = field(default_factory=list)
 

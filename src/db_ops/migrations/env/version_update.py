@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def composing_once() -> Iterator[None]:
+def cached_version_updates() -> Iterator[None]:
     """Let Alembic record revisions that way, for a `with` block around `run_migrations`.
 
     It reaches other threads of the process as well, for whom nothing else changes.

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.env.runtime import Session
-from db_ops.migrations.foreign_env.driver_connections import PLACE, place_of
-from db_ops.migrations.foreign_env.null_connection import answer_as_driver, blank_engine
+from db_ops.migrations.foreign_env.driver_connections import (
+    LOCATION_PARAMETERS,
+    connection_parameters_of,
+)
+from db_ops.migrations.foreign_env.null_connection import answer_as_driver, null_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,21 +57,23 @@ class Engines:
         session, ours = self.session, self.session.connection
         if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
             return self.original_connect(engine)
-        if ours is not None and session.keeps_theirs:
+        if ours is not None and session.uses_own_connection:
             return self._redirected(engine, ours)
         if engine not in self.engines:
             self.engines.append(engine)
             session.destinations.append(self._destination(engine))
             if ours is not None:
-                _greet(engine, ours)
+                _call_connect_listeners(engine, ours)
         if ours is None:
             source = self._blank(engine.dialect.is_async)
         else:
             source = ours.engine
-            if session.looks and engine.dialect.is_async:
+            if session.read_only and engine.dialect.is_async:
                 answer_as_driver(source, session)
         connection = self.original_connect(source)
-        return connection.execution_options(**kept_options(engine.get_execution_options()))
+        return connection.execution_options(
+            **inherited_execution_options(engine.get_execution_options())
+        )
 
     def connect_pool(self, pool: Pool) -> PoolProxiedConnection:
         """Give what asks the pool itself for a connection one as `connect` would have."""
@@ -81,7 +86,7 @@ class Engines:
         if dialect.driver == "psycopg2" and ours is not None:
             return self.original_pool_connect(ours.engine.pool)
         # Code that goes below SQLAlchemy is written for that driver.
-        if ours is not None and not session.looks:
+        if ours is not None and not session.read_only:
             fresh = pool.recreate()
             self.known.append(fresh)
             self._redirect(dialect, ours)
@@ -89,7 +94,7 @@ class Engines:
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
 
     def _blank(self, is_async: bool) -> Engine:
-        engine = blank_engine(self.session.statements)
+        engine = null_engine(self.session.statements)
         if is_async:
             answer_as_driver(engine, self.session)
         self.known.append(engine.pool)
@@ -106,7 +111,7 @@ class Engines:
             seen.append({**dsn, **cparams})
             raise _Stopped
 
-        dialled = len(self.session.dialled)
+        driver_dsns = len(self.session.driver_dsns)
         event.listen(engine, "do_connect", stop)
         self.known.append(engine.pool)
         try:
@@ -120,8 +125,8 @@ class Engines:
         finally:
             event.remove(engine, "do_connect", stop)
             self.known.remove(engine.pool)
-        if len(self.session.dialled) > dialled:
-            return {"dsn": self.session.dialled[-1]}
+        if len(self.session.driver_dsns) > driver_dsns:
+            return {"dsn": self.session.driver_dsns[-1]}
         return dict(engine.dialect.create_connect_args(engine.url)[1])
 
     def _redirected(self, engine: Engine, ours: Connection) -> Connection:
@@ -134,12 +139,12 @@ class Engines:
     def _redirect(self, dialect: Any, ours: Connection) -> None:
         from sqlalchemy import event
 
-        place = place_of(ours.connection.driver_connection)
+        place = connection_parameters_of(ours.connection.driver_connection)
 
         def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
             names = _DRIVER_NAMES.get(dialect.driver, {})
             cparams.pop("async_creator_fn", None)
-            for name in PLACE:
+            for name in LOCATION_PARAMETERS:
                 cparams.pop(names.get(name, name), None)
             cparams.update({names.get(name, name): value for name, value in place.items()})
 
@@ -148,11 +153,11 @@ class Engines:
             event.listen(dialect, "do_connect", redirect)
 
 
-def only_look(driver: Any) -> None:
+def make_read_only(driver: Any) -> None:
     """Replace what env.py would write, or lock, before it configures: the session is read-only."""
     base: Any = type(driver.cursor())
 
-    class LookingCursor(base):  # type: ignore[misc]
+    class ReadOnlyCursor(base):  # type: ignore[misc]
         def execute(self, query: Any, vars: Any = None) -> None:
             text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
             if _LOOKS.match(text) and not _CHANGES.search(text):
@@ -160,10 +165,10 @@ def only_look(driver: Any) -> None:
             else:
                 super().execute("SELECT true")
 
-    driver.cursor_factory = LookingCursor
+    driver.cursor_factory = ReadOnlyCursor
 
 
-def _greet(engine: Engine, ours: Connection) -> None:
+def _call_connect_listeners(engine: Engine, ours: Connection) -> None:
     """Let the project's own listeners prepare our driver connection, if it is of their driver."""
     if engine.dialect.driver != "psycopg2":
         return
@@ -175,6 +180,6 @@ def _greet(engine: Engine, ours: Connection) -> None:
     proxied.commit()
 
 
-def kept_options(options: Any) -> dict[str, Any]:
+def inherited_execution_options(options: Any) -> dict[str, Any]:
     # Autocommit would take the revision's transaction away.
     return {name: value for name, value in options.items() if name != "isolation_level"}

@@ -22,8 +22,8 @@ from db_ops.errors import (
 from db_ops.errors.base import place_name
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runtime import Session
-from db_ops.migrations.foreign_env.adoption import taking_over
-from db_ops.migrations.foreign_env.sandbox import outside_event_loop, surroundings
+from db_ops.migrations.foreign_env.adoption import env_py_adoption
+from db_ops.migrations.foreign_env.sandbox import env_py_sandbox, outside_event_loop
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import broken_environment
 from db_ops.settings import DatabaseUrl
@@ -43,7 +43,7 @@ _DECOY = "driver://"
 
 
 @dataclass(frozen=True)
-class Learnt:
+class EnvInspection:
     """What env.py does when it is run: `url` is where it connects to, None if nowhere.
 
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
@@ -74,16 +74,16 @@ class Learnt:
         )
 
 
-def learn(project: Project, *, is_known: bool) -> Learnt:
+def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
     """Run env.py without contacting a server, and return what it would do.
 
     *is_known* says that the settings name the database. Raises `EnvironmentBroken`,
     `UnknownDatabase` if nobody names one, `SeveralDatabases`.
     """
-    session = Session(learns=True, is_known=is_known)
+    session = Session(inspects=True, is_known=is_known)
     config = project.alembic_config(db_ops=session)
     try:
-        scripts = run_their_env(project, config, session)
+        scripts = run_foreign_env_py(project, config, session)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -96,13 +96,13 @@ def learn(project: Project, *, is_known: bool) -> Learnt:
             place = place_name(broken.path, broken.line)
             raise UnknownDatabase(place, broken.reason) from error
         raise broken from error
-    if session.ran_ours and not project.is_ours:
+    if session.called_run_migrations and not project.is_ours:
         reason = "another module calls db_ops.run_migrations, not env.py"
         raise EnvironmentBroken(project.display(project.env_py), reason)
     if not session.calls:
         reason = "it never calls context.configure"
         raise EnvironmentBroken(project.display(project.env_py), reason)
-    return Learnt(
+    return EnvInspection(
         url=_one_url(project, session, is_known=is_known),
         tables=tuple(dict.fromkeys(map(_table, session.calls))),
         version_locations=_locations(project, config, scripts),
@@ -114,7 +114,7 @@ def learn(project: Project, *, is_known: bool) -> Learnt:
     )
 
 
-def prepare(config: Config, project: Project, is_known: bool) -> None:
+def set_placeholder_url(config: Config, project: Project, is_known: bool) -> None:
     """Give env.py, where its URL is missing or a decoy and ours is known, one without an address.
 
     Its engine can be made then; where it connects to is not its business.
@@ -136,7 +136,7 @@ def needs_own_connection(project: Project) -> bool:
     )
 
 
-def run_their_env(
+def run_foreign_env_py(
     project: Project,
     config: Config,
     session: Session,
@@ -144,7 +144,7 @@ def run_their_env(
     work: Any = None,
     **options: Any,
 ) -> ScriptDirectory:
-    """Run env.py as the plain command would, but for what `taking_over` says."""
+    """Run env.py as the plain command would, but for what `env_py_adoption` says."""
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
@@ -154,19 +154,19 @@ def run_their_env(
         with EnvironmentContext(config, found, fn=work or (lambda heads, context: []), **options):
             found.run_env()
 
-    with their_way(project, session, config):
+    with env_py_context(project, session, config):
         outside_event_loop(run)
     return found
 
 
-def their_way(project: Project, session: Session, config: Config) -> ExitStack:
+def env_py_context(project: Project, session: Session, config: Config) -> ExitStack:
     """Return what makes Alembic's own commands run an env.py of somebody else's as we need it."""
     stack = ExitStack()
     if not project.is_ours:
-        prepare(config, project, session.is_known or session.connection is not None)
+        set_placeholder_url(config, project, session.is_known or session.connection is not None)
         # An application that Flask finds may connect when it is made.
-        takeover = stack.enter_context(taking_over(session))
-        stack.enter_context(surroundings(project))
+        takeover = stack.enter_context(env_py_adoption(session))
+        stack.enter_context(env_py_sandbox(project))
         takeover.forget()
     return stack
 
@@ -178,7 +178,7 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
     """
     module, _, path = named.partition(":")
     try:
-        with taking_over(Session(learns=True)), surroundings(project):
+        with env_py_adoption(Session(inspects=True)), env_py_sandbox(project):
             value: Any = import_module(module)
             for attribute in path.split("."):
                 value = getattr(value, attribute)

@@ -16,7 +16,7 @@ from pathlib import Path
 from db_ops.errors import MisuseError
 from db_ops.migrations.build_inputs import BuildInputs, Files, installed_packages
 from db_ops.migrations.cache_files import digest, write_whole
-from db_ops.migrations.foreign_env.inspection import Learnt
+from db_ops.migrations.foreign_env.inspection import EnvInspection
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
 from db_ops.settings.environment import environment_digest, url_in, variable_with
@@ -26,14 +26,14 @@ _INI_OPTION = "sqlalchemy.url"
 
 
 @dataclass(frozen=True)
-class LearntCache:
+class InspectionCache:
     """The place of what was learnt of *project*; `is_known` says that the settings name the URL."""
 
     project: Project
     folder: Path | None
     is_known: bool
 
-    def read(self) -> Learnt | None:
+    def read(self) -> EnvInspection | None:
         """Return what was learnt before; None if that is nothing, or may not be so any more."""
         if self.folder is None:
             return None
@@ -47,7 +47,7 @@ class LearntCache:
             if not self.is_known and (url is None or url.location != kept["location"]):
                 # What completes a URL, a service file or what env.py sets, may lead elsewhere.
                 return None
-            return Learnt(
+            return EnvInspection(
                 url=url,
                 tables=tuple((schema, table) for schema, table in kept["tables"]),
                 version_locations=tuple(map(Path, kept["version_locations"])),
@@ -58,7 +58,7 @@ class LearntCache:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def write(self, learnt: Learnt, files: Files | None) -> None:
+    def write(self, inspection: EnvInspection, files: Files | None) -> None:
         """Keep *learnt*, for which env.py has used *files*, if that can be said for certain.
 
         A folder that cannot be written to is no failure.
@@ -67,7 +67,7 @@ class LearntCache:
             return
         url = None
         if not self.is_known:
-            url = self._origin(learnt.url)
+            url = self._origin(inspection.url)
             if url is None:
                 return
         kept = {
@@ -75,12 +75,12 @@ class LearntCache:
             "key": self._key,
             "files": dict(files),
             "url": url,
-            "location": learnt.url.location if learnt.url else None,
-            "tables": learnt.tables,
-            "version_locations": [str(path) for path in learnt.version_locations],
-            "search_path": learnt.search_path,
-            "options": learnt.options,
-            "uses_driver": learnt.uses_driver,
+            "location": inspection.url.location if inspection.url else None,
+            "tables": inspection.tables,
+            "version_locations": [str(path) for path in inspection.version_locations],
+            "search_path": inspection.search_path,
+            "options": inspection.options,
+            "uses_driver": inspection.uses_driver,
         }
         with suppress(OSError):
             write_whole(self._path, json.dumps(kept).encode())

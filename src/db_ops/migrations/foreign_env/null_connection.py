@@ -38,7 +38,7 @@ class _Cursor:
     lastrowid = None
     statusmessage = ""
 
-    def __init__(self, connection: BlankConnection) -> None:
+    def __init__(self, connection: NullConnection) -> None:
         self.connection = connection
         self._rows: list[tuple[bool]] = []
 
@@ -76,7 +76,7 @@ class _Cursor:
         self._rows = []
 
 
-class BlankConnection:
+class NullConnection:
     """A driver's connection that notes the statements it gets."""
 
     autocommit = False
@@ -87,7 +87,7 @@ class BlankConnection:
     def __init__(self, statements: list[str]) -> None:
         self.statements = statements
 
-    def __enter__(self) -> BlankConnection:
+    def __enter__(self) -> NullConnection:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -112,7 +112,7 @@ class BlankConnection:
         pass
 
 
-class BlankSession:
+class NullSession:
     """An asynchronous driver's connection to nothing, and whatever its methods return."""
 
     def __init__(self, statements: list[str], value: Any = None) -> None:
@@ -122,10 +122,10 @@ class BlankSession:
         if name.startswith("__"):
             raise AttributeError(name)
 
-        def method(*arguments: Any, **options: Any) -> BlankSession:
+        def method(*arguments: Any, **options: Any) -> NullSession:
             if arguments and isinstance(arguments[0], str):
                 self._statements.append(arguments[0])
-            return BlankSession(self._statements, _ANSWERS.get(name))
+            return NullSession(self._statements, _ANSWERS.get(name))
 
         return method
 
@@ -133,7 +133,7 @@ class BlankSession:
         yield from ()
         return self if self._value is None else self._value
 
-    async def __aenter__(self) -> BlankSession:
+    async def __aenter__(self) -> NullSession:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -147,14 +147,14 @@ class BlankSession:
         return self._value is not False
 
 
-def blank_engine(statements: list[str]) -> Engine:
+def null_engine(statements: list[str]) -> Engine:
     """Return an engine whose connections note in *statements* what they are asked."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
     return create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: BlankConnection(statements),
+        creator=lambda: NullConnection(statements),
         poolclass=StaticPool,
         pool_reset_on_return=None,
         # Nobody is there to be asked for a version.
@@ -165,8 +165,8 @@ def blank_engine(statements: list[str]) -> Engine:
 def answer_as_driver(engine: Engine, session: Session) -> None:
     """Let connections of *engine* have, for their driver's own connection, one to nothing."""
 
-    def driver_connection(connection: Any) -> BlankSession:
+    def driver_connection(connection: Any) -> NullSession:
         session.uses_driver = True
-        return BlankSession(session.statements)
+        return NullSession(session.statements)
 
     engine.dialect.get_driver_connection = driver_connection  # type: ignore[method-assign]  # its own

@@ -18,7 +18,7 @@ _BEGINNING = 4096
 _PATIENCE = 0.5
 
 
-def created(path: Path) -> str | None:
+def creation_date(path: Path) -> str | None:
     """Return when Alembic wrote the file (ISO 8601), by its line `Create Date` or `Created`."""
     try:
         with path.open("rb") as file:

@@ -28,7 +28,7 @@ UNSETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """What one revision file says of itself; `depends` may hold branch labels."""
 
     revision: str
@@ -42,7 +42,7 @@ class Entry:
 Stat = tuple[int, int]
 
 
-class Listing(Mapping[str, Stat]):
+class RevisionFileList(Mapping[str, Stat]):
     """The revision files in some folders, in the order of their names, as Alembic knows them.
 
     The mapping of their paths is made when a question first needs it: that nothing has changed is
@@ -100,26 +100,26 @@ class RevisionIndex:
             pass
         return cls(path)
 
-    def is_current(self, listing: Listing) -> bool:
+    def is_current(self, listing: RevisionFileList) -> bool:
         """Tell whether the files are those of the index, so that none has to be read."""
         return self.settled and self.digest == listing.fingerprint
 
-    def entry(self, path: str, stat: Stat) -> Entry | None:
+    def entry(self, path: str, stat: Stat) -> IndexEntry | None:
         """Return what the index knows of a file, None if the file has changed since."""
         known = self._known.get(path)
         return known[1] if known and known[0] == stat else None
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
+    def entries(self) -> Mapping[str, IndexEntry]:
         return {path: entry for path, (_, entry) in self._known.items()}
 
     @cached_property
-    def _known(self) -> Mapping[str, tuple[Stat, Entry]]:
+    def _known(self) -> Mapping[str, tuple[Stat, IndexEntry]]:
         try:
             return {
                 path: (
                     (size, modified),
-                    Entry(revision, tuple(down), tuple(depends), tuple(labels), summary),
+                    IndexEntry(revision, tuple(down), tuple(depends), tuple(labels), summary),
                 )
                 for path, (size, modified, revision, down, depends, labels, summary) in json.loads(
                     self.body
@@ -128,7 +128,9 @@ class RevisionIndex:
         except (ValueError, TypeError, AttributeError):
             return {}
 
-    def write(self, listing: Listing, entries: Mapping[str, Entry], heads: tuple[str, ...]) -> None:
+    def write(
+        self, listing: RevisionFileList, entries: Mapping[str, IndexEntry], heads: tuple[str, ...]
+    ) -> None:
         """Keep *entries*, the content of the files in *listing*, for later commands.
 
         A folder that cannot be written to is no failure: the next command reads the files again.

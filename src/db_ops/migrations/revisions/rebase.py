@@ -14,7 +14,7 @@ from db_ops.errors import RevisionFileBroken
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
-def follow(path: Path, before: str | None, onto: str, shown: str) -> None:
+def replace_down_revision(path: Path, before: str | None, onto: str, shown: str) -> None:
     """Rewrite `down_revision` of the file at *path* from *before* to *onto*; nothing else moves.
 
     The docstring's `Revises:` line follows. Raises `RevisionFileBroken` if the file does not name
