@@ -25,17 +25,17 @@ from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
 from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
 from db_ops.postgres.replacement import put_in_free_place, put_in_place
 from db_ops.postgres.templates import (
-    character,
-    has_state_of_its_own,
-    holding_spare,
+    contains_name,
+    has_settings_or_grants,
     keep_as_template,
     make_spare,
-    mentions,
     prune,
+    server_defaults,
+    spare_lock,
     spare_of,
     templates_built_from,
 )
-from db_ops.postgres.trial import Watch, taken_back
+from db_ops.postgres.trial import Watch, rolled_back
 from db_ops.results import BuildAbandoned, Origin, Step
 from db_ops.target.apply import apply_pending
 from db_ops.target.target import Target
@@ -106,7 +106,7 @@ class Builder:
         inputs = BuildInputs(target.project, target.settings.cache_folder)
         records = "" if target.settings.records else "without records"
         environment = target.settings.environment
-        key = own_name("key", inputs.digest, character(connection), environment, records)
+        key = own_name("key", inputs.digest, server_defaults(connection), environment, records)
         return cls(target, connection, inputs, key, replaces, present)
 
     @property
@@ -148,7 +148,7 @@ class Builder:
             # What has to stay on the server, or cannot, makes no template, which is no error.
             with (
                 suppress(NoScratchDatabase, _NameMatters),
-                taken_back(server, connection, self._refusal) as watch,
+                rolled_back(server, connection, self._refusal) as watch,
                 scratch_database(server, connection) as scratch,
             ):
                 return self._run_in(scratch, time.monotonic(), watch)[1]
@@ -159,7 +159,7 @@ class Builder:
 
         Does nothing while another process makes or takes the spare.
         """
-        with holding_spare(self.connection, self.service) as held:
+        with spare_lock(self.connection, self.service) as held:
             template = self.make_template() if held else None
             if template and not spare_of(self.connection, self.service, template):
                 make_spare(self.target.server, self.connection, self.service, template)
@@ -168,7 +168,7 @@ class Builder:
         template = self.template()
         if template is None:
             return None
-        with holding_spare(self.connection, self.service) as held:
+        with spare_lock(self.connection, self.service) as held:
             spare = spare_of(self.connection, self.service, template) if held else None
             if spare is not None:
                 return self._place(spare, Origin("spare", 0, template), started)
@@ -231,10 +231,10 @@ class Builder:
         with self.inputs.recording() as used:
             steps = apply_pending(self._at(scratch, watch), ())
         with self._at(scratch).server.target() as connection:
-            if mentions(connection, scratch):
+            if contains_name(connection, scratch):
                 raise _NameMatters
         files = used.files() if keep else None
-        if files is None or watch.changes or has_state_of_its_own(self.connection, scratch):
+        if files is None or watch.changes or has_settings_or_grants(self.connection, scratch):
             return steps, None
         facts = {
             "service": self.service,

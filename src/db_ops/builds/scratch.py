@@ -34,7 +34,7 @@ from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.environment_mark import read_mark
 from db_ops.postgres.own_databases import scratch_database, sweep
 from db_ops.postgres.templates import templates_built_from
-from db_ops.postgres.trial import Watch, taken_back
+from db_ops.postgres.trial import Watch, rolled_back
 from db_ops.target.apply import apply_pending
 from db_ops.target.target import Target
 
@@ -200,7 +200,7 @@ class Scratch:
 
         # What a server is named for, it may be used for.
         keeps = self.target.settings.scratch_url is not None
-        with taken_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+        with rolled_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
             yield watch
 
     def _none(self, reason: str, remedy: str) -> NoScratchDatabase:

@@ -18,7 +18,7 @@ from db_ops.postgres.creation import obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.environment_mark import mark_in
-from db_ops.postgres.privileges import rights_in
+from db_ops.postgres.privileges import required_privileges
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
@@ -184,7 +184,7 @@ class _Examination:
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:
-    for right in rights_in(connection):
+    for right in required_privileges(connection):
         yield Finding(
             "server",
             right.name,

@@ -14,7 +14,7 @@ _DEPTH = 4
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedStatement:
     """A statement that the server has refused, and the first line of why."""
 
     statement: str
@@ -28,7 +28,7 @@ class Failed:
 
 
 @dataclass
-class Tolerance:
+class StatementErrorHandler:
     """What becomes of statements that fail on a connection: `failed` keeps what nothing helps.
 
     `missing` names, for a statement, others that create what it may need; each is tried, with what
@@ -36,7 +36,7 @@ class Tolerance:
     """
 
     missing: Callable[[str], Iterable[str]]
-    failed: list[Failed] = field(default_factory=list)
+    failed: list[FailedStatement] = field(default_factory=list)
 
     def watch(self, connection: Connection) -> None:
         """Let every later cursor of *connection* go on after a failure; in autocommit mode only."""
@@ -64,7 +64,7 @@ class Tolerance:
             if error.pgcode is None:
                 raise
             reason = error.diag.message_primary or type(error).__name__
-            self.failed.append(Failed(_text(query), reason.splitlines()[0]))
+            self.failed.append(FailedStatement(_text(query), reason.splitlines()[0]))
 
     def _help(self, connection: Connection, statement: str, depth: int = 0) -> None:
         """Create what *statement* may be missing, and before it what that may be missing."""

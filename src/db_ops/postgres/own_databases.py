@@ -161,12 +161,12 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         cursor.execute("COMMIT")
 
 
-def describe(cursor: Cursor, name: str, facts: Mapping[str, Any]) -> None:
+def write_facts(cursor: Cursor, name: str, facts: Mapping[str, Any]) -> None:
     """Write *facts* into the comment of the database *name*."""
-    comment(cursor, name, json.dumps(facts))
+    set_comment(cursor, name, json.dumps(facts))
 
 
-def comment(cursor: Cursor, name: str, text: str | None) -> None:
+def set_comment(cursor: Cursor, name: str, text: str | None) -> None:
     """Replace the comment of the database *name*."""
     statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
     cursor.execute(statement.format(sql.Identifier(name), sql.Literal(text)))

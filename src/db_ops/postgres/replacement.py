@@ -26,12 +26,12 @@ from db_ops.postgres.environment_mark import comment_of, marked
 from db_ops.postgres.own_databases import (
     OLD,
     allow_connections,
-    comment,
-    describe,
     drop,
     own_name,
     rename,
+    set_comment,
     transaction,
+    write_facts,
 )
 
 # The server itself ends autovacuum where it is in the way. Of another role's sessions it does not
@@ -105,7 +105,7 @@ class SetAside:
             rename(cursor, target, name)
             check_oid(server, connection, name, present)
             allow_connections(cursor, name, False)
-            describe(cursor, name, facts)
+            write_facts(cursor, name, facts)
         return aside
 
     def bring_back(self, other: int | None) -> bool:
@@ -119,7 +119,7 @@ class SetAside:
                 drop_database(server, connection)
             wait_until_unused(connection, self.name)
             with transaction(connection) as cursor:
-                comment(cursor, self.name, self.comment or None)
+                set_comment(cursor, self.name, self.comment or None)
                 allow_connections(cursor, self.name, True)
                 rename(cursor, self.name, target)
         except (psycopg2.Error, DbOpsError):
@@ -167,7 +167,7 @@ def _exchange(
         if present is not None and old is not None:
             rename(cursor, target, old)
             check_oid(server, connection, old, present)
-        comment(cursor, newcomer, marked("", server.settings.environment))
+        set_comment(cursor, newcomer, marked("", server.settings.environment))
         allow_connections(cursor, newcomer, True)
         rename(cursor, newcomer, target)
 

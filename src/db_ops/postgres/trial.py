@@ -24,13 +24,13 @@ from psycopg2.extensions import cursor as PlainCursor
 
 from db_ops.errors import DbOpsError
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.impact.statements import bare, is_server_wide, is_show
+from db_ops.postgres.impact.statements import is_server_wide, is_show, without_comments
 from db_ops.postgres.shared_catalogs import (
     Key,
     SharedChange,
     read_shared_state,
-    touched,
     versions_of,
+    writes_shared_catalogs,
 )
 from db_ops.results import LeftOnServer
 
@@ -76,7 +76,7 @@ class Watch:
         """Note what *session* is about to commit. Raises what `refusal` makes of it."""
         if session.info.transaction_status != TRANSACTION_STATUS_INTRANS:
             return
-        shared, unseen = touched(session)
+        shared, unseen = writes_shared_catalogs(session)
         if not shared:
             return
         first = read_shared_state(self.outside)
@@ -107,7 +107,7 @@ class Watch:
     def before_alone(self, statement: str, session: Connection) -> None:
         """Refuse a statement that runs in no transaction and is about the whole server."""
         if is_server_wide(statement) and not self.keeps:
-            short = " ".join(bare(statement).split()[:3])
+            short = " ".join(without_comments(statement).split()[:3])
             raise self._refused(f"{short}, which cannot be taken back", session)
 
     def take_back(self) -> None:
@@ -144,7 +144,7 @@ class Watch:
 
 
 @contextmanager
-def taken_back(
+def rolled_back(
     server: Server,
     outside: Connection,
     refusal: Callable[[str], DbOpsError],
@@ -179,7 +179,7 @@ class TrialCursor(PlainCursor):
         connection = self.connection
         text = _text(self, query)
         status = connection.info.transaction_status
-        if _COMMITS.match(bare(text)):
+        if _COMMITS.match(without_comments(text)):
             before_commit(connection)
         if not connection.autocommit or status != TRANSACTION_STATUS_IDLE or _is_harmless(text):
             super().execute(query, vars)

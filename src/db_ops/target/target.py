@@ -13,7 +13,7 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import load_scripts
 from db_ops.postgres.catalog import (
-    Unreadable,
+    UnreadableVersionTable,
     current_database,
     reading_version_table,
     recorded_revisions,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from db_ops.migrations.env.step_recorder import StepRecorder
     from db_ops.migrations.revisions.checksum import Checksums
     from db_ops.migrations.revisions.steps import StepPlan
-    from db_ops.postgres.history.reader import Look, Recorded
-    from db_ops.postgres.history.writer import OnTrouble, Records
+    from db_ops.postgres.history.reader import RecordedHistory, RecordedState
+    from db_ops.postgres.history.writer import HistoryWriter, OnTrouble
     from db_ops.postgres.locks.blockers import BlockerWatch
     from db_ops.target.position import Position
 
@@ -88,21 +88,23 @@ class Target:
             recorder=recorder,
         )
 
-    def records(self, locked: Connection, on_trouble: OnTrouble | None = None) -> Records | None:
+    def records(
+        self, locked: Connection, on_trouble: OnTrouble | None = None
+    ) -> HistoryWriter | None:
         """Return what records a run that holds the migration lock on *locked*; None if opted out.
 
         What keeps it from recording is an event, unless *on_trouble* takes it.
         """
         if not self.settings.records:
             return None
-        from db_ops.postgres.history.writer import Records
+        from db_ops.postgres.history.writer import HistoryWriter
 
         tell = on_trouble or self._tell_not_recorded
         command, checksum = self.server.command, self.checksums.of
-        return Records(locked, *self._version_table, command, tell, checksum)
+        return HistoryWriter(locked, *self._version_table, command, tell, checksum)
 
     @contextmanager
-    def recording(self, locked: Connection) -> Iterator[Records | None]:
+    def recording(self, locked: Connection) -> Iterator[HistoryWriter | None]:
         """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
         records = self.records(locked)
         if records is None:
@@ -213,12 +215,12 @@ class Target:
             recorded_revisions(connection, table, schema) for schema, table in self.project.tables
         )
 
-    def look(self, connection: Connection, *, largest: int | None = None) -> Look:
+    def look(self, connection: Connection, *, largest: int | None = None) -> RecordedState:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
-        from db_ops.postgres.history.reader import look
+        from db_ops.postgres.history.reader import read_state
 
         with self._version_table_read(connection):
-            found = look(connection, *self._version_table, largest=largest)
+            found = read_state(connection, *self._version_table, largest=largest)
         if not found.revisions:
             from db_ops.target.version_table import check_not_hidden
 
@@ -231,12 +233,12 @@ class Target:
         try:
             with reading_version_table():
                 yield
-        except Unreadable as error:
+        except UnreadableVersionTable as error:
             from db_ops.target.version_table import unreadable
 
             raise unreadable(self, connection, *error.args) from None
 
-    def read_records(self, connection: Connection) -> Recorded:
+    def read_records(self, connection: Connection) -> RecordedHistory:
         """Return what is recorded of this service in the database."""
         from db_ops.postgres.history.reader import read_records
 

@@ -278,7 +278,7 @@ class Comparison:
         project = self.target.project
         return content_key(
             self.inputs.digest,
-            looked.character,
+            looked.server_defaults,
             scratch.location if scratch else "",
             project.version_table,
             project.version_table_schema or "",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from db_ops.postgres.impact.observer import Seen
+from db_ops.postgres.impact.observer import ObservedLocks
 from db_ops.postgres.impact.snapshot import Column, Constraint, Snapshot
 from db_ops.postgres.impact.statements import is_truncate, may_change_rows
 from db_ops.results import Effect
@@ -23,7 +23,7 @@ class Observation:
     text: str
     before: Snapshot
     after: Snapshot
-    alone: Seen | None = None
+    alone: ObservedLocks | None = None
     unfilled: frozenset[tuple[int, int]] = frozenset()
     returned_rows: bool = False
 

@@ -27,7 +27,7 @@ _PAUSE, _PATIENCE = 0.005, 2.0
 
 
 @dataclass
-class Seen:
+class ObservedLocks:
     """What a statement held or asked for while it was kept waiting."""
 
     locks: dict[int, str] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class Observer:
         return row is not None and row[0] == "committed"
 
     @contextmanager
-    def gate(self, pid: int) -> Iterator[Seen]:
+    def gate(self, pid: int) -> Iterator[ObservedLocks]:
         """Keep the statement of session *pid* waiting, for a `with` block, until its locks show.
 
         What runs outside of a transaction has given back its locks when it ends. A writer's lock on
         every table makes it wait in the middle. A statement that does not wait ends by itself.
         """
-        seen, done = Seen(), threading.Event()
+        seen, done = ObservedLocks(), threading.Event()
         self._close_gate()
         thread = threading.Thread(target=self._watch, args=(pid, seen, done.is_set), daemon=True)
         thread.start()
@@ -81,7 +81,7 @@ class Observer:
             with suppress(psycopg2.Error):
                 cursor.execute(lock.format(sql.SQL(", ONLY ").join(names)))
 
-    def _watch(self, pid: int, seen: Seen, is_done: Callable[[], bool]) -> None:
+    def _watch(self, pid: int, seen: ObservedLocks, is_done: Callable[[], bool]) -> None:
         pause, waited = threading.Event(), 0.0
         with self.connection.cursor() as cursor:
             try:

@@ -27,7 +27,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as PlainCursor
 
 from db_ops.postgres.impact.observation import Observation
-from db_ops.postgres.impact.observer import Observer, Seen
+from db_ops.postgres.impact.observer import ObservedLocks, Observer
 from db_ops.postgres.impact.patterns import unsafe_patterns
 from db_ops.postgres.impact.snapshot import Snapshot, take_snapshot
 from db_ops.postgres.impact.statements import (
@@ -56,7 +56,7 @@ _LEVELS = {
 
 
 @dataclass
-class Recorder:
+class StatementRecorder:
     """What a session sends, in order, with what each statement did to the observer's tables.
 
     `statements` of a transaction that was rolled back are taken out again. `worth` is given each
@@ -81,7 +81,7 @@ class Recorder:
         # A session in a trial has cursors that are watched.
         base: Any = getattr(connection, "cursor_factory", None) or PlainCursor
 
-        class Recording(base):  # type: ignore[misc]
+        class RecordingCursor(base):  # type: ignore[misc]
             _rows_of_many: int | None = None
 
             @property
@@ -92,7 +92,7 @@ class Recorder:
                 self._rows_of_many = None
 
                 def send() -> None:
-                    super(Recording, self).execute(query, vars)
+                    super(RecordingCursor, self).execute(query, vars)
 
                 recorder.run(self, send, _text(self, query, vars))
 
@@ -105,7 +105,7 @@ class Recorder:
 
                 def send() -> None:
                     rows = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data)
-                    super(Recording, self).copy_expert(sql, rows, size)
+                    super(RecordingCursor, self).copy_expert(sql, rows, size)
 
                 recorder.run(self, send, with_data(text, data))
 
@@ -130,7 +130,7 @@ class Recorder:
                     rows += self.rowcount
                 self._rows_of_many = rows
 
-        connection.cursor_factory = Recording
+        connection.cursor_factory = RecordingCursor
 
     def settle(self) -> None:
         """Take back the last transaction if it was rolled back; the session is idle or closed."""
@@ -189,7 +189,9 @@ class Recorder:
             send()
         return self._observe(cursor, text, seen)
 
-    def _observe(self, cursor: PlainCursor, text: str, alone: Seen | None = None) -> Observation:
+    def _observe(
+        self, cursor: PlainCursor, text: str, alone: ObservedLocks | None = None
+    ) -> Observation:
         assert self._last is not None
         after = take_snapshot(cursor.connection, self.observer.tables)
         observation = Observation(

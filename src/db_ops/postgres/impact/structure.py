@@ -13,7 +13,7 @@ _RELEASE_FIRST = (
 )
 
 
-def structure(seen: Observation) -> Iterator[UnsafePattern]:
+def structure_changes(seen: Observation) -> Iterator[UnsafePattern]:
     """Yield what is dropped, emptied, renamed or detached of what was there."""
     yield from _tables(seen)
     yield from _columns(seen)

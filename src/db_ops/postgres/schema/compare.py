@@ -34,7 +34,7 @@ def compare_schemas(expected: Schema, actual: Schema) -> tuple[Change, ...]:
     """
     if (expected.major, expected.grants) != (actual.major, actual.grants):
         raise ValueError("only schemas of one major version, read alike, can be compared")
-    sides = _Sides.of(expected, actual)
+    sides = _NameChanges.of(expected, actual)
     changes: list[Change] = []
     for key in expected.objects.keys() | actual.objects.keys():
         ours, theirs = expected.objects.get(key), actual.objects.get(key)
@@ -56,7 +56,7 @@ def undo_statements(changes: Iterable[Change]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Sides:
+class _NameChanges:
     """What has to be known of both sides to judge one object.
 
     `fallen` are names that only one side has, `replaced` those that are another kind of object on
@@ -69,7 +69,7 @@ class _Sides:
     parts: Mapping[str, Sequence[SchemaObject]]
 
     @classmethod
-    def of(cls, expected: Schema, actual: Schema) -> _Sides:
+    def of(cls, expected: Schema, actual: Schema) -> _NameChanges:
         missing = {_parental(*key) for key in expected.objects.keys() - actual.objects.keys()}
         extra = {_parental(*key) for key in actual.objects.keys() - expected.objects.keys()}
         keys = expected.objects.keys() | actual.objects.keys()
@@ -83,7 +83,7 @@ class _Sides:
 
 
 def _differences(
-    ours: SchemaObject | None, theirs: SchemaObject | None, sides: _Sides
+    ours: SchemaObject | None, theirs: SchemaObject | None, sides: _NameChanges
 ) -> Iterator[Change]:
     known = ours or theirs
     assert known is not None

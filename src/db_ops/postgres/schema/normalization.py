@@ -16,14 +16,14 @@ _MARK = "::character varying"
 _element, _list = re.compile(_ELEMENT), re.compile(_LIST)
 
 
-def normal(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a definition in the spelling that a dump and what it is restored to share."""
     if _MARK not in text:
         return text
     return _list.sub(r"ARRAY[\1]", _element.sub(r"\1", text))
 
 
-def normal_sql(text: str) -> str:
+def normalize_sql(text: str) -> str:
     """Return the SQL expression for `normal` of the SQL expression *text*, with no parameter."""
     element, in_list = (pattern.replace("'", "''") for pattern in (_ELEMENT, _LIST))
     return (

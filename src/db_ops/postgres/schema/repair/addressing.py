@@ -16,7 +16,7 @@ _WORDS = {
 _ON_PARENT = ("constraint", "trigger", "policy", "rule")
 
 
-def words(kind: str) -> str:
+def sql_keyword(kind: str) -> str:
     """Return the words that name a *kind* in SQL."""
     return _WORDS.get(kind, kind.upper())
 
@@ -24,12 +24,12 @@ def words(kind: str) -> str:
 def address(found: SchemaObject) -> str:
     """Return what follows COMMENT ON, and for most kinds DROP and ALTER."""
     if found.kind in _ON_PARENT:
-        return f"{words(found.kind)} {found.label} ON {found.parent}"
+        return f"{sql_keyword(found.kind)} {found.label} ON {found.parent}"
     if found.kind == "domain constraint":
         return f"CONSTRAINT {found.label} ON DOMAIN {found.parent}"
     if found.kind in ("column", "view column"):
         return f"COLUMN {found.name}"
-    return f"{words(found.kind)} {found.name}"
+    return f"{sql_keyword(found.kind)} {found.name}"
 
 
 def literal(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair.addressing import address, comment, query, words
+from db_ops.postgres.schema.repair.addressing import address, comment, query, sql_keyword
 
 _TABLE_PARTS = {"column": "COLUMN", "constraint": "CONSTRAINT"}
 _NO_DROP = ("partition", "view column", "owner", "grant", "default privileges")
@@ -162,7 +162,7 @@ def _publication_table(found: SchemaObject) -> str:
 def _cast(found: SchemaObject) -> str:
     of = found.attributes
     how = {"binary": "WITHOUT FUNCTION", "inout": "WITH INOUT"}.get(of["method"])
-    context = "" if of["context"] == "explicit" else f" AS {words(of['context'])}"
+    context = "" if of["context"] == "explicit" else f" AS {sql_keyword(of['context'])}"
     return f"CREATE CAST {found.name} {how or 'WITH FUNCTION ' + of['function']}{context}"
 
 
