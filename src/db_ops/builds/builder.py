@@ -23,7 +23,7 @@ from db_ops.errors import (
 from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
 from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
-from db_ops.postgres.replacement import put_in_free_place, put_in_place
+from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import (
     contains_name,
     has_settings_or_grants,
@@ -35,7 +35,7 @@ from db_ops.postgres.templates import (
     spare_of,
     templates_built_from,
 )
-from db_ops.postgres.trial import Watch, rolled_back
+from db_ops.postgres.trial import TrialWatch, rolled_back
 from db_ops.results import BuildAbandoned, Origin, Step
 from db_ops.target.apply import apply_pending
 from db_ops.target.target import Target
@@ -134,7 +134,7 @@ class Builder:
     def template(self) -> str | None:
         """Return the template that these migrations would build again, if there is one."""
         for database in templates_built_from(self.connection, self.key):
-            if self.inputs.are_still(database.facts.get("files", {})):
+            if self.inputs.are_unchanged(database.facts.get("files", {})):
                 return database.name
         return None
 
@@ -195,7 +195,7 @@ class Builder:
         """
         server, connection = self.target.server, self.connection
         sweep(connection)
-        watch = Watch(connection, self._refusal, keeps=True, reserved=self.service)
+        watch = TrialWatch(connection, self._refusal, keeps=True, reserved=self.service)
         with scratch_database(server, connection) as scratch:
             try:
                 steps, template = self._run_in(scratch, started, watch, keep=keep)
@@ -216,13 +216,13 @@ class Builder:
     ) -> Built:
         server, replaced = self.target.server, None
         if self.replaces:
-            replaced = put_in_place(server, self.connection, name, self.present)
-        elif not put_in_free_place(server, self.connection, name):
+            replaced = replace_target(server, self.connection, name, self.present)
+        elif not rename_to_target(server, self.connection, name):
             raise _PlaceTaken
         return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
     def _run_in(
-        self, scratch: str, started: float, watch: Watch, *, keep: bool = True
+        self, scratch: str, started: float, watch: TrialWatch, *, keep: bool = True
     ) -> tuple[tuple[Step, ...], str | None]:
         """Run the migrations in *scratch*; return the steps, and the template it has become.
 
@@ -259,9 +259,9 @@ class Builder:
             return
         with suppress(DbOpsError):
             if isinstance(error, MigrationFailed) or self._at(scratch).recorded():
-                put_in_free_place(server, self.connection, scratch)
+                rename_to_target(server, self.connection, scratch)
 
-    def _at(self, scratch: str, watch: Watch | None = None) -> Target:
+    def _at(self, scratch: str, watch: TrialWatch | None = None) -> Target:
         server = self.target.server
         # For a command that only looks, it never becomes the database that is meant.
         aside = server.command == TEMPLATE_COMMAND

@@ -68,21 +68,26 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
     `ScratchServerDiffers`, and what SQLAlchemy says of models that make no sense.
     """
     views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
-    tolerance = StatementErrorHandler(lambda statement: required_statements(migrations, statement))
+    error_handler = StatementErrorHandler(
+        lambda statement: required_statements(migrations, statement)
+    )
     with scratch.empty() as target:
         server = target.server
-        with closing(server.connect()) as connection, server.translating("building the models"):
+        with (
+            closing(server.connect()) as connection,
+            server.translate_errors("building the models"),
+        ):
             if server.watch is not None:
                 # What a model's own DDL event does may be all that a revision may do.
                 server.watch.attach(connection)
-            tolerance.watch(connection)
+            error_handler.watch(connection)
             with connection.cursor() as cursor:
                 cursor.execute(_QUICK)
                 for statement in schema_and_extension_statements(migrations):
                     cursor.execute(statement)
             skipped = create_models(metadata, connection, target.project, views)
         schema = read_side(target)
-    failed = tolerance.failed
+    failed = error_handler.failed
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )

@@ -18,7 +18,7 @@ from db_ops.errors import (
 )
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import identities_of
-from db_ops.postgres.environment_mark import marks, read_mark
+from db_ops.postgres.environment_mark import all_marks, read_mark
 from db_ops.settings import DISPOSABLE, DatabaseUrl
 from db_ops.target.open_server import embedded_url
 from db_ops.target.target import Target
@@ -102,7 +102,7 @@ def check_apart(target: Target, facts: TargetFacts, connection: Connection) -> N
         raise NoScratchDatabase(
             target.location, f"{reason}, and {name} is that server or a copy of it", ANOTHER_SERVER
         )
-    held = [one for one in marks(connection) if one[1] not in DISPOSABLE]
+    held = [one for one in all_marks(connection) if one[1] not in DISPOSABLE]
     if held:
         raise NoScratchDatabase(
             target.location,

@@ -71,7 +71,7 @@ class Clones:
     def _drop_on(self, connection: Connection) -> None:
         while (name := self._unwanted.get()) is not None:
             # What cannot be dropped now is swept by the next run.
-            with suppress(DbOpsError), self.target.server.translating("DROP DATABASE"):
+            with suppress(DbOpsError), self.target.server.translate_errors("DROP DATABASE"):
                 drop(connection, name)
                 self._dropped.put(name)
 

@@ -17,7 +17,7 @@ from db_ops.postgres.connection.session import prepare_to_write
 from db_ops.postgres.creation import obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
-from db_ops.postgres.environment_mark import mark_in
+from db_ops.postgres.environment_mark import parse_mark
 from db_ops.postgres.privileges import required_privileges
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
@@ -174,7 +174,7 @@ class _Examination:
         with server.target() as connection:
             found = target.look(connection)
             recorded = found.revisions
-            yield Finding("server", "mark", mark_in(found.comment) or "none")
+            yield Finding("server", "mark", parse_mark(found.comment) or "none")
             yield Finding("server", "recorded", ", ".join(recorded) or "base")
             yield from _rights(connection)
             prepare_to_write(server, connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.migrations.revisions.git_authors import authors, creation_date
-from db_ops.postgres.environment_mark import mark_in
+from db_ops.postgres.environment_mark import parse_mark
 from db_ops.postgres.history.reader import RecordedState
 from db_ops.postgres.schema.reading import major_version
 from db_ops.results import Drift, OnEvent, Pending, Revision, Status, ignore
@@ -37,7 +37,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     return Status(
         location=target.location,
         environment=target.settings.environment,
-        mark=mark_in(found.comment),
+        mark=parse_mark(found.comment),
         exists=exists,
         server_version=version or "",
         current=found.revisions,

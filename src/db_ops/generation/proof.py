@@ -182,7 +182,7 @@ class _Bench:
             assert self.author.draft is not None
             return self.author.draft.run(self.connection, piece.code)
         try:
-            with self.work.server.translating("a trial"), self.connection.cursor() as cursor:
+            with self.work.server.translate_errors("a trial"), self.connection.cursor() as cursor:
                 cursor.execute(piece.sql)
         except StatementFailed as failed:
             return failed.reason

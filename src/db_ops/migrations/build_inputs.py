@@ -85,7 +85,7 @@ class BuildInputs:
     def _contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
         return {self.project.display(path): path.read_bytes() for path in paths}
 
-    def are_still(self, used: Files) -> bool:
+    def are_unchanged(self, used: Files) -> bool:
         """Tell whether the files and variables that a build has used have not changed since."""
         return all(self._digest_of(name) == digest for name, digest in used.items())
 

@@ -49,7 +49,7 @@ def database_oid(connection: Connection, name: str) -> int | None:
     return int(found[0]) if found else None
 
 
-def copyable_by_us(connection: Connection, name: str) -> bool:
+def may_copy_database(connection: Connection, name: str) -> bool:
     """Tell whether the connection's role may copy the database *name*: as its owner, or any."""
     query = (
         "SELECT datistemplate OR pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
@@ -77,7 +77,7 @@ def drop_database(server: Server, connection: Connection) -> bool:
     return True
 
 
-def what_holds(server: Server, connection: Connection) -> DatabaseInUse | None:
+def database_in_use(server: Server, connection: Connection) -> DatabaseInUse | None:
     """Return what keeps the target from being dropped, or None if ending sessions is enough."""
     name = server.url.database
     prepared = _column(connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name)
@@ -109,7 +109,7 @@ def drop_failure(server: Server, connection: Connection, error: psycopg2.Error) 
     name = server.url.database
     foreign = error.pgcode == errorcodes.OBJECT_IN_USE and _column(connection, _NOT_OURS, name)
     if error.pgcode == errorcodes.OBJECT_IN_USE and not foreign:
-        return what_holds(server, connection) or DatabaseInUse(
+        return database_in_use(server, connection) or DatabaseInUse(
             server.location,
             first_line(error),
             "end what uses it (see pg_stat_activity), then run this again",

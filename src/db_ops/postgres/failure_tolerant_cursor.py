@@ -40,7 +40,7 @@ class StatementErrorHandler:
 
     def watch(self, connection: Connection) -> None:
         """Let every later cursor of *connection* go on after a failure; in autocommit mode only."""
-        tolerance = self
+        error_handler = self
         # A session in a trial has cursors that are watched.
         base: Any = getattr(connection, "cursor_factory", None) or Cursor
 
@@ -51,8 +51,8 @@ class StatementErrorHandler:
                 except psycopg2.Error as error:
                     if error.pgcode is None:
                         raise
-                    tolerance._help(self.connection, _text(query))
-                    tolerance._again(super().execute, query, vars)
+                    error_handler._help(self.connection, _text(query))
+                    error_handler._again(super().execute, query, vars)
 
         connection.autocommit = True
         connection.cursor_factory = TolerantCursor

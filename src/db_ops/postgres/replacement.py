@@ -17,12 +17,12 @@ from db_ops.errors import DatabaseReplaced, DbOpsError
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import set_up_session
 from db_ops.postgres.databases import (
+    database_in_use,
     database_oid,
     drop_database,
     drop_failure,
-    what_holds,
 )
-from db_ops.postgres.environment_mark import comment_of, marked
+from db_ops.postgres.environment_mark import comment_of, with_mark
 from db_ops.postgres.own_databases import (
     OLD,
     allow_connections,
@@ -53,7 +53,7 @@ _PATIENCE, _PAUSE = 5.0, 0.002
 _SECOND_LOOK = 0.05
 
 
-def put_in_place(
+def replace_target(
     server: Server, connection: Connection, newcomer: str, present: int | None
 ) -> str | None:
     """Give the target's name and mark to the database *newcomer*, all or nothing.
@@ -64,12 +64,12 @@ def put_in_place(
     `drop_failure` returns.
     """
     old = own_name(OLD) if present is not None else None
-    with leaving(server, connection):
+    with closed_target(server, connection):
         _exchange(server, connection, newcomer, present, old)
     return old
 
 
-def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> bool:
+def rename_to_target(server: Server, connection: Connection, newcomer: str) -> bool:
     """Give the target's name and mark to the database *newcomer*; False if the name is taken."""
     try:
         _exchange(server, connection, newcomer, None, None)
@@ -81,7 +81,7 @@ def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> 
 
 
 @dataclass(frozen=True)
-class SetAside:
+class RenamedTarget:
     """A target that nobody can connect to now, under the name *name*, with its comment kept."""
 
     server: Server
@@ -97,18 +97,18 @@ class SetAside:
         present: int,
         name: str,
         facts: Mapping[str, Any],
-    ) -> SetAside:
+    ) -> RenamedTarget:
         """Rename the target, whose oid is *present*. Raises what `leaving` raises."""
         target = server.url.database
         aside = cls(server, connection, name, comment_of(connection, target))
-        with leaving(server, connection), transaction(connection) as cursor:
+        with closed_target(server, connection), transaction(connection) as cursor:
             rename(cursor, target, name)
             check_oid(server, connection, name, present)
             allow_connections(cursor, name, False)
             write_facts(cursor, name, facts)
         return aside
 
-    def bring_back(self, other: int | None) -> bool:
+    def restore_name(self, other: int | None) -> bool:
         """Make it the target again, instead of the one with the oid *other*, which is dropped.
 
         False if it stays where it is: somebody's third database has the name, or the server fails.
@@ -132,16 +132,16 @@ class SetAside:
 
 
 @contextmanager
-def leaving(server: Server, connection: Connection) -> Iterator[None]:
+def closed_target(server: Server, connection: Connection) -> Iterator[None]:
     """Keep everybody out of the target for a `with` block that renames it, and say what cannot be.
 
     Raises `DatabaseReplaced`, and what `drop_failure` returns.
     """
-    held = what_holds(server, connection)
+    held = database_in_use(server, connection)
     if held is not None:
         raise held
     try:
-        with nobody_in(server, connection):
+        with disconnect_sessions(server, connection):
             yield
     except psycopg2.Error as error:
         if error.pgcode in _CHANGED:
@@ -167,13 +167,13 @@ def _exchange(
         if present is not None and old is not None:
             rename(cursor, target, old)
             check_oid(server, connection, old, present)
-        set_comment(cursor, newcomer, marked("", server.settings.environment))
+        set_comment(cursor, newcomer, with_mark("", server.settings.environment))
         allow_connections(cursor, newcomer, True)
         rename(cursor, newcomer, target)
 
 
 @contextmanager
-def nobody_in(server: Server, connection: Connection) -> Iterator[None]:
+def disconnect_sessions(server: Server, connection: Connection) -> Iterator[None]:
     """Disconnect everybody from the target, and who comes back during a `with` block.
 
     ALTER DATABASE keeps new sessions waiting, but waits itself for those that were quicker.

@@ -44,7 +44,7 @@ _COMMITS = re.compile(r"(?:COMMIT|END)\b", re.I)
 
 
 @dataclass
-class Watch:
+class TrialWatch:
     """What the watched sessions have written outside of their database; `outside` sees it too.
 
     `refusal` makes an error of the reason why something is not to be committed: because it cannot
@@ -104,13 +104,13 @@ class Watch:
                 raise self._refused(f"{change.what}, which cannot be taken back", session)
         self.changes += found
 
-    def before_alone(self, statement: str, session: Connection) -> None:
+    def check_outside_transaction(self, statement: str, session: Connection) -> None:
         """Refuse a statement that runs in no transaction and is about the whole server."""
         if is_server_wide(statement) and not self.keeps:
             short = " ".join(without_comments(statement).split()[:3])
             raise self._refused(f"{short}, which cannot be taken back", session)
 
-    def take_back(self) -> None:
+    def undo_changes(self) -> None:
         """Bring back what was before; the scratch databases are gone. Note what does not work."""
         version = self.outside.info.server_version
         now = read_shared_state(self.outside) if self.changes else {}
@@ -150,14 +150,14 @@ def rolled_back(
     refusal: Callable[[str], DbOpsError],
     *,
     keeps: bool = False,
-) -> Iterator[Watch]:
+) -> Iterator[TrialWatch]:
     """Watch what is only tried in a `with` block, and take it back; say what has to stay."""
-    watch = Watch(outside, refusal, keeps=keeps)
+    watch = TrialWatch(outside, refusal, keeps=keeps)
     try:
         yield watch
     finally:
         with suppress(psycopg2.Error):
-            watch.take_back()
+            watch.undo_changes()
         for left in watch.unclear:
             server.on_event(LeftOnServer(server.location, left))
 
@@ -165,7 +165,7 @@ def rolled_back(
 class TrialConnection(Connection):
     """A connection that tells its watch before it commits."""
 
-    watch: Watch | None = None
+    watch: TrialWatch | None = None
 
     def commit(self) -> None:
         before_commit(self)
@@ -198,7 +198,7 @@ class TrialCursor(PlainCursor):
                 return
         watch = getattr(connection, "watch", None)
         if watch is not None:
-            watch.before_alone(text, connection)
+            watch.check_outside_transaction(text, connection)
         super().execute(query, vars)
 
 

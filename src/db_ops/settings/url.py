@@ -79,7 +79,7 @@ class DatabaseUrl:
         return url
 
     @classmethod
-    def of_driver(cls, arguments: Mapping[str, object], source: str) -> DatabaseUrl:
+    def from_driver_arguments(cls, arguments: Mapping[str, object], source: str) -> DatabaseUrl:
         """Return the way that a driver, of whatever name, was told to go by *source*.
 
         *arguments* are those of psycopg2's, psycopg's, asyncpg's or pg8000's `connect`. Raises what
@@ -147,7 +147,7 @@ class DatabaseUrl:
         options = f"{self.parameters.get('options', '')} -c {name}={_escaped(value)}".strip()
         return replace(self, parameters=MappingProxyType({**self.parameters, "options": options}))
 
-    def means_the_same(self, other: DatabaseUrl) -> bool:
+    def is_same_database(self, other: DatabaseUrl) -> bool:
         """Tell whether both lead to one database, as far as names can tell."""
         return (self._place(), self.database) == (other._place(), other.database)
 

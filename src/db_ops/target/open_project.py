@@ -102,7 +102,7 @@ def apply_inspection(settings: Settings, project: Project, inspection: EnvInspec
         url is not None
         and inspection.url is not None
         and not _is_asked_for(settings)
-        and not url.means_the_same(inspection.url)
+        and not url.is_same_database(inspection.url)
     ):
         path = project.display(project.env_py)
         raise TwoDatabases(path, inspection.url.location, url.location)

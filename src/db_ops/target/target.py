@@ -110,7 +110,7 @@ class Target:
         if records is None:
             yield None
             return
-        with records.keeping():
+        with records.flush_at_end():
             yield records
         self.checksums.save()
 
@@ -148,7 +148,7 @@ class Target:
         One that writes holds the session lock: whoever migrates next sees that it is still alive.
         """
         connection = self.server.connect()
-        with self.server.translating("setting up a session"), connection.cursor() as cursor:
+        with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
             if read_only:
                 self.look_only(connection)

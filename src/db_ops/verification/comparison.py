@@ -156,7 +156,7 @@ class Comparison:
         key = self._migrations_key(looked)
         with self._timed("migrations"):
             files = kept.files(key)
-            side = kept.side() if files is not None and self.inputs.are_still(files) else None
+            side = kept.side() if files is not None and self.inputs.are_unchanged(files) else None
             if side is None:
                 side = self._built(self.target.graph.heads)
                 if side is not None:

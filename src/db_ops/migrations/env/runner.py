@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 5.0
 
 
-class Watch(Protocol):
+class LockWatch(Protocol):
     """What a session was last seen waiting for."""
 
     last: str | None
@@ -72,7 +72,7 @@ class Database(Protocol):
     def remedy_for_right(self, message: str, statement: str) -> str:
         """Return what gives the right that *statement* lacked, as the server's *message* says."""
 
-    def watch(self, connection: DriverConnection) -> AbstractContextManager[Watch]:
+    def watch(self, connection: DriverConnection) -> AbstractContextManager[LockWatch]:
         """Look, for a `with` block, which sessions keep *connection* waiting for a lock."""
 
     def recorded(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class StepRecorder(Protocol):
     def checksum(self, path: Path) -> str | None:
         """Return the checksum of a revision file, None if there is none."""
 
-    def joins(self, migrating: object) -> bool:
+    def shares_transaction(self, migrating: object) -> bool:
         """Tell whether to record the next step in the transaction of the connection *migrating*."""
 
     def write(self, migrating: DriverConnection, record: Record) -> None:
@@ -66,7 +66,7 @@ class StepRecording:
             parents = tuple(script._all_down_revisions) if script else None
             now = tuple(sorted(heads))
             record = Record(revision, _action(step), now, checksum, seconds, parents)
-            if self.recorder.joins(driver):
+            if self.recorder.shares_transaction(driver):
                 self.recorder.write(driver, record)
             else:
                 self._waiting.append(record)

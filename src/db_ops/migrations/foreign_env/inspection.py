@@ -207,7 +207,7 @@ def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseU
         if is_known and _NAMES_A_DATABASE.isdisjoint(destination):
             continue
         with suppress(*((MisuseError,) if is_known else ())):
-            url = DatabaseUrl.of_driver(destination, env_py)
+            url = DatabaseUrl.from_driver_arguments(destination, env_py)
             found.setdefault(url.location, url)
     if len(found) > 1:
         raise SeveralDatabases(env_py, tuple(sorted(found)))

@@ -41,7 +41,7 @@ class InspectionCache:
             kept = json.loads(self._path.read_bytes())
             if (kept["format"], kept["key"]) != (_FORMAT, self._key):
                 return None
-            if not BuildInputs(self.project).are_still(kept["files"]):
+            if not BuildInputs(self.project).are_unchanged(kept["files"]):
                 return None
             url = None if self.is_known else self._url(kept["url"])
             if not self.is_known and (url is None or url.location != kept["location"]):

@@ -119,7 +119,7 @@ class Graph:
 
     def above(self, revision: str) -> frozenset[str]:
         """Return *revision* and what follows it, however far, not what only depends on it."""
-        return self._reached(revision, lambda name: self.followers.get(name, ()))
+        return self._reached(revision, lambda name: self.next_revisions.get(name, ()))
 
     def below(self, revision: str) -> frozenset[str]:
         """Return *revision* and what it follows, however far, not what it only depends on."""
@@ -130,13 +130,13 @@ class Graph:
         return self.below(revision) | self.above(revision)
 
     @cached_property
-    def followers(self) -> Mapping[str, list[str]]:
+    def next_revisions(self) -> Mapping[str, list[str]]:
         """What follows each revision at once; none that only depends on it."""
-        followers: dict[str, list[str]] = {}
+        next_revisions: dict[str, list[str]] = {}
         for name, node in self.nodes.items():
             for parent in node.down:
-                followers.setdefault(parent, []).append(name)
-        return followers
+                next_revisions.setdefault(parent, []).append(name)
+        return next_revisions
 
     @cached_property
     def labelled(self) -> Mapping[str, str]:

@@ -123,7 +123,7 @@ def _walk(graph: Graph, start: str | None, steps: int, branch: frozenset[str]) -
         elif here is None:
             ways = [name for name in graph.order if not graph.nodes[name].down and name in branch]
         else:
-            ways = [name for name in graph.followers.get(here, ()) if name in branch]
+            ways = [name for name in graph.next_revisions.get(here, ()) if name in branch]
         if len(ways) != 1:
             return None
         here = ways[0]

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def taking_notices(tell: Callable[[str], None]) -> Iterator[None]:
+def forward_notices(tell: Callable[[str], None]) -> Iterator[None]:
     """Give to *tell*, after a `with` block, each warning that libpq has written during it.
 
     What others have written meanwhile stays where they wrote it.

@@ -26,13 +26,13 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.postgres.connection.error_text import first_line
-from db_ops.postgres.connection.notices import taking_notices
+from db_ops.postgres.connection.notices import forward_notices
 from db_ops.postgres.connection.readiness import reason_to_wait
 from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
-    from db_ops.postgres.trial import Watch
+    from db_ops.postgres.trial import TrialWatch
 
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
 # A deployment starts these beside its server. Whoever waits for an answer has it soon.
@@ -66,7 +66,7 @@ class Server:
     settings: Settings
     command: str
     on_event: OnEvent = ignore
-    watch: Watch | None = field(default=None, compare=False, repr=False)
+    watch: TrialWatch | None = field(default=None, compare=False, repr=False)
 
     @property
     def location(self) -> str:
@@ -209,7 +209,7 @@ class Server:
         if self.on_event is ignore:
             # A caller from Python keeps its own standard error.
             return nullcontext()
-        return taking_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
+        return forward_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
 
     def _refused(
         self,
@@ -223,13 +223,13 @@ class Server:
         *said* is the error of the attempt before. A line that broke during the login, or a server
         that has become ready since, looks like a refusal too; a real one comes again.
         """
-        from db_ops.postgres.connection.login_error import attempts, login_again, rejection
+        from db_ops.postgres.connection.login_error import login_again, login_failures, rejection
 
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
         with self._taking_notices():
             again = login_again(parameters, self.settings.connect_timeout)
-        first = attempts(error)
+        first = login_failures(error)
         # A role's own limit, and the slots kept for others, come too late for the probe to see.
         codes = {refusal.code for refusal in again}
         if errorcodes.TOO_MANY_CONNECTIONS in codes:
@@ -253,7 +253,7 @@ class Server:
         return True
 
     @contextmanager
-    def translating(self, action: str) -> Iterator[None]:
+    def translate_errors(self, action: str) -> Iterator[None]:
         """Turn the driver's errors in a `with` block into ours."""
         try:
             yield
@@ -262,7 +262,7 @@ class Server:
 
     @contextmanager
     def _closing(self, connection: Connection) -> Iterator[None]:
-        with closing(connection), self.translating(self.command):
+        with closing(connection), self.translate_errors(self.command):
             yield
 
     def _connect_if_exists(self) -> Connection | None:

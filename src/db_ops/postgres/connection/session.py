@@ -83,7 +83,7 @@ def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
         raise TransactionPooler(server.location, server.url.source)
 
 
-def takes_no_writes(connection: Connection) -> str | None:
+def read_only_reason(connection: Connection) -> str | None:
     """Return why a server takes no writes from *connection*, None if it does."""
     with connection.cursor() as cursor:
         cursor.execute(_STATE)

@@ -118,10 +118,10 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     if sys.platform != "win32" and os.geteuid() == 0:
         folder.chmod(0o755)
-    hand_over(folder)
+    change_owner(folder)
 
 
-def hand_over(path: Path) -> None:
+def change_owner(path: Path) -> None:
     """Give *path*, if root has made it, to the owner of the folder that it is in."""
     if sys.platform != "win32" and os.geteuid() == 0:
         owner = path.parent.stat()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
-from db_ops.postgres.embedded.account import Account, check_known, hand_over, run_as
+from db_ops.postgres.embedded.account import Account, change_owner, check_known, run_as
 from db_ops.postgres.embedded.postmaster import (
     Postmaster,
     fits_socket,
@@ -222,7 +222,7 @@ class Cluster:
         if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG:
             self.log.replace(self.log.with_name(f"{self.log.name}.old"))
         self.log.touch(mode=0o600)  # it quotes the statements that fail
-        hand_over(self.log)
+        change_owner(self.log)
         return self.log.open("ab")
 
     def _signal(self, number: signal.Signals) -> None:

@@ -87,7 +87,7 @@ class HistoryWriter:
     _flushed: float = field(default_factory=time.monotonic, init=False)
 
     @contextmanager
-    def keeping(self) -> Iterator[HistoryWriter]:
+    def flush_at_end(self) -> Iterator[HistoryWriter]:
         """Keep records of what a `with` block does; if it fails, of what it did until then."""
         try:
             yield self
@@ -98,7 +98,7 @@ class HistoryWriter:
             raise
         self.finish()
 
-    def joins(self, migrating: object) -> bool:
+    def shares_transaction(self, migrating: object) -> bool:
         """Tell whether to record the next step in the transaction of the connection *migrating*.
 
         It costs a round trip; what another driver has opened cannot be written through.
