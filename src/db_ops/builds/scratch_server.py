@@ -62,7 +62,7 @@ def named_server(target: Target, url: DatabaseUrl) -> Server:
     """Return the way to the server of `DB_OPS_SCRATCH_URL`."""
     service = target.server.url.database
     maintenance = url.database if url.database != service else None
-    return _server_at(target, url.at(service), maintenance)
+    return _server_at(target, url.with_database(service), maintenance)
 
 
 def embedded_server(target: Target, major: int, reason: str) -> Server:
@@ -75,7 +75,7 @@ def embedded_server(target: Target, major: int, reason: str) -> Server:
     embedded = EmbeddedServer(target.settings.embedded_home, major=major)
     try:
         embedded.ensure(target.server.on_event)
-        url = embedded_url(target.settings, embedded).at(target.server.url.database)
+        url = embedded_url(target.settings, embedded).with_database(target.server.url.database)
     except EmbeddedServerUnavailable:
         reason = f"{reason}, and no PostgreSQL {major} is installed here to run them on"
     except EmbeddedServerFailed as error:

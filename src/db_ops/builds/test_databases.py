@@ -46,7 +46,7 @@ class Clones:
             release_if_alive(self.connection, lock_key(self._dropped.get()))
         try_advisory_lock(self.connection, lock_key(name))
         create(server, self.connection, name, template=self.template)
-        url = server.url.at(name)
+        url = server.url.with_database(name)
         if self.template is None:
             apply_pending(replace(self.target, server=replace(server, url=url)), ())
         return url

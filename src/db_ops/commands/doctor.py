@@ -14,7 +14,7 @@ from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_
 from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.postgres.connection.session import prepare_to_write
-from db_ops.postgres.creation import obstacles
+from db_ops.postgres.creation import creation_obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.environment_mark import parse_mark
@@ -165,7 +165,7 @@ class _Examination:
             right = "may create databases" if creates else "may not create databases"
             yield Finding("server", "role", connection.info.user, right)
             exists = database_exists(connection, server.url.database)
-            for obstacle in obstacles(server, connection) if creates else ():
+            for obstacle in creation_obstacles(server, connection) if creates else ():
                 what = obstacle.message.partition("cannot be created: ")[2]
                 yield Finding("server", "template1", what, advice=obstacle.hint, is_problem=True)
         if not exists:

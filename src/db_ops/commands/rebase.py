@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from db_ops.errors import AppliedRevision, DbOpsError, UsageError
 from db_ops.migrations.revisions.graph import Graph
-from db_ops.migrations.revisions.names import resolve
+from db_ops.migrations.revisions.names import resolve_revision
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.revisions.rebase import replace_down_revision
 from db_ops.results import MigrationRebased, OnEvent, ignore
@@ -29,7 +29,7 @@ def rebase_migration(
     """
     settings, project = open_project(settings)
     graph = read_graph(project, settings.cache_folder)
-    mine = resolve(graph, revision, "db-ops create-migration --rebase")
+    mine = resolve_revision(graph, revision, "db-ops create-migration --rebase")
     others = [head for head in graph.heads if head != mine]
     if mine not in graph.heads or len(others) != 1:
         heads = ", ".join(graph.heads)

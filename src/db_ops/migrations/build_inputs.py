@@ -57,10 +57,10 @@ class BuildInputs:
         """The digest of all that is known before."""
         texts = [part for path, text in self._running.items() for part in (path, text)]
         packages = installed_packages()
-        return digest(sys.version, self.told, *packages, *texts, self._revisions)
+        return digest(sys.version, self.env_py_arguments, *packages, *texts, self._revisions)
 
     @cached_property
-    def told(self) -> str:
+    def env_py_arguments(self) -> str:
         """What env.py is told beside the content of files: its section, `-x`, import paths."""
         project = self.project
         paths = (project.script_location, *project.version_locations, *project.import_paths)

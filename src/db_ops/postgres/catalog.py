@@ -58,7 +58,7 @@ class UnreadableVersionTable(Exception):
 
 
 @contextmanager
-def reading_version_table() -> Iterator[None]:
+def version_table_errors() -> Iterator[None]:
     """Raise `UnreadableVersionTable` for an error of the server in a `with` block."""
     try:
         yield

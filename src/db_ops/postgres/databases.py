@@ -73,7 +73,7 @@ def drop_database(server: Server, connection: Connection) -> bool:
     except psycopg2.Error as error:
         if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
             return False
-        raise drop_failure(server, connection, error) from None
+        raise drop_error(server, connection, error) from None
     return True
 
 
@@ -104,7 +104,7 @@ def database_in_use(server: Server, connection: Connection) -> DatabaseInUse | N
     return None
 
 
-def drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
+def drop_error(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
     """Return the typed error for what the server said of dropping or renaming the target."""
     name = server.url.database
     foreign = error.pgcode == errorcodes.OBJECT_IN_USE and _column(connection, _NOT_OURS, name)

@@ -24,7 +24,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.creation import creation_failure
+from db_ops.postgres.creation import creation_error
 from db_ops.postgres.locks.advisory_lock import lock_key, release_if_alive, try_advisory_lock
 
 KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
@@ -98,7 +98,7 @@ def create(
 ) -> None:
     """Create the database *name*, as a copy of *template* if one is named.
 
-    Raises what `creation_failure` returns.
+    Raises what `creation_error` returns.
     """
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template is not None:
@@ -107,7 +107,7 @@ def create(
         with connection.cursor() as cursor:
             cursor.execute(statement)
     except psycopg2.Error as error:
-        raise creation_failure(server, connection, error, template) from None
+        raise creation_error(server, connection, error, template) from None
 
 
 def drop(connection: Connection, name: str) -> None:

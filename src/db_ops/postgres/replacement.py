@@ -20,7 +20,7 @@ from db_ops.postgres.databases import (
     database_in_use,
     database_oid,
     drop_database,
-    drop_failure,
+    drop_error,
 )
 from db_ops.postgres.environment_mark import comment_of, with_mark
 from db_ops.postgres.own_databases import (
@@ -61,7 +61,7 @@ def replace_target(
     *present* is the oid of the target that may be replaced, None if there is none. Who is connected
     to it is disconnected. Returns the name that it has now. *newcomer* is closed or has no
     sessions. Raises `DatabaseReplaced` if the target is another one by now, and what
-    `drop_failure` returns.
+    `drop_error` returns.
     """
     old = own_name(OLD) if present is not None else None
     with closed_target(server, connection):
@@ -135,7 +135,7 @@ class RenamedTarget:
 def closed_target(server: Server, connection: Connection) -> Iterator[None]:
     """Keep everybody out of the target for a `with` block that renames it, and say what cannot be.
 
-    Raises `DatabaseReplaced`, and what `drop_failure` returns.
+    Raises `DatabaseReplaced`, and what `drop_error` returns.
     """
     held = database_in_use(server, connection)
     if held is not None:
@@ -147,7 +147,7 @@ def closed_target(server: Server, connection: Connection) -> Iterator[None]:
         if error.pgcode in _CHANGED:
             raise DatabaseReplaced(server.location) from None
         if error.pgcode in _HELD:
-            raise drop_failure(server, connection, error) from None
+            raise drop_error(server, connection, error) from None
         raise
 
 

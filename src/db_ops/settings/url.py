@@ -129,14 +129,14 @@ class DatabaseUrl:
         kind = " (scratch database)" if self.is_scratch else ""
         return f"{self.server}/{self.shown or self.database}{kind}"
 
-    def at(self, database: str) -> DatabaseUrl:
+    def with_database(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server."""
         parameters = MappingProxyType({**self.parameters, "dbname": database})
         return replace(self, parameters=parameters, shown=None)
 
     def built_as(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server, which messages call by this name."""
-        return replace(self.at(database), shown=self.shown or self.database)
+        return replace(self.with_database(database), shown=self.shown or self.database)
 
     def scratch_at(self, database: str) -> DatabaseUrl:
         """Return the way to a scratch database that is built for this one, and called so."""

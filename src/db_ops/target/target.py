@@ -15,8 +15,8 @@ from db_ops.migrations.scripts import load_scripts
 from db_ops.postgres.catalog import (
     UnreadableVersionTable,
     current_database,
-    reading_version_table,
     recorded_revisions,
+    version_table_errors,
 )
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import (
@@ -231,7 +231,7 @@ class Target:
     def _version_table_read(self, connection: Connection) -> Iterator[None]:
         """Say what is wrong with the version table that a `with` block cannot read."""
         try:
-            with reading_version_table():
+            with version_table_errors():
                 yield
         except UnreadableVersionTable as error:
             from db_ops.target.version_table import unreadable

@@ -270,7 +270,7 @@ class Comparison:
         major = looked.schema.major if looked.schema else 0
         settings = self.target.settings
         grants = self.grants and side == "migrations"
-        name = f"{side} {major} {grants} {self.inputs.told}"
+        name = f"{side} {major} {grants} {self.inputs.env_py_arguments}"
         return Kept.read(settings.cache_folder, settings.alembic_ini, name)
 
     def _migrations_key(self, looked: Looked) -> str:

@@ -42,7 +42,7 @@ def comparison_options(metadata: MetaData) -> dict[str, Any]:
     return options
 
 
-def without_records(options: dict[str, Any]) -> dict[str, Any]:
+def without_history_schema(options: dict[str, Any]) -> dict[str, Any]:
     """Return *options* of `context.configure` that never look at the schema of our records."""
     if not options.get("include_schemas"):
         return options

@@ -87,7 +87,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
     from db_ops.migrations.autogenerate.comparison import (
         comparison_options,
         not_compared,
-        without_records,
+        without_history_schema,
     )
 
     session: Session = context.config.attributes.get("db_ops") or Session()
@@ -102,7 +102,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         **comparison_options(target_metadata),
         **options,
     }
-    configuration = without_records(configuration)
+    configuration = without_history_schema(configuration)
     if session.inspects:
         session.calls.append(configuration)
         session.called_run_migrations = True

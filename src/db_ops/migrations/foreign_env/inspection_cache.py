@@ -99,7 +99,7 @@ class InspectionCache:
             *installed_packages(),
             environment_digest(project.root),
             str(self.is_known),
-            BuildInputs(project).told,
+            BuildInputs(project).env_py_arguments,
             *(_content(path) for path in (project.alembic_ini, project.pyproject, project.env_py)),
         )
 

@@ -117,17 +117,17 @@ class Graph:
         needed = {parent for name in revisions for parent in self.nodes[name].parents}
         return tuple(name for name in self.order if name in revisions and name not in needed)
 
-    def above(self, revision: str) -> frozenset[str]:
+    def descendants(self, revision: str) -> frozenset[str]:
         """Return *revision* and what follows it, however far, not what only depends on it."""
         return self._reached(revision, lambda name: self.next_revisions.get(name, ()))
 
-    def below(self, revision: str) -> frozenset[str]:
+    def ancestors(self, revision: str) -> frozenset[str]:
         """Return *revision* and what it follows, however far, not what it only depends on."""
         return self._reached(revision, lambda name: self.nodes[name].down)
 
     def lineage(self, revision: str) -> frozenset[str]:
         """Return the branch of *revision* as Alembic takes it: all below and above."""
-        return self.below(revision) | self.above(revision)
+        return self.ancestors(revision) | self.descendants(revision)
 
     @cached_property
     def next_revisions(self) -> Mapping[str, list[str]]:
@@ -145,10 +145,10 @@ class Graph:
 
     def all_labels(self, revision: str) -> set[str]:
         """Return the labels of *revision* and of everything that it follows."""
-        return self._labels(self.below(revision))
+        return self._labels(self.ancestors(revision))
 
     def _independent(self, one: str, other: str) -> bool:
-        ours, theirs = self.below(one), self.below(other)
+        ours, theirs = self.ancestors(one), self.ancestors(other)
         if ours.isdisjoint(theirs):
             return True
         return bool(self._labels(ours - theirs)) and bool(self._labels(theirs - ours))

@@ -140,7 +140,7 @@ def _below(graph: Graph, revision: str) -> str:
     A bare parent would stand for all that follows it, on whatever branch.
     """
     down = graph.nodes[revision].down
-    others = {name: graph.below(name) - {name} for name in down}
+    others = {name: graph.ancestors(name) - {name} for name in down}
     newest = [name for name in down if not any(name in below for below in others.values())]
     return f"{revision}@{newest[0] if newest else 'base'}"
 

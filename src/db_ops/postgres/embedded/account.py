@@ -22,12 +22,12 @@ class Account:
     uid: int
     gid: int
 
-    def reaches(self, folder: Path) -> bool:
+    def can_enter(self, folder: Path) -> bool:
         """Tell whether this user may enter *folder*; parts that do not exist yet do not count."""
         return all(self._may(_ENTER, step) for step in (folder, *folder.parents) if step.exists())
 
     def may_read(self, path: Path) -> bool:
-        return self.reaches(path.parent) and self._may(_READ, path)
+        return self.can_enter(path.parent) and self._may(_READ, path)
 
     def _may(self, wanted: int, path: Path) -> bool:
         status = path.stat()

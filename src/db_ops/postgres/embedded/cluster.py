@@ -92,7 +92,9 @@ class Cluster:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **run_as(self.account)
             )
             if initdb.returncode != 0:
-                raise failure(self.directory, f"initdb: {_complaints(initdb.stdout)[0]}")
+                raise embedded_server_failed(
+                    self.directory, f"initdb: {_complaints(initdb.stdout)[0]}"
+                )
             new.rename(self.data)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -169,7 +171,7 @@ class Cluster:
             reason = _complaints(self.log.read_bytes()[beginning:])[-1]
             if server.returncode < 0:
                 reason = f"killed by {signal.Signals(-server.returncode).name}"
-            raise failure(self.directory, f"postgres: {reason}")
+            raise embedded_server_failed(self.directory, f"postgres: {reason}")
         server.returncode = 0  # it outlives us by design, and Popen need not warn of that
         if not ready:
             raise self._busy("not ready yet, perhaps it is still recovering")
@@ -207,13 +209,13 @@ class Cluster:
         uid = self.account.uid if self.account else os.geteuid()
         name = f"db_ops-{uid}-{sha256(os.fsencode(self.data)).hexdigest()[:12]}"
         folder = Path(tempfile.gettempdir(), name)
-        if not fits_socket(folder) or (self.account and not self.account.reaches(folder)):
+        if not fits_socket(folder) or (self.account and not self.account.can_enter(folder)):
             folder = Path("/tmp", name)
         if not folder.exists():
             folder.mkdir(mode=0o700)
             self._give_to_account(folder)
         if folder.is_symlink() or folder.stat().st_uid != uid:
-            raise failure(
+            raise embedded_server_failed(
                 self.directory, f"{folder}, where its socket must be, belongs to somebody else"
             )
         return folder
@@ -240,7 +242,9 @@ class Cluster:
             os.chown(path, self.account.uid, self.account.gid)
 
 
-def failure(directory: Path, reason: str, *, path: object = None) -> EmbeddedServerFailed:
+def embedded_server_failed(
+    directory: Path, reason: str, *, path: object = None
+) -> EmbeddedServerFailed:
     """Return the error, with the remedy that *reason* calls for, which may be about *path*."""
     if any(text in reason for text in _DISK_IS_FULL):
         remedy = f"free space on the disk of {directory}, or set DATABASE_URL"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from db_ops.postgres.impact.observer import ObservedLocks
-from db_ops.postgres.impact.snapshot import Column, Constraint, Snapshot
+from db_ops.postgres.impact.snapshot import CatalogSnapshot, Column, Constraint
 from db_ops.postgres.impact.statements import is_truncate, may_change_rows
 from db_ops.results import Effect
 
@@ -21,8 +21,8 @@ class Observation:
     """
 
     text: str
-    before: Snapshot
-    after: Snapshot
+    before: CatalogSnapshot
+    after: CatalogSnapshot
     alone: ObservedLocks | None = None
     unfilled: frozenset[tuple[int, int]] = frozenset()
     returned_rows: bool = False

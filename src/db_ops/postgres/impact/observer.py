@@ -11,7 +11,11 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.impact.snapshot import Snapshot, strongest_by_table, take_snapshot
+from db_ops.postgres.impact.snapshot import (
+    CatalogSnapshot,
+    strongest_by_table,
+    take_catalog_snapshot,
+)
 
 _GATED = """
     SELECT format('%%I.%%I', n.nspname, c.relname)
@@ -41,9 +45,9 @@ class Observer:
     connection: Connection
     tables: tuple[int, ...]
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> CatalogSnapshot:
         """Look at what is committed."""
-        return take_snapshot(self.connection, self.tables)
+        return take_catalog_snapshot(self.connection, self.tables)
 
     def is_committed(self, xid: str | None) -> bool:
         """Tell how a transaction ended; one that wrote nothing counts as committed."""

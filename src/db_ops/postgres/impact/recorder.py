@@ -29,7 +29,7 @@ from psycopg2.extensions import cursor as PlainCursor
 from db_ops.postgres.impact.observation import Observation
 from db_ops.postgres.impact.observer import ObservedLocks, Observer
 from db_ops.postgres.impact.patterns import unsafe_patterns
-from db_ops.postgres.impact.snapshot import Snapshot, take_snapshot
+from db_ops.postgres.impact.snapshot import CatalogSnapshot, take_catalog_snapshot
 from db_ops.postgres.impact.statements import (
     copies_in,
     is_about_session,
@@ -69,7 +69,7 @@ class StatementRecorder:
     _transaction: int = 0
     _first_of_transaction: int = 0
     _xid: str | None = None
-    _last: Snapshot | None = None
+    _last: CatalogSnapshot | None = None
     _without_value: frozenset[tuple[int, int]] = frozenset()
 
     def attach(self, connection: Connection) -> None:
@@ -160,7 +160,7 @@ class StatementRecorder:
                 self._add(connection, text)
             goes_on = connection.info.transaction_status == TRANSACTION_STATUS_INTRANS
             if is_rollback(text) and goes_on:
-                self._last = take_snapshot(connection, self.observer.tables)
+                self._last = take_catalog_snapshot(connection, self.observer.tables)
         elif connection.autocommit and idle:
             self._add(connection, text, self._run_alone(cursor, send, text))
         else:
@@ -193,7 +193,7 @@ class StatementRecorder:
         self, cursor: PlainCursor, text: str, alone: ObservedLocks | None = None
     ) -> Observation:
         assert self._last is not None
-        after = take_snapshot(cursor.connection, self.observer.tables)
+        after = take_catalog_snapshot(cursor.connection, self.observer.tables)
         observation = Observation(
             text,
             self._last,
