@@ -1,4 +1,4 @@
-"""Files that are kept for later commands: written whole, told apart by what they were made from."""
+"""Write cache files atomically, named by a digest of what they depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alembic's own view of the revision files, which it gets by importing them."""
+"""Load the revision files with Alembic's `ScriptDirectory`, which imports them."""
 
 from __future__ import annotations
 

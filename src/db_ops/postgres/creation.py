@@ -1,4 +1,4 @@
-"""Create a database, and say what keeps it from being created: mostly the one that is copied.
+"""Create a database, and report what prevents it: mostly a template that is in use.
 
 Source: PostgreSQL documentation, "Template Databases", and "ALTER DATABASE", "Collation Versions".
 """

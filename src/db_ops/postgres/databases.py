@@ -1,4 +1,4 @@
-"""Find and drop databases, from a connection to another one."""
+"""Find and drop databases from the maintenance database."""
 
 from __future__ import annotations
 

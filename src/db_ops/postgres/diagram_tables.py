@@ -1,4 +1,4 @@
-"""The tables of a database, their columns and foreign keys, as a diagram shows them."""
+"""Read the tables, columns and foreign keys that a diagram shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment mark: a database remembers what it is for.
+"""The environment mark: one line in the comment of a database.
 
 It is one line of the database's comment, so it survives a dump's restore into another name no more
 than it should, costs no table, and can be read from any other database. What others wrote in the

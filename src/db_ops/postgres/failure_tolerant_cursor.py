@@ -1,4 +1,4 @@
-"""Run somebody else's DDL statement by statement, and go on where one of them fails."""
+"""A cursor that continues after a failed DDL statement and records the failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the role of a connection may do in its database. Nothing here writes."""
+"""The privileges that a role has in its database. Nothing here writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One database takes the place of another: sessions ended, names exchanged, all or nothing."""
+"""Replace one database by another: end its sessions, then rename both in one transaction."""
 
 from __future__ import annotations
 

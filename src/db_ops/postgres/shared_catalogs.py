@@ -1,4 +1,4 @@
-"""What all databases of a server share, and the statements that take a change of it back.
+"""Changes of the shared catalogs, and the statements that revert them.
 
 Roles, memberships, settings of roles and databases, databases themselves with their rights,
 tablespaces, comments on all of these, subscriptions and replication origins. Databases of our own

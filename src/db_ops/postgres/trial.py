@@ -1,4 +1,4 @@
-"""Sessions in a scratch database, watched for what they write outside of it.
+"""Sessions in a scratch database, watched for writes to the shared catalogs.
 
 Some of what a revision writes belongs to all databases of the server: CREATE ROLE, ALTER DATABASE.
 It is looked for before each COMMIT, when the session itself sees it and nobody else does, so that

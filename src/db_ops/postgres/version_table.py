@@ -1,4 +1,4 @@
-"""Version tables in all schemas: also where this session does not look, or may not."""
+"""Find version tables in all schemas, also outside of the search path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project's own settings may be read from: the environment and the project's `.env`."""
+"""Variables of the process environment and of the project's `.env`, and their digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libpq takes for the parameters that a URL leaves open: a service, then `PG*` variables.
+"""libpq's defaults for the parameters that a URL omits: a service, then `PG*` variables.
 
 libpq would look for them itself, but only when it connects: by then it has been decided whether the
 database is a remote one and what it is called. Sources: PostgreSQL documentation, "Environment

@@ -1,4 +1,4 @@
-"""Connection URLs as other drivers and other tools spell them, put into libpq's words.
+"""Translate connection URLs of other drivers and tools into libpq's parameters.
 
 Nothing said here repeats a URL, or libpq's complaint about it, which quotes it: it may hold a
 password. The name of a parameter is told unless it may be a piece of one.

@@ -1,4 +1,4 @@
-"""How autogenerate compares models with a database: safely, and with as many eyes as it has."""
+"""The options with which autogenerate compares the models with a database."""
 
 from __future__ import annotations
 

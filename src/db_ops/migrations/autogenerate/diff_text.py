@@ -1,4 +1,4 @@
-"""Alembic's differences in words: what has to be done to the database to match the models."""
+"""The text of an autogenerate operation: what would make the database match the models."""
 
 from __future__ import annotations
 

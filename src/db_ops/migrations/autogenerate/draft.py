@@ -1,4 +1,4 @@
-"""What Alembic would write into a revision, as Python text, before anything is written."""
+"""The operations that autogenerate would write into a revision, as Python text."""
 
 from __future__ import annotations
 

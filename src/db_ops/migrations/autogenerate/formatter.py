@@ -1,4 +1,4 @@
-"""Python as a formatter would lay it out, for what goes into a revision file."""
+"""Format the Python expressions of a revision file where `ruff` is not installed."""
 
 from __future__ import annotations
 

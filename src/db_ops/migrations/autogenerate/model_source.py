@@ -1,4 +1,4 @@
-"""Where in the project's files a model is declared that SQLAlchemy names in an error."""
+"""Find the file and line of the model that SQLAlchemy names in an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models built on an empty database, as SQLAlchemy itself would build them."""
+"""Create the tables of the models in an empty database, as `metadata.create_all` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a new revision file: functions filled, imports as needed, one docstring."""
+"""The text of a new revision file: function bodies, imports and docstring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`alembic check`, made safe: nothing is written, and what it found is data."""
+"""Run `alembic check` in a read-only session and return what it found as data."""
 
 from __future__ import annotations
 

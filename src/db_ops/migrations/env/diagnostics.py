@@ -1,4 +1,4 @@
-"""What PostgreSQL said of a failed statement, through whichever driver it came."""
+"""The fields of a PostgreSQL error (SQLSTATE, message, detail), whatever the driver."""
 
 from __future__ import annotations
 

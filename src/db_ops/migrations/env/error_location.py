@@ -1,4 +1,4 @@
-"""What failed, where in the project's own files, and what Python or the server said of it."""
+"""The line of the project's own files that raised an error, and the text of that error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run env.py: the project's own program, which Alembic calls, and which calls Alembic back."""
+"""Run env.py with an `EnvironmentContext` of Alembic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell whoever keeps records which step Alembic has just taken, inside the step's transaction."""
+"""Record each step that Alembic takes, inside the transaction of that step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Record a revision's number without composing the statement for it anew.
+"""Update the version table without compiling the statement for every revision.
 
 Alembic builds and compiles one UPDATE of the version table per revision, with the identifiers in
 its text, so that SQLAlchemy cannot keep the compiled form. With parameters it is compiled once; the

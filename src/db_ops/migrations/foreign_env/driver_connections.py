@@ -1,4 +1,4 @@
-"""Connections that env.py opens by a driver's own functions, past SQLAlchemy, taken over.
+"""Replace the connect functions of drivers that env.py calls without SQLAlchemy.
 
 While env.py is only looked at, they lead to nothing; while it runs on a scratch database, there.
 Our own, which their application name tells, are left alone. Drivers that env.py imports only later

@@ -1,4 +1,4 @@
-"""The engines that env.py makes, and what their connections are while it is run.
+"""The engines that env.py creates, and the connections they return while it is run.
 
 They are over our driver connection, or over nothing where env.py is only to be learnt. Code that
 goes below SQLAlchemy is written for one driver: to look, it gets a connection to nothing, and to

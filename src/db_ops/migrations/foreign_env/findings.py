@@ -1,4 +1,4 @@
-"""What a person should know of an env.py that is not of `db_ops`."""
+"""What `doctor` reports of an env.py that does not call `db_ops.run_migrations`."""
 
 from __future__ import annotations
 

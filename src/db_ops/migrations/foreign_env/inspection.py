@@ -1,4 +1,4 @@
-"""What an env.py of somebody else's would do: where it connects to, what it configures."""
+"""Inspect an env.py that is not ours: where it connects to and what it configures."""
 
 from __future__ import annotations
 

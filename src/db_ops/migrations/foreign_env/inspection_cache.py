@@ -1,4 +1,4 @@
-"""What was learnt of an env.py, kept so that it need not be run to see that nothing is to do.
+"""The cached result of an inspection of env.py, valid while its inputs are unchanged.
 
 It counts only while all is the same that env.py was seen to use: its file and the configuration,
 the project's modules that it imported and the files it read, the installed packages, and the whole

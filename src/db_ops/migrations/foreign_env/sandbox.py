@@ -1,4 +1,4 @@
-"""What an env.py of somebody else's expects around it, and what must not come out of it."""
+"""The environment that an env.py expects: folder, import paths, logging, Flask application."""
 
 from __future__ import annotations
 

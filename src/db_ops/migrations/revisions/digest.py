@@ -1,4 +1,4 @@
-"""What the revision files hold, all together, kept so that the next command need not read them."""
+"""A cached digest of all revision files."""
 
 from __future__ import annotations
 

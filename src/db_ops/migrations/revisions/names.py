@@ -1,4 +1,4 @@
-"""What a user calls a revision or a branch: identifiers and their beginnings, labels, steps ahead.
+"""Resolve revision identifiers, their prefixes, branch labels and relative steps.
 
 The same text means here what it means to Alembic. Where Alembic takes more than one revision for
 the answer, or we cannot tell which, nothing is chosen: the candidates are named.

@@ -1,4 +1,4 @@
-"""One revision file put on top of another: what it follows is its only text that changes."""
+"""Change the `down_revision` of one revision file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps that a command announces, and Alembic's own plan, which has to be the same.
+"""The steps of an upgrade or downgrade, and a check that Alembic plans the same.
 
 What is private in Alembic and used here: `ScriptDirectory._upgrade_revs` and `_downgrade_revs`,
 which `alembic.command` itself is made of.

@@ -1,4 +1,4 @@
-"""Why a login fails: the server refuses it, with an SQLSTATE, or libpq itself gives it up.
+"""Why a login fails: the server rejects it, with an SQLSTATE, or libpq gives up.
 
 libpq has the SQLSTATE, and writes only the text into its error, in the server's language. It writes
 the code instead if told so before the login ends, which takes a connection that is under way:

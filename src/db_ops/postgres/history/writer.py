@@ -1,4 +1,4 @@
-"""Our records in the target: which revision was applied or reverted, when, by whom, in what time.
+"""Write the history table: each applied or reverted revision, when, by whom, in what time.
 
 A row is written inside the revision's own transaction or after its commit, so that it says what
 was committed and nothing else. It may be missing: what cannot be recorded is told once and stops no

@@ -1,4 +1,4 @@
-"""What each statement of a session does to the tables that were there: locks, scans, rewrites."""
+"""What each statement of a session does to existing tables: locks, scans, rewrites."""
 
 from __future__ import annotations
 

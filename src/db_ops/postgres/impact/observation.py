@@ -1,4 +1,4 @@
-"""One statement's doings: the difference between what was seen before it and after it."""
+"""The effects of one statement: the difference between two catalog snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second session in the scratch database, which sees what the observed one cannot tell."""
+"""A second session in the scratch database that observes the locks of the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a statement would hurt on tables with rows and users, and the form that would not.
+"""Unsafe patterns: statements that block or fail on tables with rows, and alternatives.
 
 Judged by what was observed: locks, scans, new files, changed catalogs. Sources: PostgreSQL
 documentation, "ALTER TABLE", "CREATE INDEX", "Explicit Locking".

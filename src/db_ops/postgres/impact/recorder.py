@@ -1,4 +1,4 @@
-"""Capture what a session sends, at its cursors, and measure what each statement does.
+"""Record the statements of a session at its cursors, and measure each of them.
 
 The session's own transactions are as they would be: what is asked in between is asked inside of
 them, or on a second connection where there is none.

@@ -1,4 +1,4 @@
-"""Tables whose rows are written anew, and columns that their rows have no value for."""
+"""Unsafe patterns: table rewrites, and NOT NULL columns without a value for old rows."""
 
 from __future__ import annotations
 

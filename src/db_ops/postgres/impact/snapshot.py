@@ -1,4 +1,4 @@
-"""What the server shows of the tables under observation, from within the observed session.
+"""A snapshot of the catalogs and counters of the observed tables.
 
 Only catalogs and counters are read, without functions that would lock a table. Sources: PostgreSQL
 documentation, "pg_locks", "The Cumulative Statistics System".

@@ -1,4 +1,4 @@
-"""What the text of a statement tells about it, where the server shows it only when it is run."""
+"""Classify a statement by its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken away or renamed under code that still runs, and what it takes with it."""
+"""Unsafe patterns: objects dropped, renamed or detached that running code may use."""
 
 from __future__ import annotations
 

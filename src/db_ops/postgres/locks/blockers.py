@@ -1,4 +1,4 @@
-"""Who is in the way: holders of an advisory lock, blockers of a table lock, in words."""
+"""Describe the sessions that hold an advisory lock or block a table lock."""
 
 from __future__ import annotations
 

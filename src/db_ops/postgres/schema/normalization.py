@@ -1,4 +1,4 @@
-"""One spelling for what the server spells in two ways.
+"""Normalize definitions that the server prints in two spellings.
 
 `name IN ('x', 'y')` on a varchar column is stored as one cast of the list; a dump writes that, and
 reading it back stores a cast of each element. The same patterns are given to the server's regular

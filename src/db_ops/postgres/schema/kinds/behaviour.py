@@ -1,4 +1,4 @@
-"""What runs or decides: views, functions, triggers, policies, rules."""
+"""The kinds views, functions, triggers, policies and rules."""
 
 from __future__ import annotations
 

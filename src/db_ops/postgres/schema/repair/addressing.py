@@ -1,4 +1,4 @@
-"""How SQL addresses an object of each kind."""
+"""How SQL names an object of each kind."""
 
 from __future__ import annotations
 

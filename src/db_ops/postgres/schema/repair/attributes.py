@@ -1,4 +1,4 @@
-"""Undo for one attribute of an object that both sides have."""
+"""Statements that undo a change of one attribute."""
 
 from __future__ import annotations
 

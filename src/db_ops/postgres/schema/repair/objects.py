@@ -1,4 +1,4 @@
-"""Undo for objects that only one side has."""
+"""Statements that undo a missing or an extra object."""
 
 from __future__ import annotations
 
