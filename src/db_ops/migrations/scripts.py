@@ -60,7 +60,8 @@ def source_error_fields(
 ) -> dict[str, Any]:
     """Return the fields of a `SourceError`: the innermost line of the project's own, and the rest.
 
-    Of the lines that led there only the last one in *within* is told: what imports the culprit.
+    Of the other lines of the traceback, only the last one in *within* is named: the import of the
+    file that failed.
     """
     found = source_locations(error)
     place = found[-1] if found else fallback

@@ -34,7 +34,7 @@ _COLLATION_VERSIONS_SINCE = 150000
 
 
 def create_database(server: Server, connection: Connection) -> bool:
-    """Create the target from a maintenance *connection*; False if somebody else was faster.
+    """Create the target from a maintenance *connection*; False if it exists by now.
 
     What a DROP that was cut short has left of it is dropped first. Raises what `creation_error`
     returns.

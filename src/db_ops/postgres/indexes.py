@@ -49,7 +49,7 @@ def drop_invalid_index(server: Server, connection: Connection, full_name: str) -
     """Drop an index if it is there, waiting for its users instead of stopping them.
 
     *full_name* is quoted as `regclass` prints it; *connection* must be in autocommit mode. Waits
-    for `lock_timeout` at most, then raises `IndexInUse`, naming who is in the way.
+    for `lock_timeout` at most, then raises `IndexInUse`, naming the blockers.
     """
     timeout = server.settings.lock_timeout
     with watch_blockers(server, connection) as watch:

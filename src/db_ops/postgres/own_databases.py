@@ -58,7 +58,7 @@ def own_name(kind: str, *parts: str) -> str:
 
 
 def is_being_built(name: str) -> bool:
-    """Tell whether *name* is that of a database that nobody but its maker uses."""
+    """Tell whether *name* is that of a database used only by the process that builds it."""
     return re.fullmatch(f"db_ops_({SCRATCH}|{TEST})_[0-9a-f]{{16}}", name) is not None
 
 
@@ -111,7 +111,7 @@ def create(
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Drop the database *name*, whoever is connected to it, if it is there."""
+    """Drop the database *name* if it exists, and end its sessions."""
     with connection.cursor() as cursor:
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         cursor.execute(statement.format(sql.Identifier(name)))
@@ -148,7 +148,7 @@ def drop_unused(connection: Connection, name: str) -> bool:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[Cursor]:
-    """Run the statements of a `with` block all or none, on an autocommit connection."""
+    """Run a `with` block in a transaction on an autocommit connection."""
     with connection.cursor() as cursor:
         cursor.execute("BEGIN")
         try:
@@ -173,13 +173,13 @@ def set_comment(cursor: Cursor, name: str, text: str | None) -> None:
 
 
 def rename(cursor: Cursor, name: str, new: str) -> None:
-    """Rename a database, which nobody may be connected to."""
+    """Rename a database; it must have no sessions."""
     statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(new)))
 
 
 def allow_connections(cursor: Cursor, name: str, allowed: bool) -> None:
-    """Open or close the database *name* for everybody, superusers too."""
+    """Allow or disallow connections to the database *name*, also by superusers."""
     statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     cursor.execute(statement.format(sql.Identifier(name), sql.Literal(allowed)))
 

@@ -82,7 +82,7 @@ def rename_to_target(server: Server, connection: Connection, newcomer: str) -> b
 
 @dataclass(frozen=True)
 class RenamedTarget:
-    """A target that nobody can connect to now, under the name *name*, with its comment kept."""
+    """The old target, closed to connections and renamed to *name*, with its comment."""
 
     server: Server
     connection: Connection
@@ -98,7 +98,7 @@ class RenamedTarget:
         name: str,
         facts: Mapping[str, Any],
     ) -> RenamedTarget:
-        """Rename the target, whose oid is *present*. Raises what `leaving` raises."""
+        """Rename the target, whose oid is *present*. Raises what `closed_target` raises."""
         target = server.url.database
         aside = cls(server, connection, name, comment_of(connection, target))
         with closed_target(server, connection), transaction(connection) as cursor:
@@ -127,13 +127,13 @@ class RenamedTarget:
         return True
 
     def drop(self) -> None:
-        """Drop it: its successor is whole."""
+        """Drop it, after its successor is complete."""
         drop(self.connection, self.name)
 
 
 @contextmanager
 def closed_target(server: Server, connection: Connection) -> Iterator[None]:
-    """Keep everybody out of the target for a `with` block that renames it, and say what cannot be.
+    """End all sessions of the target and keep new ones out, for a `with` block that renames it.
 
     Raises `DatabaseReplaced`, and what `drop_error` returns.
     """
@@ -174,7 +174,7 @@ def _exchange(
 
 @contextmanager
 def disconnect_sessions(server: Server, connection: Connection) -> Iterator[None]:
-    """Disconnect everybody from the target, and who comes back during a `with` block.
+    """End all sessions of the target, and later ones during a `with` block.
 
     ALTER DATABASE keeps new sessions waiting, but waits itself for those that were quicker.
     """

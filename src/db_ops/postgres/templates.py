@@ -70,7 +70,7 @@ _KEPT, _KEPT_IN_ALL = 4, 16
 
 
 def server_defaults(connection: Connection) -> str:
-    """Describe what, besides migrations, decides what a new database on this server is like."""
+    """Return the server's defaults that decide, besides migrations, what a new database is like."""
     with connection.cursor() as cursor:
         cursor.execute(_SERVER_DEFAULTS)
         row = cursor.fetchone()
@@ -115,7 +115,7 @@ def contains_name(connection: Connection, name: str) -> bool:
 def keep_as_template(
     connection: Connection, scratch: str, name: str, facts: Mapping[str, Any]
 ) -> None:
-    """Close the database *scratch* to everybody and make it the template *name*."""
+    """Disallow connections to the database *scratch* and rename it to the template *name*."""
     wait_until_unused(connection, scratch)
     with transaction(connection) as cursor:
         allow_connections(cursor, scratch, False)
@@ -137,7 +137,7 @@ def prune(connection: Connection, service: str) -> None:
 
 @contextmanager
 def spare_lock(connection: Connection, service: str) -> Iterator[bool]:
-    """Keep others from making or taking the spare of *service*; False if another does so now."""
+    """Hold the advisory lock of the spare of *service*; yield False if another session has it."""
     key = lock_key(_spare_name(connection, service))
     held = try_advisory_lock(connection, key)
     try:

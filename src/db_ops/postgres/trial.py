@@ -111,7 +111,7 @@ class TrialWatch:
             raise self._refused(f"{short}, which cannot be taken back", session)
 
     def undo_changes(self) -> None:
-        """Bring back what was before; the scratch databases are gone. Note what does not work."""
+        """Undo the changes, after the scratch databases are dropped; note what cannot be undone."""
         version = self.outside.info.server_version
         now = read_shared_state(self.outside) if self.changes else {}
         newest: dict[Key, SharedChange] = {}
@@ -151,7 +151,10 @@ def rolled_back(
     *,
     keeps: bool = False,
 ) -> Iterator[TrialWatch]:
-    """Watch what is only tried in a `with` block, and take it back; say what has to stay."""
+    """Watch sessions in a `with` block, then undo their changes to the shared catalogs.
+
+    What cannot be undone is reported as an event.
+    """
     watch = TrialWatch(outside, refusal, keeps=keeps)
     try:
         yield watch
@@ -163,7 +166,7 @@ def rolled_back(
 
 
 class TrialConnection(Connection):
-    """A connection that tells its watch before it commits."""
+    """A connection that calls its watch before each COMMIT."""
 
     watch: TrialWatch | None = None
 
@@ -203,7 +206,7 @@ class TrialCursor(PlainCursor):
 
 
 def before_commit(connection: Connection) -> None:
-    """Let the watch of *connection*, if it has one, see what is about to be committed."""
+    """Call the watch of *connection*, if it has one, before a COMMIT."""
     watch = getattr(connection, "watch", None)
     if watch is not None:
         watch.before_commit(connection)

@@ -19,8 +19,8 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     table is, learn from it what it does.
 
     Returns the settings with the database that is meant. Contacts no server. Raises what
-    `read_project` and `learn` raise, and `TwoDatabases` if env.py connects to another database than
-    a `DATABASE_URL` that the project has not asked for.
+    `read_project` and `inspect_env_py` raise, and `TwoDatabases` if env.py connects to another
+    database than a `DATABASE_URL` that the project has not asked for.
     """
     project = read_project(
         settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x

@@ -56,7 +56,7 @@ class Diagnostics:
 
 
 def diagnostics(error: BaseException) -> Diagnostics | None:
-    """Return what the server said; None if *error* is somebody else's."""
+    """Return what the server said; None if *error* is not of the server."""
     statement = getattr(error, "statement", None)
     original: Any = getattr(error, "orig", None) or error
     diag = getattr(original, "diag", None)

@@ -18,7 +18,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class SourceLocation:
-    """A line of a file, and what stands there; no line where only the file is known."""
+    """A line of a file and its code; no line where only the file is known."""
 
     path: Path
     line: int | None = None
@@ -51,7 +51,7 @@ def source_locations(error: BaseException) -> tuple[SourceLocation, ...]:
 def innermost_location(
     error: BaseException, folders: Iterable[Path] | None = None
 ) -> SourceLocation | None:
-    """Return the last of the `places`, or the last within *folders*."""
+    """Return the last of the `source_locations`, or the last within *folders*."""
     found = source_locations(error)
     if folders is not None:
         inside = tuple(folders)
@@ -62,7 +62,7 @@ def innermost_location(
 
 
 def truncate(text: str, longest: int = 160) -> str:
-    """Return *text*, of which the end is left out if it is longer."""
+    """Return *text*, cut at *longest* characters."""
     return text if len(text) <= longest else text[: longest - 4].rstrip() + " ..."
 
 

@@ -43,7 +43,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class LockWatch(Protocol):
-    """What a session was last seen waiting for."""
+    """The sessions that were last seen blocking a session."""
 
     last: str | None
 
@@ -56,11 +56,11 @@ class Database(Protocol):
 
     @property
     def is_being_built(self) -> bool:
-        """Tell whether nobody has this database yet, so that a crash takes nothing from anybody."""
+        """Tell whether this database is not in use yet, so that a crash loses nothing."""
 
     @property
     def is_scratch(self) -> bool:
-        """Whether it is dropped again, and is not the database that is meant."""
+        """Whether it is dropped after the command, and is not the target."""
 
     @property
     def timeout_settings(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class Database(Protocol):
         """Return what gives the right that *statement* lacked, as the server's *message* says."""
 
     def watch(self, connection: DriverConnection) -> AbstractContextManager[LockWatch]:
-        """Look, for a `with` block, which sessions keep *connection* waiting for a lock."""
+        """Watch, for a `with` block, which sessions block *connection*."""
 
     def recorded(self) -> tuple[str, ...]:
         """Return the revisions recorded now, asked on a new connection."""
@@ -151,14 +151,14 @@ def _attempt(run: Run) -> None:
                 )
                 work = _reporting(run, settings, connection, driver, recording)
                 with ExitStack() as stack:
-                    if run.project.is_ours or not _keeps_theirs(run.project, session):
+                    if run.project.is_ours or not _needs_own_engine(run.project, session):
                         stack.enter_context(cached_version_updates())
                     run_env(run.project, run.scripts, session, work)
         finally:
             run.blocked_by = watch.last
 
 
-def _keeps_theirs(project: Project, session: Session) -> bool:
+def _needs_own_engine(project: Project, session: Session) -> bool:
     """Let env.py's own engine connect, where the revisions need it. Its driver is not ours."""
     from db_ops.migrations.foreign_env.inspection import needs_own_connection
 

@@ -30,7 +30,7 @@ MAX_REVISION_ID = 32
 
 @dataclass(frozen=True)
 class Opened:
-    """A connection for the plain `alembic` command, and who records what it does there."""
+    """A connection for the plain `alembic` command, and the recorder of its steps."""
 
     connection: DriverConnection
     recorder: StepRecorder | None = None
@@ -207,14 +207,14 @@ def _examine(
 
 
 def collect_diffs(session: Session, directives: Iterable[MigrationScript]) -> None:
-    """Keep what a comparison found."""
+    """Append the differences of a comparison to `session.diffs`."""
     for script in directives:
         for operations in script.upgrade_ops_list:
             session.diffs.extend(operations.as_diffs())
 
 
 def check_ids(directives: Iterable[MigrationScript]) -> None:
-    """Refuse an identifier that could not be recorded."""
+    """Refuse a revision id that is longer than the version table's column."""
     from alembic.util import CommandError
 
     for script in directives:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StepRecorder(Protocol):
-    """Keeps records of the steps that it is told of."""
+    """Records steps in the history table."""
 
     def checksum(self, path: Path) -> str | None:
         """Return the checksum of a revision file, None if there is none."""
@@ -33,7 +33,7 @@ class StepRecorder(Protocol):
 
 @dataclass
 class StepRecording:
-    """What Alembic calls, as `on_version_apply`, for each step that it takes in one attempt.
+    """The `on_version_apply` callback for the steps of one attempt.
 
     A step that is not recorded in its own transaction waits until it is known to be committed.
     """
@@ -43,7 +43,7 @@ class StepRecording:
     _waiting: list[Record] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Take what was taken before as committed, and the time from now on."""
+        """Record the waiting steps, which are committed now, and restart the clock."""
         for step in self._waiting:
             self.recorder.add(step)
         self._waiting.clear()

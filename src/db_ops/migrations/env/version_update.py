@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def cached_version_updates() -> Iterator[None]:
-    """Let Alembic record revisions that way, for a `with` block around `run_migrations`.
+    """Update the version table with cached statements, for a `with` block.
 
     It reaches other threads of the process as well, for whom nothing else changes.
     """

@@ -1,11 +1,11 @@
-"""Run an env.py that has never heard of `db_ops` on our connection, or learn where it would go.
+"""Run an env.py that does not call `db_ops` on our connection, or inspect where it connects.
 
-Whatever engine env.py makes, from whatever URL and for whatever driver, it has to connect and to
-hand a connection to `context.configure`. Both are taken over while env.py runs: `Engine.connect`
-gives a connection over our driver connection (or, to learn, over nothing), `Pool.connect` does for
-what goes below it, as `raw_connection` or a session of the driver's own, and `configure` gets our
-own, outside of any transaction that env.py has begun. The classes are SQLAlchemy's and Alembic's,
-so this reaches other threads of the process; one env.py may be run at a time.
+Whatever engine env.py creates, from whatever URL and for whatever driver, it has to connect and to
+pass a connection to `context.configure`. Both are replaced while env.py runs: `Engine.connect`
+returns a connection over our driver connection (in an inspection, over a null one), `Pool.connect`
+does so for code that calls the driver itself, as `raw_connection`, and `configure` gets our own
+connection, outside of any transaction that env.py has begun. The classes are SQLAlchemy's and
+Alembic's, so other threads of the process are affected; one env.py may be run at a time.
 
 Source: SQLAlchemy documentation, `DialectEvents.do_connect`; Alembic documentation,
 `EnvironmentContext.configure`.
@@ -49,9 +49,9 @@ _OURS_ALONE = ("transaction_per_migration", "transactional_ddl")
 
 @contextmanager
 def env_py_adoption(session: Session) -> Iterator[Engines]:
-    """Let what env.py does, for a `with` block, happen on `session.connection`.
+    """Make env.py, for a `with` block, use `session.connection`.
 
-    A session that `learns` has none: nothing is contacted, no migration runs. One that
+    A session that `inspects` has none: nothing is contacted, no migration runs. One that
     `uses_own_connection` lets env.py's own engine connect, to our database.
     """
     from alembic.runtime.environment import EnvironmentContext
@@ -102,7 +102,7 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
 
 @dataclass
 class _Adoption:
-    """What was taken over, and what has been seen of env.py since."""
+    """Replaces `EnvironmentContext.configure`, and records the calls of env.py."""
 
     session: Session
     original_configure: Callable[..., None]
@@ -162,7 +162,7 @@ class _Adoption:
     def _processing(
         self, environment: EnvironmentContext, theirs: Any
     ) -> Callable[[MigrationContext, Any, list[MigrationScript]], None]:
-        """Wrap what env.py does to generated scripts, so that a comparison is seen whole."""
+        """Wrap what env.py does to generated scripts, so that all differences are collected."""
         revision_context = environment.context_opts.get("revision_context")
         # `alembic check` has no message, and fails on a list that env.py has emptied.
         checks = revision_context is not None and not revision_context.command_args.get("message")
@@ -186,7 +186,7 @@ class _Adoption:
 
 
 def _defaults(theirs: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a comparison complete, where env.py has no opinion."""
+    """Return the comparison options that env.py does not set itself."""
     metadata = theirs.get("target_metadata")
     if metadata is None or isinstance(metadata, list | tuple | set):
         return {}

@@ -1,8 +1,8 @@
 """Replace the connect functions of drivers that env.py calls without SQLAlchemy.
 
-While env.py is only looked at, they lead to nothing; while it runs on a scratch database, there.
-Our own, which their application name tells, are left alone. Drivers that env.py imports only later
-are taken over when they are there.
+In a read-only session they return null connections; on a scratch database, connections to that.
+Our own connections, known by their application name, are not replaced. Drivers that env.py imports
+later are replaced when they are imported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOCATION_PARAMETERS = ("host", "port", "user", "password", "dbname")
 
 @contextmanager
 def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Iterator[None]:
-    """Lead what connects in a `with` block to *place*, or to nothing, noting its statements."""
+    """Connect to *place* in a `with` block, or to no server, recording the statements."""
     with ExitStack() as stack:
 
         def take(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -51,7 +51,7 @@ def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Itera
 
 
 class _DriverReplacement:
-    """What replaces the functions; who has kept one of them has the original's way afterwards."""
+    """The replaced functions; a reference kept after the block calls the original."""
 
     def __init__(
         self,
@@ -157,11 +157,11 @@ class _LateFinder(MetaPathFinder):
 
 
 def is_scratch(database: str) -> bool:
-    """Tell whether *database* is one that is being built, and not yet anybody's."""
+    """Tell whether *database* is a scratch database."""
     return database.startswith("db_ops_scratch_")
 
 
 def connection_parameters_of(connection: Any) -> dict[str, str]:
-    """Return where a connection of psycopg2 leads to, by the names of libpq."""
+    """Return the libpq parameters of a psycopg2 connection."""
     found = {name: getattr(connection.info, name) for name in LOCATION_PARAMETERS}
     return {name: str(value) for name, value in found.items() if value}

@@ -1,8 +1,8 @@
 """The engines that env.py creates, and the connections they return while it is run.
 
-They are over our driver connection, or over nothing where env.py is only to be learnt. Code that
-goes below SQLAlchemy is written for one driver: to look, it gets a connection to nothing, and to
-run, one of its own driver to our database.
+They use our driver connection, or a null connection where env.py is only inspected. Code that calls
+the driver itself is written for one driver: in a read-only session it gets a null connection,
+otherwise a connection of its own driver to our database.
 
 Source: SQLAlchemy documentation, `DialectEvents.do_connect`, `Pool.connect`.
 """
@@ -32,12 +32,12 @@ _DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "databa
 
 
 class _Stopped(BaseException):
-    """Ends an attempt to connect; not an `Exception`, which env.py may be prepared for."""
+    """Stops an attempt to connect; not an `Exception`, which env.py may catch."""
 
 
 @dataclass
 class Engines:
-    """What env.py asks its engines and pools for, and what it gets."""
+    """Replaces `Engine.connect` and `Pool.connect` while env.py is run."""
 
     session: Session
     original_connect: Callable[[Engine], Connection]
@@ -48,7 +48,7 @@ class Engines:
     redirected: list[Any] = field(default_factory=list)
 
     def forget(self) -> None:
-        """Forget what was seen so far: it was not env.py that did it."""
+        """Discard what was recorded before env.py itself was run."""
         self.engines.clear()
         self.session.destinations.clear()
         self.session.statements.clear()
@@ -76,7 +76,7 @@ class Engines:
         )
 
     def connect_pool(self, pool: Pool) -> PoolProxiedConnection:
-        """Give what asks the pool itself for a connection one as `connect` would have."""
+        """Return a connection of the pool, replaced as `connect` does for an engine."""
         dialect: Any = pool._dialect
         session, ours = self.session, self.session.connection
         if any(pool is one for one in self.known) or dialect.name != "postgresql":
@@ -101,7 +101,7 @@ class Engines:
         return engine
 
     def _destination(self, engine: Engine) -> dict[str, Any]:
-        """Return the arguments with which *engine* would have called its driver."""
+        """Return the arguments with which *engine* calls its driver, without connecting."""
         from sqlalchemy import event
 
         seen: list[dict[str, Any]] = []
@@ -154,7 +154,7 @@ class Engines:
 
 
 def make_read_only(driver: Any) -> None:
-    """Replace what env.py would write, or lock, before it configures: the session is read-only."""
+    """Skip statements of env.py that write or lock: the session is read-only."""
     base: Any = type(driver.cursor())
 
     class ReadOnlyCursor(base):  # type: ignore[misc]
@@ -169,7 +169,7 @@ def make_read_only(driver: Any) -> None:
 
 
 def _call_connect_listeners(engine: Engine, ours: Connection) -> None:
-    """Let the project's own listeners prepare our driver connection, if it is of their driver."""
+    """Call the `connect` listeners of *engine* with our connection, if the driver is psycopg2."""
     if engine.dialect.driver != "psycopg2":
         return
     proxied = ours.connection

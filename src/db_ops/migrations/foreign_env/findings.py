@@ -34,7 +34,7 @@ _WRITTEN = (
 
 
 def env_py_findings(project: Project, inspection: EnvInspection) -> Iterator[EnvPyFinding]:
-    """Yield what env.py does, each with what to do about it, if anything has to be done."""
+    """Yield what env.py does, each with a recommendation or None."""
     text = project.env_py.read_text(errors="replace")
     for pattern, habit, advice in _WRITTEN:
         if re.search(pattern, text):

@@ -38,13 +38,13 @@ _RUNS_ASYNC = re.compile(rb"\brun_async\b")
 # These speak of code, the rest of what is not set.
 _BROKEN = (ImportError, NameError, SyntaxError, TypeError, AttributeError)
 _NAMES_A_DATABASE = frozenset(("dsn", "dbname", "database"))
-# What `alembic init` writes, for somebody to replace.
-_DECOY = "driver://"
+# The placeholder that `alembic init` writes.
+_PLACEHOLDER = "driver://"
 
 
 @dataclass(frozen=True)
 class EnvInspection:
-    """What env.py does when it is run: `url` is where it connects to, None if nowhere.
+    """The result of running env.py: `url` is where it connects to, None if it does not.
 
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
     itself sets them; `search_path` what it sets for its session; `options` the names of what it
@@ -62,7 +62,7 @@ class EnvInspection:
     metadata: Any = field(default=None, repr=False, compare=False)
 
     def applied_to(self, project: Project) -> Project:
-        """Return *project* as env.py makes it."""
+        """Return *project* with the version tables and folders that env.py configures."""
         first, *others = self.tables
         return replace(
             project,
@@ -75,10 +75,10 @@ class EnvInspection:
 
 
 def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
-    """Run env.py without contacting a server, and return what it would do.
+    """Run env.py without contacting a server, and return what it configures.
 
     *is_known* says that the settings name the database. Raises `EnvironmentBroken`,
-    `UnknownDatabase` if nobody names one, `SeveralDatabases`.
+    `UnknownDatabase` if no database is named, `SeveralDatabases`.
     """
     session = Session(inspects=True, is_known=is_known)
     config = project.alembic_config(db_ops=session)
@@ -115,11 +115,11 @@ def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
 
 
 def set_placeholder_url(config: Config, project: Project, is_known: bool) -> None:
-    """Give env.py, where its URL is missing or a decoy and ours is known, one without an address.
+    """Set a URL without a host where that of env.py is missing or a placeholder and ours is known.
 
-    Its engine can be made then; where it connects to is not its business.
+    With it env.py can create its engine, whose connections are replaced.
     """
-    if is_known and (project.url is None or project.url.startswith(_DECOY)):
+    if is_known and (project.url is None or project.url.startswith(_PLACEHOLDER)):
         source = project.env_py.read_bytes()
         config.set_main_option(
             "sqlalchemy.url",
@@ -128,7 +128,7 @@ def set_placeholder_url(config: Config, project: Project, is_known: bool) -> Non
 
 
 def needs_own_connection(project: Project) -> bool:
-    """Tell whether env.py or a revision needs an async driver, and not ours."""
+    """Tell whether env.py or a revision needs a connection of an asynchronous driver."""
     return project.uses_driver or any(
         _RUNS_ASYNC.search(path.read_bytes())
         for folder in project.revision_folders
@@ -144,7 +144,7 @@ def run_foreign_env_py(
     work: Any = None,
     **options: Any,
 ) -> ScriptDirectory:
-    """Run env.py as the plain command would, but for what `env_py_adoption` says."""
+    """Run env.py as the plain command does, with the connections of `env_py_adoption`."""
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
@@ -160,7 +160,7 @@ def run_foreign_env_py(
 
 
 def env_py_context(project: Project, session: Session, config: Config) -> ExitStack:
-    """Return what makes Alembic's own commands run an env.py of somebody else's as we need it."""
+    """Return the context in which Alembic's commands run an env.py that is not ours."""
     stack = ExitStack()
     if not project.is_ours:
         set_placeholder_url(config, project, session.is_known or session.connection is not None)
@@ -172,7 +172,7 @@ def env_py_context(project: Project, session: Session, config: Config) -> ExitSt
 
 
 def url_from(project: Project, named: str) -> DatabaseUrl:
-    """Return the URL that the project's own settings hold, at `module:attribute.attribute`.
+    """Return the URL in the project's own settings, at `module:attribute.attribute`.
 
     Raises `UrlNotFound`, and what `DatabaseUrl.parse` raises.
     """
@@ -193,7 +193,7 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
 
 
 def _is_code(error: BaseException) -> bool:
-    """Tell whether the code is wrong, and not what the environment lacks."""
+    """Tell whether an error is one of the code, and not of a missing setting."""
     frames = traceback.extract_tb(error.__traceback__)
     models = frames and re.search(r"sqlalchemy[/\\](?:orm|sql)[/\\]", frames[-1].filename)
     return isinstance(error, _BROKEN) or bool(models)

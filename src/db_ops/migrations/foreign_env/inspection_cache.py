@@ -27,14 +27,14 @@ _INI_OPTION = "sqlalchemy.url"
 
 @dataclass(frozen=True)
 class InspectionCache:
-    """The place of what was learnt of *project*; `is_known` says that the settings name the URL."""
+    """The cache file for *project*; `is_known` says that the settings name the URL."""
 
     project: Project
     folder: Path | None
     is_known: bool
 
     def read(self) -> EnvInspection | None:
-        """Return what was learnt before; None if that is nothing, or may not be so any more."""
+        """Return the cached inspection; None if there is none or its inputs have changed."""
         if self.folder is None:
             return None
         try:
@@ -59,7 +59,7 @@ class InspectionCache:
             return None
 
     def write(self, inspection: EnvInspection, files: Files | None) -> None:
-        """Keep *learnt*, for which env.py has used *files*, if that can be said for certain.
+        """Write *inspection* and the *files* that env.py used, unless these are not known.
 
         A folder that cannot be written to is no failure.
         """

@@ -1,4 +1,4 @@
-"""A connection to nothing: every statement succeeds and answers true.
+"""A connection to no server: every statement succeeds and returns true.
 
 An env.py that looks before it configures, as one that takes a lock of its own does, goes on with
 it, so that what it configures can be seen without a server.
@@ -30,7 +30,7 @@ _DESCRIPTION = (("answer", _BOOLEAN, None, 1, None, None, None),)
 
 
 class _Cursor:
-    """A cursor of a driver over one row."""
+    """A DB-API cursor whose result is always one row."""
 
     description = _DESCRIPTION
     rowcount = 1
@@ -77,7 +77,7 @@ class _Cursor:
 
 
 class NullConnection:
-    """A driver's connection that notes the statements it gets."""
+    """A DB-API connection to no server, which records the statements it gets."""
 
     autocommit = False
     notices: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class NullConnection:
 
 
 class NullSession:
-    """An asynchronous driver's connection to nothing, and whatever its methods return."""
+    """An asynchronous driver's connection to no server, and what its methods return."""
 
     def __init__(self, statements: list[str], value: Any = None) -> None:
         self._statements, self._value = statements, value
@@ -148,7 +148,7 @@ class NullSession:
 
 
 def null_engine(statements: list[str]) -> Engine:
-    """Return an engine whose connections note in *statements* what they are asked."""
+    """Return an engine whose null connections append to *statements*."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
@@ -163,7 +163,7 @@ def null_engine(statements: list[str]) -> Engine:
 
 
 def answer_as_driver(engine: Engine, session: Session) -> None:
-    """Let connections of *engine* have, for their driver's own connection, one to nothing."""
+    """Give connections of *engine* a null connection as their `driver_connection`."""
 
     def driver_connection(connection: Any) -> NullSession:
         session.uses_driver = True

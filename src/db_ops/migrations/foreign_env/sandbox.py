@@ -19,7 +19,7 @@ _NEEDS_FLASK = b"current_app"
 
 @contextmanager
 def env_py_sandbox(project: Project) -> Iterator[None]:
-    """Be, for a `with` block, where the plain command is run: folder, import paths, Flask's app.
+    """Set up, for a `with` block, what the plain command has: folder, import paths, Flask's app.
 
     Standard output is kept for results, and logging as it is: `fileConfig`, which most env.py call,
     would switch the application's loggers off and Alembic's on.

@@ -43,7 +43,7 @@ _SINCE_14 = 140_000
 
 @dataclass(frozen=True)
 class LoginFailure:
-    """One attempt's words for why it failed, and the server's SQLSTATE, if it was the server."""
+    """Why one attempt failed: its message, and the SQLSTATE if the server sent one."""
 
     said: str
     code: str | None = None

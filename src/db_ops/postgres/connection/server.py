@@ -56,9 +56,9 @@ _SESSION_ENDED = (
 
 @dataclass(frozen=True)
 class Server:
-    """The way to one database and to the server around it.
+    """The connection to one database and to its server.
 
-    `command` shows in `pg_stat_activity`, so that whoever waits for us can see who we are. `watch`
+    `command` shows in `pg_stat_activity`, so that sessions waiting for us can see it. `watch`
     sees what sessions in a scratch database write outside of it.
     """
 
@@ -81,7 +81,7 @@ class Server:
         return _WAIT_IN_DEPLOYMENT if self.command in _OF_DEPLOYMENTS else _WAIT_OTHERWISE
 
     def without_waiting(self) -> Server:
-        """Return the same way to the server for who does not wait for one that is starting."""
+        """Return the same server, without waiting for one that is starting."""
         return replace(self, settings=replace(self.settings, wait_timeout=0.0))
 
     def connect(self, database: str | None = None) -> Connection:
@@ -128,7 +128,7 @@ class Server:
 
     @contextmanager
     def target(self) -> Iterator[Connection]:
-        """Connect to the target for a `with` block. Raises `DatabaseMissing` if it is not there."""
+        """Connect to the target for a `with` block; `DatabaseMissing` if it does not exist."""
         with self.target_if_exists() as connection:
             if connection is None:
                 raise DatabaseMissing(self.location)
@@ -254,7 +254,7 @@ class Server:
 
     @contextmanager
     def translate_errors(self, action: str) -> Iterator[None]:
-        """Turn the driver's errors in a `with` block into ours."""
+        """Raise the driver's errors in a `with` block as typed errors."""
         try:
             yield
         except psycopg2.Error as error:

@@ -84,7 +84,7 @@ def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
 
 
 def read_only_reason(connection: Connection) -> str | None:
-    """Return why a server takes no writes from *connection*, None if it does."""
+    """Return why the server accepts no writes from *connection*, None if it does."""
     with connection.cursor() as cursor:
         cursor.execute(_STATE)
         in_recovery, read_only = cursor.fetchone() or (False, False)

@@ -24,7 +24,7 @@ def normalize(text: str) -> str:
 
 
 def normalize_sql(text: str) -> str:
-    """Return the SQL expression for `normal` of the SQL expression *text*, with no parameter."""
+    """Return the SQL expression for `normalize` of the SQL expression *text*, with no parameter."""
     element, in_list = (pattern.replace("'", "''") for pattern in (_ELEMENT, _LIST))
     return (
         f"CASE WHEN strpos({text}, '{_MARK}') = 0 THEN {text} ELSE"
