@@ -13,7 +13,7 @@ from typing import IO
 
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
 from db_ops.postgres.embedded.account import Account, account_for, change_owner, make_folder
-from db_ops.postgres.embedded.cluster import SUPERUSER, Cluster, embedded_server_failed, try_lock
+from db_ops.postgres.embedded.cluster import SUPERUSER, Cluster, cluster_error, try_lock
 from db_ops.postgres.embedded.postmaster import read_postmaster
 from db_ops.postgres.embedded.programs import (
     SHARED_FOLDER,
@@ -173,7 +173,7 @@ class EmbeddedServer:
             yield
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise embedded_server_failed(self.directory, reason, path=error.filename) from error
+            raise cluster_error(self.directory, reason, path=error.filename) from error
 
 
 def _is_still(path: Path, file: IO[bytes]) -> bool:

@@ -92,9 +92,7 @@ class Cluster:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **run_as(self.account)
             )
             if initdb.returncode != 0:
-                raise embedded_server_failed(
-                    self.directory, f"initdb: {_complaints(initdb.stdout)[0]}"
-                )
+                raise cluster_error(self.directory, f"initdb: {_complaints(initdb.stdout)[0]}")
             new.rename(self.data)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -171,7 +169,7 @@ class Cluster:
             reason = _complaints(self.log.read_bytes()[beginning:])[-1]
             if server.returncode < 0:
                 reason = f"killed by {signal.Signals(-server.returncode).name}"
-            raise embedded_server_failed(self.directory, f"postgres: {reason}")
+            raise cluster_error(self.directory, f"postgres: {reason}")
         server.returncode = 0  # it outlives us by design, and Popen need not warn of that
         if not ready:
             raise self._busy("not ready yet, perhaps it is still recovering")
@@ -215,7 +213,7 @@ class Cluster:
             folder.mkdir(mode=0o700)
             self._give_to_account(folder)
         if folder.is_symlink() or folder.stat().st_uid != uid:
-            raise embedded_server_failed(
+            raise cluster_error(
                 self.directory, f"{folder}, where its socket must be, belongs to somebody else"
             )
         return folder
@@ -242,9 +240,7 @@ class Cluster:
             os.chown(path, self.account.uid, self.account.gid)
 
 
-def embedded_server_failed(
-    directory: Path, reason: str, *, path: object = None
-) -> EmbeddedServerFailed:
+def cluster_error(directory: Path, reason: str, *, path: object = None) -> EmbeddedServerFailed:
     """Return the error, with the remedy that *reason* calls for, which may be about *path*."""
     if any(text in reason for text in _DISK_IS_FULL):
         remedy = f"free space on the disk of {directory}, or set DATABASE_URL"
