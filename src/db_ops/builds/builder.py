@@ -22,7 +22,12 @@ from db_ops.errors import (
 )
 from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
-from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
+from db_ops.postgres.own_databases import (
+    TEMPLATE,
+    drop_unused_databases,
+    own_name,
+    scratch_database,
+)
 from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import (
     contains_name,
@@ -194,7 +199,7 @@ class Builder:
         the target and no other database.
         """
         server, connection = self.target.server, self.connection
-        sweep(connection)
+        drop_unused_databases(connection)
         watch = TrialWatch(connection, self._refusal, keeps=True, reserved=self.service)
         with scratch_database(server, connection) as scratch:
             try:

@@ -32,7 +32,7 @@ from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import read_only_reason, set_up_session
 from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.environment_mark import read_mark
-from db_ops.postgres.own_databases import scratch_database, sweep
+from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.templates import templates_built_from
 from db_ops.postgres.trial import TrialWatch, rolled_back
 from db_ops.target.apply import apply_pending
@@ -109,7 +109,7 @@ class Scratch:
                 lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
             )
         set_up_session(self.place.server, connection)
-        sweep(connection)
+        drop_unused_databases(connection)
         return connection
 
     @cached_property

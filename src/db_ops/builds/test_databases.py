@@ -19,7 +19,7 @@ from db_ops.postgres.locks.advisory_lock import (
     take_advisory_lock,
     try_advisory_lock,
 )
-from db_ops.postgres.own_databases import TEST, create, drop, own_name, sweep
+from db_ops.postgres.own_databases import TEST, create, drop, drop_unused_databases, own_name
 from db_ops.results import OnEvent, ignore
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.target.apply import apply_pending
@@ -87,7 +87,7 @@ def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones
     target = open_target(settings, "test", on_event)
     target.graph.goals()
     with maintenance_session(target.server) as connection:
-        sweep(connection)
+        drop_unused_databases(connection)
         made = Clones(target, connection, _template(target, connection))
         with made.dropping():
             yield made

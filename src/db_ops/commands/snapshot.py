@@ -25,10 +25,10 @@ from db_ops.postgres.own_databases import (
     SNAPSHOT,
     OwnDatabase,
     drop,
+    drop_unused_databases,
     own_databases,
     own_name,
     scratch_database,
-    sweep,
 )
 from db_ops.postgres.replacement import disconnect_sessions, replace_target
 from db_ops.postgres.templates import keep_as_template
@@ -95,7 +95,7 @@ def restore(
             with scratch_database(server, connection, template=found.name) as copy:
                 replace_target(server, connection, copy, present)
             seconds = time.monotonic() - started
-            sweep(connection)
+            drop_unused_databases(connection)
     shown = _shown(found)
     position = Position(target.graph, shown.heads)
     return Restored(

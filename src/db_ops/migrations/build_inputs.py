@@ -54,14 +54,14 @@ class BuildInputs:
 
     @cached_property
     def digest(self) -> str:
-        """The digest of all that is known before."""
+        """The digest of all inputs known before the build."""
         texts = [part for path, text in self._running.items() for part in (path, text)]
         packages = installed_packages()
         return digest(sys.version, self.env_py_arguments, *packages, *texts, self._revisions)
 
     @cached_property
     def env_py_arguments(self) -> str:
-        """What env.py is told beside the content of files: its section, `-x`, import paths."""
+        """What env.py depends on besides files: its section, `-x`, import paths."""
         project = self.project
         paths = (project.script_location, *project.version_locations, *project.import_paths)
         return repr((project.section, project.x, *map(project.display, paths)))
@@ -75,7 +75,7 @@ class BuildInputs:
 
     @cached_property
     def _running(self) -> dict[str, bytes]:
-        """What runs the revisions."""
+        """The content of `alembic.ini` and `env.py`."""
         return self._contents((self.project.alembic_ini, self.project.env_py))
 
     @cached_property
@@ -96,7 +96,7 @@ class BuildInputs:
 
     @contextmanager
     def recording(self) -> Iterator[UsedInputs]:
-        """Note what a build uses, for a `with` block."""
+        """Record what a build uses, for a `with` block."""
         # A build may set variables itself, from a file that it reads: what counts is what was set.
         with recorded_inputs() as read:
             yield UsedInputs(self, frozenset(sys.modules), time.time(), variables(), read)
@@ -150,7 +150,7 @@ class UsedInputs:
             found |= below
             for name in below:
                 waiting |= _imported_by(ours[name].read_bytes()) - seen
-        # The door that the command came through is not part of the build.
+        # The entry point of the command is not part of the build.
         return {name: ours[name] for name in found if name != "__main__"}
 
     def _new(self) -> Iterator[Path]:

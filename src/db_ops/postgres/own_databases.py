@@ -117,7 +117,9 @@ def drop(connection: Connection, name: str) -> None:
         cursor.execute(statement.format(sql.Identifier(name)))
 
 
-def sweep(connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)) -> tuple[str, ...]:
+def drop_unused_databases(
+    connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)
+) -> tuple[str, ...]:
     """Drop those of *kinds* that nobody uses now, and return their names.
 
     By default, what killed processes have left and what was replaced.

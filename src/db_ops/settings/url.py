@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, ReservedDatabase
 from db_ops.errors.base import URL_VARIABLE
-from db_ops.settings.libpq_defaults import libpq_knows, with_libpq_defaults
+from db_ops.settings.libpq_defaults import is_libpq_parameter, with_libpq_defaults
 from db_ops.settings.url_spelling import DEFAULT_PORT, read_parameters
 
 MAX_NAME_BYTES = 63
@@ -95,7 +95,7 @@ class DatabaseUrl:
         parameters = {} if not dsn else read_parameters(str(dsn))
         for name, value in named.items():
             text = _as_libpq_writes(name, value)
-            if text and libpq_knows(name):
+            if text and is_libpq_parameter(name):
                 parameters[name] = text
         if isinstance(settings, Mapping):
             given = (f"-c {name}={_escaped(str(value))}" for name, value in settings.items())

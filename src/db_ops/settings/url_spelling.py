@@ -14,7 +14,7 @@ from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 
 from db_ops.errors import InvalidUrl
-from db_ops.settings.libpq_defaults import libpq_knows
+from db_ops.settings.libpq_defaults import is_libpq_parameter
 
 DEFAULT_PORT = "5432"
 _SCHEME = re.compile(r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://")
@@ -138,7 +138,7 @@ def _query(query: str, driver: str | None) -> str:
     for name, value in given:
         if name == "ssl" and (driver or value == "true"):
             name, value = "sslmode", _SSL_VALUES.get(value.lower(), value)
-        if libpq_knows(name):
+        if is_libpq_parameter(name):
             kept.setdefault(name, []).append(value)
         elif not (driver and name in _OF_DRIVERS):
             raise _unknown(name, query)

@@ -43,7 +43,7 @@ def comparison_options(metadata: MetaData) -> dict[str, Any]:
 
 
 def without_history_schema(options: dict[str, Any]) -> dict[str, Any]:
-    """Return *options* of `context.configure` that never look at the schema of our records."""
+    """Return *options* of `context.configure` that exclude the schema of the history table."""
     if not options.get("include_schemas"):
         return options
     theirs = options.get("include_name")

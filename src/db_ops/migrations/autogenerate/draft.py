@@ -34,7 +34,7 @@ _ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
 
 @dataclass(frozen=True)
 class Draft:
-    """Alembic's answer to the question what the models have and a database has not."""
+    """The operations that Alembic generates to make a database match the models."""
 
     context: RevisionContext
     script: MigrationScript
@@ -46,11 +46,11 @@ class Draft:
         return getattr(scripts, _hooks_of(scripts))
 
     def upgrade(self, changed: Changed) -> tuple[Operation, ...]:
-        """Return the operations that bring about what is *changed*, and no other."""
+        """Return the upgrade operations for what is *changed*."""
         return self._operations(self.script.upgrade_ops_list, changed)
 
     def downgrade(self, changed: Changed) -> tuple[Operation, ...]:
-        """Return the operations that revert what is *changed*, and no other."""
+        """Return the downgrade operations for what is *changed*."""
         return self._operations(self.script.downgrade_ops_list, changed)
 
     @property
@@ -81,7 +81,7 @@ class Draft:
         return None
 
     def write(self, message: str) -> Path:
-        """Write the project's template with empty functions, under the name that it wants.
+        """Write the project's template with empty functions, under the configured file name.
 
         Raises what Alembic raises for a file that does not import, which is there then.
         """

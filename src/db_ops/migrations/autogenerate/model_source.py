@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from db_ops.migrations.env.error_location import SourceLocation, is_own, source_location
+from db_ops.migrations.env.error_location import SourceLocation, is_project_file, source_location
 
 # "Foreign key associated with column 'book.shelf_id' could not find table ..."; "mapped class
 # Mapper[Book(book)]"; "Table 'book' is already defined".
@@ -30,7 +30,7 @@ def declared_at(error: BaseException) -> SourceLocation | None:
 def _own_modules() -> Iterator[tuple[Path, ast.Module]]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not file or not file.endswith(".py") or not is_own(file):
+        if not file or not file.endswith(".py") or not is_project_file(file):
             continue
         try:
             yield Path(file), ast.parse(Path(file).read_bytes())

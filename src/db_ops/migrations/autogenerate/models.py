@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def metadatas(target_metadata: Any) -> tuple[MetaData, ...]:
-    """Return what env.py calls `target_metadata`, which may be one or several, as several."""
+    """Return `target_metadata` of env.py, one `MetaData` or several, as a tuple."""
     if target_metadata is None:
         return ()
     several = isinstance(target_metadata, list | tuple | set | frozenset)
@@ -24,7 +24,7 @@ def metadatas(target_metadata: Any) -> tuple[MetaData, ...]:
 
 
 def schemas_of(target_metadata: Any) -> tuple[str, ...]:
-    """Return the names of the schemas, other than the default one, that models live in."""
+    """Return the schemas of the models, without the default one."""
     found = {table.schema for one in metadatas(target_metadata) for table in one.tables.values()}
     return tuple(sorted(filter(None, found)))
 

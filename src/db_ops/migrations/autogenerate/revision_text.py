@@ -25,7 +25,7 @@ _DEFAULT_WIDTH = 88
 
 @dataclass(frozen=True)
 class RevisionContents:
-    """What goes into the file: Python for both functions, import statements, what it does."""
+    """The contents of a revision file: both functions, import statements, description."""
 
     upgrade: tuple[str, ...]
     downgrade: tuple[str, ...]
@@ -46,7 +46,7 @@ def fill_functions(source: str, contents: RevisionContents, *, width: int) -> st
 
 
 def line_length(root: Path) -> int:
-    """Return the width that ruff would give the lines of the project in *root*."""
+    """Return ruff's `line-length` for the project in *root*."""
     for name in ("ruff.toml", ".ruff.toml", "pyproject.toml"):
         try:
             settings = tomllib.loads((root / name).read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def line_length(root: Path) -> int:
 def format_with_ruff(path: Path) -> None:
     """Format the file at *path* as ruff does with the project's settings, if it is installed.
 
-    It is run from this Python's own environment; what it says is nobody's concern.
+    It is run from this Python's own environment; its output is discarded.
     """
     program = Path(sysconfig.get_path("scripts")) / "ruff"
     if not program.exists():

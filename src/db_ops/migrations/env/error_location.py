@@ -97,9 +97,9 @@ def _chained_errors(error: BaseException | None) -> Iterator[BaseException]:
 
 def _source_locations(error: BaseException) -> Iterator[SourceLocation]:
     for frame in traceback.extract_tb(error.__traceback__):
-        if is_own(frame.filename):
+        if is_project_file(frame.filename):
             yield source_location(frame.filename, frame.lineno)
-    if isinstance(error, SyntaxError) and error.filename and is_own(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and is_project_file(error.filename):
         yield source_location(error.filename, error.lineno or None)
 
 
@@ -111,7 +111,7 @@ def source_location(filename: str, line: int | None) -> SourceLocation:
     return SourceLocation(path, line, truncate(mask_credentials(code)))
 
 
-def is_own(filename: str) -> bool:
+def is_project_file(filename: str) -> bool:
     """Tell whether a file is the project's, and not Python's, a package's or ours."""
     path = Path(filename)
     if not path.suffix or filename.startswith("<"):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from db_ops.errors import MisuseError
 from db_ops.migrations.build_inputs import BuildInputs, Files, installed_packages
-from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.foreign_env.inspection import EnvInspection
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
-from db_ops.settings.environment import environment_digest, url_in, variable_with
+from db_ops.settings.environment import environment_digest, url_of_variable, variable_with_url
 
 _FORMAT = 2
 _INI_OPTION = "sqlalchemy.url"
@@ -83,7 +83,7 @@ class InspectionCache:
             "uses_driver": inspection.uses_driver,
         }
         with suppress(OSError):
-            write_whole(self._path, json.dumps(kept).encode())
+            write_atomically(self._path, json.dumps(kept).encode())
 
     @property
     def _path(self) -> Path:
@@ -109,13 +109,13 @@ class InspectionCache:
         with suppress(MisuseError):
             if DatabaseUrl.parse(self.project.url or "").parameters == url.parameters:
                 return ["option", _INI_OPTION]
-        variable = variable_with(url, self.project.root)
+        variable = variable_with_url(url, self.project.root)
         return None if variable is None else ["variable", variable]
 
     def _url(self, origin: list[str]) -> DatabaseUrl | None:
         kind, name = origin
         if kind == "variable":
-            return url_in(name, self.project.root)
+            return url_of_variable(name, self.project.root)
         try:
             return DatabaseUrl.parse(self.project.url or "")
         except MisuseError:

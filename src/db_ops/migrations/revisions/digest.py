@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.index import UNSETTLED_NS, RevisionFileList
 
@@ -30,7 +30,7 @@ def read_digest(project: Project, cache: Path | None) -> str:
     old = time.time_ns() - UNSETTLED_NS
     if path is not None and all(modified < old for _, modified in listing.values()):
         with suppress(OSError):
-            write_whole(path, json.dumps((_FORMAT, listing.fingerprint, found)).encode())
+            write_atomically(path, json.dumps((_FORMAT, listing.fingerprint, found)).encode())
     return found
 
 

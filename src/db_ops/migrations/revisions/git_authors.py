@@ -60,14 +60,14 @@ def authors(root: Path, paths: Iterable[str], since: str | None) -> Mapping[str,
 
 @dataclass(frozen=True)
 class Checkout:
-    """How to come by revision files: a `hint`, and a `command` out of it, if there is one."""
+    """How to check out missing revision files: a `hint`, and the `command` in it, if any."""
 
     hint: str
     command: str | None
 
 
 def checkout_of(root: Path, folders: Sequence[str], revisions: tuple[str, ...]) -> Checkout:
-    """Return how to come by the files of *revisions*, which the project in *root* lacks.
+    """Return how to check out the files of *revisions*, which the project in *root* lacks.
 
     The newest revision, the last one, is looked for in all commits of its repository, if it has
     one: its commit has what it follows as well.

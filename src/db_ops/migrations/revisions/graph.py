@@ -85,7 +85,7 @@ class Graph:
         return all(self._independent(*pair) for pair in combinations(self.heads, 2))
 
     def unknown(self, recorded: Iterable[str]) -> tuple[str, ...]:
-        """Return those of *recorded* that no file has."""
+        """Return those of *recorded* that have no revision file."""
         return tuple(
             revision
             for revision in recorded
@@ -93,7 +93,7 @@ class Graph:
         )
 
     def applied(self, recorded: Iterable[str]) -> frozenset[str]:
-        """Return every revision that a database at *recorded* has behind it."""
+        """Return every revision that is applied in a database at *recorded*."""
         seen: set[str] = set()
         waiting = [revision for revision in recorded if revision in self.nodes]
         while waiting:
@@ -104,7 +104,7 @@ class Graph:
         return frozenset(seen)
 
     def pending(self, recorded: Iterable[str], goal: Goal = None) -> tuple[Revision, ...]:
-        """Return what leads from *recorded* to *goal*, in an order that can run."""
+        """Return the revisions from *recorded* to *goal*, each after those it needs."""
         goals = self.heads if goal is None else goal
         recorded = tuple(recorded)
         if set(goals) <= set(recorded):
@@ -118,20 +118,20 @@ class Graph:
         return tuple(name for name in self.order if name in revisions and name not in needed)
 
     def descendants(self, revision: str) -> frozenset[str]:
-        """Return *revision* and what follows it, however far, not what only depends on it."""
+        """Return *revision* and its descendants, without those that only depend on it."""
         return self._reached(revision, lambda name: self.next_revisions.get(name, ()))
 
     def ancestors(self, revision: str) -> frozenset[str]:
-        """Return *revision* and what it follows, however far, not what it only depends on."""
+        """Return *revision* and its ancestors, without those it only depends on."""
         return self._reached(revision, lambda name: self.nodes[name].down)
 
     def lineage(self, revision: str) -> frozenset[str]:
-        """Return the branch of *revision* as Alembic takes it: all below and above."""
+        """Return the branch of *revision* as Alembic takes it: ancestors and descendants."""
         return self.ancestors(revision) | self.descendants(revision)
 
     @cached_property
     def next_revisions(self) -> Mapping[str, list[str]]:
-        """What follows each revision at once; none that only depends on it."""
+        """The direct successors of each revision, without those that only depend on it."""
         next_revisions: dict[str, list[str]] = {}
         for name, node in self.nodes.items():
             for parent in node.down:

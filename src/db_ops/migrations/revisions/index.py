@@ -20,7 +20,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
-from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.cache_files import digest, write_atomically
 
 _FORMAT = 1
 _IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
@@ -29,7 +29,7 @@ UNSETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """What one revision file says of itself; `depends` may hold branch labels."""
+    """The identifiers in one revision file; `depends` may hold branch labels."""
 
     revision: str
     down: tuple[str, ...]
@@ -77,7 +77,7 @@ class RevisionFileList(Mapping[str, Stat]):
 
 @dataclass(frozen=True)
 class RevisionIndex:
-    """What an earlier command read. `heads` are those of a graph without a contradiction."""
+    """The index that an earlier command wrote. `heads` are those of a valid graph."""
 
     path: Path | None
     digest: str = ""
@@ -154,11 +154,11 @@ class RevisionIndex:
         body = json.dumps(kept)
         head = json.dumps((_FORMAT, len(body), listing.fingerprint, settled, heads))
         with suppress(OSError):
-            write_whole(self.path, f"{head}\n{body}".encode())
+            write_atomically(self.path, f"{head}\n{body}".encode())
 
 
 def _list(folder: str) -> list[tuple[str, int, int]]:
-    """Return name, size and modification of the revision files in *folder*; none if it is gone."""
+    """Return name, size and modification of the revision files in *folder*; none without it."""
     try:
         # Through a descriptor, the system need not walk the path to the folder for each file.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -23,7 +23,7 @@ _BOUND_IN_BLOCK = re.compile(rb"^[ \t]+" + _WORDS + rb"\s*[:=]", re.M)
 
 
 class _NotPlain(Exception):
-    """The file names itself in another way than by literals at its top level."""
+    """The identifiers of the file are not literals at its top level."""
 
 
 def read_graph(project: Project, cache: Path | None = None) -> Graph:

@@ -15,7 +15,7 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def replace_down_revision(path: Path, before: str | None, onto: str, shown: str) -> None:
-    """Rewrite `down_revision` of the file at *path* from *before* to *onto*; nothing else moves.
+    """Rewrite `down_revision` of the file at *path* from *before* to *onto*, and nothing else.
 
     The docstring's `Revises:` line follows. Raises `RevisionFileBroken` if the file does not name
     what it follows by a plain text.

@@ -49,7 +49,7 @@ class LoginFailure:
     code: str | None = None
 
 
-def login_again(parameters: Mapping[str, str], timeout: float) -> tuple[LoginFailure, ...]:
+def retry_login(parameters: Mapping[str, str], timeout: float) -> tuple[LoginFailure, ...]:
     """Log in once more; return why each attempt of libpq's fails, most telling first.
 
     Empty if one lets us in, if none answers within *timeout* seconds, or if libpq cannot be told.

@@ -223,12 +223,12 @@ class Server:
         *said* is the error of the attempt before. A line that broke during the login, or a server
         that has become ready since, looks like a refusal too; a real one comes again.
         """
-        from db_ops.postgres.connection.login_error import login_again, login_failures, rejection
+        from db_ops.postgres.connection.login_error import login_failures, rejection, retry_login
 
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
         with self._taking_notices():
-            again = login_again(parameters, self.settings.connect_timeout)
+            again = retry_login(parameters, self.settings.connect_timeout)
         first = login_failures(error)
         # A role's own limit, and the slots kept for others, come too late for the probe to see.
         codes = {refusal.code for refusal in again}

@@ -86,7 +86,7 @@ def run_as(account: Account | None) -> dict[str, Any]:
     return options
 
 
-def check_known(home: Path) -> None:
+def check_user_exists(home: Path) -> None:
     """Refuse to go on as a user without a passwd entry, as `docker run --user 1234` makes them.
 
     initdb looks the user up before anything else, whatever user name it is told to use.

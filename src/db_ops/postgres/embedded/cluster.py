@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
-from db_ops.postgres.embedded.account import Account, change_owner, check_known, run_as
+from db_ops.postgres.embedded.account import Account, change_owner, check_user_exists, run_as
 from db_ops.postgres.embedded.postmaster import (
     Postmaster,
     fits_socket,
@@ -78,7 +78,7 @@ class Cluster:
     def create(self, programs: Programs) -> None:
         """Create the cluster beside its final place and move it there, so it is whole or absent."""
         if self.account is None:
-            check_known(self.directory)
+            check_user_exists(self.directory)
         for left_by_killed_process in self.directory.glob(".init-*"):
             shutil.rmtree(left_by_killed_process, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=".init-", dir=self.directory))

@@ -31,8 +31,8 @@ from db_ops.postgres.impact.observer import ObservedLocks, Observer
 from db_ops.postgres.impact.patterns import unsafe_patterns
 from db_ops.postgres.impact.snapshot import CatalogSnapshot, take_catalog_snapshot
 from db_ops.postgres.impact.statements import (
-    copies_in,
     is_about_session,
+    is_copy_from_stdin,
     is_rollback,
     is_server_wide,
     is_show,
@@ -98,7 +98,7 @@ class StatementRecorder:
 
             def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
                 text = _text(self, sql, None)
-                if not copies_in(text):
+                if not is_copy_from_stdin(text):
                     super().copy_expert(sql, file, size)
                     return
                 data = file.read()

@@ -67,7 +67,7 @@ def is_rollback(statement: str) -> bool:
     return without_comments(statement)[:8].upper() == "ROLLBACK"
 
 
-def copies_in(statement: str) -> bool:
+def is_copy_from_stdin(statement: str) -> bool:
     return _COPIES_IN.match(without_comments(statement)) is not None
 
 

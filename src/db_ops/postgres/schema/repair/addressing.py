@@ -5,7 +5,7 @@ from __future__ import annotations
 from db_ops.postgres.schema.objects import SchemaObject
 
 # Kinds whose words in CREATE, ALTER, DROP and COMMENT are not their name.
-_WORDS = {
+_KEYWORDS = {
     "base type": "TYPE",
     "composite type": "TYPE",
     "enum": "TYPE",
@@ -17,8 +17,8 @@ _ON_PARENT = ("constraint", "trigger", "policy", "rule")
 
 
 def sql_keyword(kind: str) -> str:
-    """Return the words that name a *kind* in SQL."""
-    return _WORDS.get(kind, kind.upper())
+    """Return the SQL keywords for a *kind*."""
+    return _KEYWORDS.get(kind, kind.upper())
 
 
 def address(found: SchemaObject) -> str:

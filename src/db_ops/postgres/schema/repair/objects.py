@@ -12,7 +12,7 @@ _NO_DROP = ("partition", "view column", "owner", "grant", "default privileges")
 
 
 def undo_extra(extra: SchemaObject) -> tuple[str, ...]:
-    """Return the statement that drops *extra*; whatever it holds is lost."""
+    """Return the statement that drops *extra* and its rows."""
     if extra.kind in _TABLE_PARTS:
         return (f"ALTER TABLE {extra.parent} DROP {_TABLE_PARTS[extra.kind]} {extra.label}",)
     if extra.kind == "domain constraint":
@@ -43,7 +43,7 @@ def undo_missing(missing: SchemaObject, parts: Iterable[SchemaObject] = ()) -> t
 
 
 def recreate(expected: SchemaObject) -> tuple[str, ...]:
-    """Return the statements that replace what has the name of *expected* by it."""
+    """Return the statements that replace the object of the same name by *expected*."""
     create = undo_missing(expected)
     return (*undo_extra(expected), *create) if create else ()
 
