@@ -104,10 +104,7 @@ def search_path(connection: Connection) -> SearchPath:
         row = cursor.fetchone()
     assert row is not None
     setting, source, effective, user, login, role, database = row
-    named = [
-        quote_identifier.replace('""', '"') or plain
-        for quote_identifier, plain in _IN_PATH.findall(setting)
-    ]
+    named = [quoted.replace('""', '"') or plain for quoted, plain in _IN_PATH.findall(setting)]
     named = [user if name == "$user" else name for name in named]
     schemas = tuple(dict.fromkeys((*named, *effective)))
     return SearchPath(setting, source, schemas, login, role, database)

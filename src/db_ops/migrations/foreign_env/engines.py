@@ -111,7 +111,7 @@ class Engines:
             seen.append({**dsn, **cparams})
             raise _Stopped
 
-        driver_dsns = len(self.session.driver_dsns)
+        known_dsns = len(self.session.driver_dsns)
         event.listen(engine, "do_connect", stop)
         self.known.append(engine.pool)
         try:
@@ -125,7 +125,7 @@ class Engines:
         finally:
             event.remove(engine, "do_connect", stop)
             self.known.remove(engine.pool)
-        if len(self.session.driver_dsns) > driver_dsns:
+        if len(self.session.driver_dsns) > known_dsns:
             return {"dsn": self.session.driver_dsns[-1]}
         return dict(engine.dialect.create_connect_args(engine.url)[1])
 
