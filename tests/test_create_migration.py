@@ -361,13 +361,13 @@ def test_an_irreversible_migration_refuses_to_go_back(agents: Project) -> None:
 
 def test_a_file_needs_no_formatter_to_be_clean(agents: Project) -> None:
     """The same without ruff: what it finds to do with our own layout is nothing."""
-    from db_ops.migrations.autogenerate.formatter import lay_out
+    from db_ops.migrations.autogenerate.formatter import format_source
 
     for path in agents.revision_files:
         for function in ast.parse(path.read_text()).body:
             if isinstance(function, ast.FunctionDef):
                 body = "\n".join(ast.unparse(statement) for statement in function.body)
-                ours = lay_out(body, width=88)
+                ours = format_source(body, width=88)
                 assert ours in path.read_text()
 
 

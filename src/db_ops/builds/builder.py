@@ -22,20 +22,25 @@ from db_ops.errors import (
 )
 from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
-from db_ops.postgres.own_databases import TEMPLATE, own_name, scratch_database, sweep
-from db_ops.postgres.replacement import put_in_free_place, put_in_place
+from db_ops.postgres.own_databases import (
+    TEMPLATE,
+    drop_unused_databases,
+    own_name,
+    scratch_database,
+)
+from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import (
-    character,
-    has_state_of_its_own,
-    holding_spare,
+    contains_name,
+    has_settings_or_grants,
     keep_as_template,
     make_spare,
-    mentions,
     prune,
+    server_defaults,
+    spare_lock,
     spare_of,
     templates_built_from,
 )
-from db_ops.postgres.trial import Watch, taken_back
+from db_ops.postgres.trial import TrialWatch, rolled_back
 from db_ops.results import BuildAbandoned, Origin, Step
 from db_ops.target.apply import apply_pending
 from db_ops.target.target import Target
@@ -106,7 +111,7 @@ class Builder:
         inputs = BuildInputs(target.project, target.settings.cache_folder)
         records = "" if target.settings.records else "without records"
         environment = target.settings.environment
-        key = own_name("key", inputs.digest, character(connection), environment, records)
+        key = own_name("key", inputs.digest, server_defaults(connection), environment, records)
         return cls(target, connection, inputs, key, replaces, present)
 
     @property
@@ -134,7 +139,7 @@ class Builder:
     def template(self) -> str | None:
         """Return the template that these migrations would build again, if there is one."""
         for database in templates_built_from(self.connection, self.key):
-            if self.inputs.are_still(database.facts.get("files", {})):
+            if self.inputs.are_unchanged(database.facts.get("files", {})):
                 return database.name
         return None
 
@@ -148,7 +153,7 @@ class Builder:
             # What has to stay on the server, or cannot, makes no template, which is no error.
             with (
                 suppress(NoScratchDatabase, _NameMatters),
-                taken_back(server, connection, self._refusal) as watch,
+                rolled_back(server, connection, self._refusal) as watch,
                 scratch_database(server, connection) as scratch,
             ):
                 return self._run_in(scratch, time.monotonic(), watch)[1]
@@ -159,7 +164,7 @@ class Builder:
 
         Does nothing while another process makes or takes the spare.
         """
-        with holding_spare(self.connection, self.service) as held:
+        with spare_lock(self.connection, self.service) as held:
             template = self.make_template() if held else None
             if template and not spare_of(self.connection, self.service, template):
                 make_spare(self.target.server, self.connection, self.service, template)
@@ -168,7 +173,7 @@ class Builder:
         template = self.template()
         if template is None:
             return None
-        with holding_spare(self.connection, self.service) as held:
+        with spare_lock(self.connection, self.service) as held:
             spare = spare_of(self.connection, self.service, template) if held else None
             if spare is not None:
                 return self._place(spare, Origin("spare", 0, template), started)
@@ -194,8 +199,8 @@ class Builder:
         the target and no other database.
         """
         server, connection = self.target.server, self.connection
-        sweep(connection)
-        watch = Watch(connection, self._refusal, keeps=True, reserved=self.service)
+        drop_unused_databases(connection)
+        watch = TrialWatch(connection, self._refusal, keeps=True, reserved=self.service)
         with scratch_database(server, connection) as scratch:
             try:
                 steps, template = self._run_in(scratch, started, watch, keep=keep)
@@ -216,13 +221,13 @@ class Builder:
     ) -> Built:
         server, replaced = self.target.server, None
         if self.replaces:
-            replaced = put_in_place(server, self.connection, name, self.present)
-        elif not put_in_free_place(server, self.connection, name):
+            replaced = replace_target(server, self.connection, name, self.present)
+        elif not rename_to_target(server, self.connection, name):
             raise _PlaceTaken
         return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
     def _run_in(
-        self, scratch: str, started: float, watch: Watch, *, keep: bool = True
+        self, scratch: str, started: float, watch: TrialWatch, *, keep: bool = True
     ) -> tuple[tuple[Step, ...], str | None]:
         """Run the migrations in *scratch*; return the steps, and the template it has become.
 
@@ -231,10 +236,10 @@ class Builder:
         with self.inputs.recording() as used:
             steps = apply_pending(self._at(scratch, watch), ())
         with self._at(scratch).server.target() as connection:
-            if mentions(connection, scratch):
+            if contains_name(connection, scratch):
                 raise _NameMatters
         files = used.files() if keep else None
-        if files is None or watch.changes or has_state_of_its_own(self.connection, scratch):
+        if files is None or watch.changes or has_settings_or_grants(self.connection, scratch):
             return steps, None
         facts = {
             "service": self.service,
@@ -259,9 +264,9 @@ class Builder:
             return
         with suppress(DbOpsError):
             if isinstance(error, MigrationFailed) or self._at(scratch).recorded():
-                put_in_free_place(server, self.connection, scratch)
+                rename_to_target(server, self.connection, scratch)
 
-    def _at(self, scratch: str, watch: Watch | None = None) -> Target:
+    def _at(self, scratch: str, watch: TrialWatch | None = None) -> Target:
         server = self.target.server
         # For a command that only looks, it never becomes the database that is meant.
         aside = server.command == TEMPLATE_COMMAND

@@ -11,8 +11,12 @@ from typing import Any
 from db_ops.builds.scratch import Scratch
 from db_ops.migrations.autogenerate.models import create_models
 from db_ops.postgres.catalog import current_role
-from db_ops.postgres.failure_tolerant_cursor import Tolerance
-from db_ops.postgres.schema.dependencies import foundations, suppliers, with_borrowed
+from db_ops.postgres.failure_tolerant_cursor import StatementErrorHandler
+from db_ops.postgres.schema.dependencies import (
+    required_statements,
+    schema_and_extension_statements,
+    with_unbuilt_objects,
+)
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.target.target import Target
@@ -64,26 +68,31 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
     `ScratchServerDiffers`, and what SQLAlchemy says of models that make no sense.
     """
     views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
-    tolerance = Tolerance(lambda statement: suppliers(migrations, statement))
+    error_handler = StatementErrorHandler(
+        lambda statement: required_statements(migrations, statement)
+    )
     with scratch.empty() as target:
         server = target.server
-        with closing(server.connect()) as connection, server.translating("building the models"):
+        with (
+            closing(server.connect()) as connection,
+            server.translate_errors("building the models"),
+        ):
             if server.watch is not None:
                 # What a model's own DDL event does may be all that a revision may do.
                 server.watch.attach(connection)
-            tolerance.watch(connection)
+            error_handler.watch(connection)
             with connection.cursor() as cursor:
                 cursor.execute(_QUICK)
-                for statement in foundations(migrations):
+                for statement in schema_and_extension_statements(migrations):
                     cursor.execute(statement)
             skipped = create_models(metadata, connection, target.project, views)
         schema = read_side(target)
-    failed = tolerance.failed
+    failed = error_handler.failed
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
     statements = [one.statement for one in failed]
-    return Side(with_borrowed(schema, migrations, statements), "models", unchecked, skipped)
+    return Side(with_unbuilt_objects(schema, migrations, statements), "models", unchecked, skipped)
 
 
 def read_side(target: Target, *, grants: bool = False) -> Schema:

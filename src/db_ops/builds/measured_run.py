@@ -13,7 +13,13 @@ from db_ops.errors import NotMeasurable
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.graph import Goal
 from db_ops.migrations.revisions.steps import StepPlan
-from db_ops.postgres.impact import Observer, Recorder, may_write, observed_tables, records
+from db_ops.postgres.impact import (
+    Observer,
+    StatementRecorder,
+    may_write,
+    observed_tables,
+    writes_version_table,
+)
 from db_ops.postgres.impact.squawk import lint
 from db_ops.postgres.schema.reading import major_version
 from db_ops.results import (
@@ -53,7 +59,7 @@ def measure_downgrade(scratch: Target, plan: StepPlan) -> Measurement:
 class _Observed(Target):
     """A target whose migrating sessions are recorded."""
 
-    recorder: Recorder
+    recorder: StatementRecorder
 
     def open(self, *, read_only: bool = False) -> Connection:
         connection = super().open(read_only=read_only)
@@ -66,7 +72,7 @@ class _Observed(Target):
 class _Chapters:
     """Notes which of the recorded statements belong to which revision."""
 
-    recorder: Recorder
+    recorder: StatementRecorder
     begun: int = 0
     revisions: list[tuple[Revision, int, int]] = field(default_factory=list)
 
@@ -91,7 +97,7 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     with closing(scratch.server.connect()) as connection:
         major = major_version(connection)
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
-        recorder = Recorder(observer, worth=partial(_without_ours, scratch.timeouts))
+        recorder = StatementRecorder(observer, worth=partial(_without_ours, scratch.timeouts))
         chapters = _Chapters(recorder)
 
         def on_event(event: Event) -> None:
@@ -106,7 +112,7 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     )
     table = scratch.project.version_table
     for one in revisions:
-        if not any(records(statement.sql, table) for statement in one.statements):
+        if not any(writes_version_table(statement.sql, table) for statement in one.statements):
             path = scratch.project.display(scratch.project.env_py)
             raise NotMeasurable(path, one.revision.id)
     first = chapters.revisions[0][1] if chapters.revisions else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db_ops.builds.builder import Builder, build_beside
-from db_ops.postgres.own_databases import sweep
+from db_ops.postgres.own_databases import drop_unused_databases
 from db_ops.results import Initialised
 from db_ops.target.target import Target
 
@@ -39,7 +39,7 @@ def build_in_place(
 
         prepare_in_background(target)
     elif built and built.replaced:
-        sweep(connection)
+        drop_unused_databases(connection)
     if built is None:
         return None
     return Initialised(

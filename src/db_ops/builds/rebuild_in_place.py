@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DatabaseReplaced, DbOpsError, MigrationFailed, RebuildFailed
-from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.env.run_env import load_metadata
 from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_oid
 from db_ops.postgres.own_databases import SNAPSHOT, own_name
-from db_ops.postgres.replacement import SetAside
+from db_ops.postgres.replacement import RenamedTarget
 from db_ops.results import BuildAbandoned, DatabaseCreated, DatabaseDropped, DatabaseSetAside
 from db_ops.target.target import Target
 
@@ -32,7 +32,7 @@ def rebuilt_in_place(target: Target, connection: Connection, present: int | None
     `DatabaseReplaced`, `RebuildFailed`, and what `drop_failure` returns.
     """
     server = target.server
-    rehearse(target.project, target.scripts)
+    load_metadata(target.project, target.scripts)
     aside = None if present is None else _set_aside(target, connection, present)
     ours = None
     try:
@@ -42,7 +42,7 @@ def rebuilt_in_place(target: Target, connection: Connection, present: int | None
         server.on_event(DatabaseCreated(server.location))
         yield
     except BaseException as error:
-        if aside is not None and aside.bring_back(ours):
+        if aside is not None and aside.restore_name(ours):
             server.on_event(BuildAbandoned(server.location))
             if isinstance(error, MigrationFailed):
                 raise RebuildFailed(**vars(error)) from error
@@ -52,7 +52,7 @@ def rebuilt_in_place(target: Target, connection: Connection, present: int | None
         server.on_event(DatabaseDropped(server.location))
 
 
-def _set_aside(target: Target, connection: Connection, present: int) -> SetAside:
+def _set_aside(target: Target, connection: Connection, present: int) -> RenamedTarget:
     server = target.server
     recorded: tuple[str, ...] = ()
     # One that lets nobody in can be rebuilt all the same.
@@ -66,4 +66,4 @@ def _set_aside(target: Target, connection: Connection, present: int) -> SetAside
         "heads": recorded,
         "built": time.time(),
     }
-    return SetAside.make(server, connection, present, own_name(SNAPSHOT), facts)
+    return RenamedTarget.make(server, connection, present, own_name(SNAPSHOT), facts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db_ops.builds.built_schema import Side
-from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.postgres.schema.serialization import from_json, to_json
 
@@ -64,7 +64,7 @@ class Kept:
             return
         head = json.dumps((key, side.files, side.unchecked, side.skipped, side.role))
         with suppress(OSError):
-            write_whole(self.path, f"{head}\n{to_json(side.schema)}".encode())
+            write_atomically(self.path, f"{head}\n{to_json(side.schema)}".encode())
 
     def _head(self) -> tuple[str, Mapping[str, str], list[str], list[str], str] | None:
         with suppress(ValueError, TypeError):

@@ -29,12 +29,12 @@ from db_ops.errors import (
 )
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.connection.session import set_up_session, takes_no_writes
+from db_ops.postgres.connection.session import read_only_reason, set_up_session
 from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.environment_mark import read_mark
-from db_ops.postgres.own_databases import scratch_database, sweep
+from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.templates import templates_built_from
-from db_ops.postgres.trial import Watch, taken_back
+from db_ops.postgres.trial import TrialWatch, rolled_back
 from db_ops.target.apply import apply_pending
 from db_ops.target.target import Target
 
@@ -99,7 +99,7 @@ class Scratch:
         else:
             connection = self._maintenance(self.place.server)
             check_apart(self.target, self._facts, connection)
-        reason = takes_no_writes(connection)
+        reason = read_only_reason(connection)
         if reason:
             raise self._none(reason, ANOTHER_SERVER)
         if not may_create_databases(connection):
@@ -109,7 +109,7 @@ class Scratch:
                 lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
             )
         set_up_session(self.place.server, connection)
-        sweep(connection)
+        drop_unused_databases(connection)
         return connection
 
     @cached_property
@@ -192,7 +192,7 @@ class Scratch:
             yield replace(self.place, server=server)
 
     @contextmanager
-    def _watching(self) -> Iterator[Watch]:
+    def _watching(self) -> Iterator[TrialWatch]:
         """Take back what is written outside of the databases that a `with` block makes."""
 
         def refusal(reason: str) -> NoScratchDatabase:
@@ -200,7 +200,7 @@ class Scratch:
 
         # What a server is named for, it may be used for.
         keeps = self.target.settings.scratch_url is not None
-        with taken_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+        with rolled_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
             yield watch
 
     def _none(self, reason: str, remedy: str) -> NoScratchDatabase:

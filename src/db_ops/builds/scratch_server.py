@@ -18,7 +18,7 @@ from db_ops.errors import (
 )
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import identities_of
-from db_ops.postgres.environment_mark import marks, read_mark
+from db_ops.postgres.environment_mark import all_marks, read_mark
 from db_ops.settings import DISPOSABLE, DatabaseUrl
 from db_ops.target.open_server import embedded_url
 from db_ops.target.target import Target
@@ -62,7 +62,7 @@ def named_server(target: Target, url: DatabaseUrl) -> Server:
     """Return the way to the server of `DB_OPS_SCRATCH_URL`."""
     service = target.server.url.database
     maintenance = url.database if url.database != service else None
-    return _server_at(target, url.at(service), maintenance)
+    return _server_at(target, url.with_database(service), maintenance)
 
 
 def embedded_server(target: Target, major: int, reason: str) -> Server:
@@ -75,7 +75,7 @@ def embedded_server(target: Target, major: int, reason: str) -> Server:
     embedded = EmbeddedServer(target.settings.embedded_home, major=major)
     try:
         embedded.ensure(target.server.on_event)
-        url = embedded_url(target.settings, embedded).at(target.server.url.database)
+        url = embedded_url(target.settings, embedded).with_database(target.server.url.database)
     except EmbeddedServerUnavailable:
         reason = f"{reason}, and no PostgreSQL {major} is installed here to run them on"
     except EmbeddedServerFailed as error:
@@ -102,7 +102,7 @@ def check_apart(target: Target, facts: TargetFacts, connection: Connection) -> N
         raise NoScratchDatabase(
             target.location, f"{reason}, and {name} is that server or a copy of it", ANOTHER_SERVER
         )
-    held = [one for one in marks(connection) if one[1] not in DISPOSABLE]
+    held = [one for one in all_marks(connection) if one[1] not in DISPOSABLE]
     if held:
         raise NoScratchDatabase(
             target.location,

@@ -19,7 +19,7 @@ from db_ops.postgres.locks.advisory_lock import (
     take_advisory_lock,
     try_advisory_lock,
 )
-from db_ops.postgres.own_databases import TEST, create, drop, own_name, sweep
+from db_ops.postgres.own_databases import TEST, create, drop, drop_unused_databases, own_name
 from db_ops.results import OnEvent, ignore
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.target.apply import apply_pending
@@ -46,7 +46,7 @@ class Clones:
             release_if_alive(self.connection, lock_key(self._dropped.get()))
         try_advisory_lock(self.connection, lock_key(name))
         create(server, self.connection, name, template=self.template)
-        url = server.url.at(name)
+        url = server.url.with_database(name)
         if self.template is None:
             apply_pending(replace(self.target, server=replace(server, url=url)), ())
         return url
@@ -71,7 +71,7 @@ class Clones:
     def _drop_on(self, connection: Connection) -> None:
         while (name := self._unwanted.get()) is not None:
             # What cannot be dropped now is swept by the next run.
-            with suppress(DbOpsError), self.target.server.translating("DROP DATABASE"):
+            with suppress(DbOpsError), self.target.server.translate_errors("DROP DATABASE"):
                 drop(connection, name)
                 self._dropped.put(name)
 
@@ -87,7 +87,7 @@ def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones
     target = open_target(settings, "test", on_event)
     target.graph.goals()
     with maintenance_session(target.server) as connection:
-        sweep(connection)
+        drop_unused_databases(connection)
         made = Clones(target, connection, _template(target, connection))
         with made.dropping():
             yield made

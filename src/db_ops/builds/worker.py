@@ -21,7 +21,7 @@ from db_ops.builds.builder import TEMPLATE_COMMAND, Builder
 from db_ops.errors import DbOpsError
 from db_ops.errors.tracebacks import decode, encode
 from db_ops.postgres.connection.session import maintenance_session
-from db_ops.postgres.own_databases import sweep
+from db_ops.postgres.own_databases import drop_unused_databases
 from db_ops.results import Event, OnEvent, WaitingForLock, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.target.target import Target, open_target
@@ -83,7 +83,7 @@ def prepare() -> None:
     with suppress(DbOpsError), _builder(settings) as builder:
         if builder is not None:
             builder.make_spare()
-            sweep(builder.connection)
+            drop_unused_databases(builder.connection)
 
 
 def make_template() -> None:

@@ -19,7 +19,7 @@ from db_ops.generation import (
 )
 from db_ops.generation.proof import Author, counting
 from db_ops.migrations.autogenerate.models import has_tables
-from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.revisions.names import branch_head
 from db_ops.postgres.impact.squawk import require_squawk
 from db_ops.results import (
@@ -69,7 +69,7 @@ def create_migration(
             f"write it by: alembic revision --autogenerate -m '{text}'",
         )
     _refuse_unfinished(target)
-    metadata = rehearse(target.project, target.scripts)
+    metadata = load_metadata(target.project, target.scripts)
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
     with Scratch(target) as scratch:

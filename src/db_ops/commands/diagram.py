@@ -13,7 +13,7 @@ from pathlib import Path
 from db_ops.errors import NotAtHead, UsageError
 from db_ops.migrations.revisions.graph import Node
 from db_ops.migrations.revisions.reader import read_graph
-from db_ops.postgres.diagram_tables import Reference, Table, read_tables
+from db_ops.postgres.diagram_tables import DiagramReference, DiagramTable, read_diagram_tables
 from db_ops.results import Diagram, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
@@ -54,7 +54,7 @@ def diagram(
     return Diagram(location, revisions, output, changed, check, text)
 
 
-def _read(settings: Settings, on_event: OnEvent) -> tuple[str, tuple[Table, ...]]:
+def _read(settings: Settings, on_event: OnEvent) -> tuple[str, tuple[DiagramTable, ...]]:
     target = open_target(settings, "diagram", on_event)
     with target.server.target() as connection:
         recorded = target.recorded_on(connection)
@@ -62,7 +62,7 @@ def _read(settings: Settings, on_event: OnEvent) -> tuple[str, tuple[Table, ...]
         pending = target.graph.pending(recorded)
         if pending:
             raise NotAtHead(target.location, tuple(revision.id for revision in pending))
-        return target.location, read_tables(connection, target.project.version_table)
+        return target.location, read_diagram_tables(connection, target.project.version_table)
 
 
 def _suffix(output: str | None, check: bool) -> str:
@@ -95,7 +95,7 @@ def _put(path: Path, text: str, check: bool) -> bool:
     return changed
 
 
-def schema_as_mermaid(tables: Sequence[Table]) -> str:
+def schema_as_mermaid(tables: Sequence[DiagramTable]) -> str:
     """Return an entity relationship diagram of *tables*."""
     lines = ["erDiagram"]
     for table in tables:
@@ -124,7 +124,7 @@ def revisions_as_mermaid(nodes: Sequence[Node]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _relationship(table: str, reference: Reference) -> str:
+def _relationship(table: str, reference: DiagramReference) -> str:
     ours = "|o" if reference.unique else "}o"
     theirs = "||" if reference.required else "o|"
     by = _quoted(", ".join(reference.columns))

@@ -9,20 +9,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError
-from db_ops.migrations.foreign_env.findings import habits_of
-from db_ops.migrations.foreign_env.inspection import Learnt, learn
+from db_ops.migrations.foreign_env.findings import env_py_findings
+from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_py
 from db_ops.migrations.project import Project, read_project
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.postgres.connection.session import prepare_to_write
-from db_ops.postgres.creation import obstacles
+from db_ops.postgres.creation import creation_obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
-from db_ops.postgres.environment_mark import mark_in
-from db_ops.postgres.privileges import rights_in
+from db_ops.postgres.environment_mark import parse_mark
+from db_ops.postgres.privileges import required_privileges
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
-from db_ops.target.open_project import apply_learnt, read_url_from
+from db_ops.target.open_project import apply_inspection, read_url_from
 from db_ops.target.open_server import embedded_url, server_of
 from db_ops.target.target import Target
 
@@ -66,7 +66,7 @@ class _Examination:
     settings: Settings
     on_event: OnEvent
     project: Project | None = None
-    learnt: Learnt | None = None
+    inspection: EnvInspection | None = None
 
     @property
     def location(self) -> str:
@@ -110,13 +110,13 @@ class _Examination:
             return
         yield Finding("env.py", path, "the project's own: run on a connection of db_ops")
         self.settings = read_url_from(self.settings, project)
-        self.learnt = learn(project, is_known=self.settings.url is not None)
-        if self.learnt.url is not None:
-            yield Finding("env.py", "connects to", self.learnt.url.location)
-        self.project = self.learnt.applied_to(project)
-        for habit, advice in habits_of(project, self.learnt):
+        self.inspection = inspect_env_py(project, is_known=self.settings.url is not None)
+        if self.inspection.url is not None:
+            yield Finding("env.py", "connects to", self.inspection.url.location)
+        self.project = self.inspection.applied_to(project)
+        for habit, advice in env_py_findings(project, self.inspection):
             yield Finding("env.py", "habit", habit, advice=advice)
-        self.settings = apply_learnt(self.settings, project, self.learnt)
+        self.settings = apply_inspection(self.settings, project, self.inspection)
 
     def _settings(self) -> Iterator[Finding]:
         settings = self.settings
@@ -165,7 +165,7 @@ class _Examination:
             right = "may create databases" if creates else "may not create databases"
             yield Finding("server", "role", connection.info.user, right)
             exists = database_exists(connection, server.url.database)
-            for obstacle in obstacles(server, connection) if creates else ():
+            for obstacle in creation_obstacles(server, connection) if creates else ():
                 what = obstacle.message.partition("cannot be created: ")[2]
                 yield Finding("server", "template1", what, advice=obstacle.hint, is_problem=True)
         if not exists:
@@ -174,7 +174,7 @@ class _Examination:
         with server.target() as connection:
             found = target.look(connection)
             recorded = found.revisions
-            yield Finding("server", "mark", mark_in(found.comment) or "none")
+            yield Finding("server", "mark", parse_mark(found.comment) or "none")
             yield Finding("server", "recorded", ", ".join(recorded) or "base")
             yield from _rights(connection)
             prepare_to_write(server, connection)
@@ -184,7 +184,7 @@ class _Examination:
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:
-    for right in rights_in(connection):
+    for right in required_privileges(connection):
         yield Finding(
             "server",
             right.name,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from db_ops.errors import RecordsUnavailable, UsageError
-from db_ops.postgres.history.reader import Recorded
+from db_ops.postgres.history.reader import RecordedHistory
 from db_ops.results import (
     History,
     HistoryEntry,
@@ -36,7 +36,7 @@ def history(settings: Settings, *, record: bool = False, on_event: OnEvent = ign
     target = open_target(settings, "history", on_event)
     accepted = _accept(target) if record else False
     current: tuple[str, ...] = ()
-    recorded = Recorded(problem="the database does not exist")
+    recorded = RecordedHistory(problem="the database does not exist")
     with target.server.target_if_exists() as connection:
         if connection is not None:
             current = target.recorded_on(connection)
@@ -77,7 +77,7 @@ def _accept(target: Target) -> bool:
 
 
 def _records_to_accept(
-    target: Target, current: tuple[str, ...], recorded: Recorded
+    target: Target, current: tuple[str, ...], recorded: RecordedHistory
 ) -> Iterator[Record]:
     """Yield what has to be recorded: files that are gone, files that were edited, and the heads."""
     graph, newest = target.graph, recorded.newest
@@ -118,7 +118,7 @@ def _history_entries(target: Target, position: Position) -> tuple[HistoryEntry, 
     )
 
 
-def _entry(target: Target, name: str, recorded: Recorded, *, applied: bool) -> HistoryEntry:
+def _entry(target: Target, name: str, recorded: RecordedHistory, *, applied: bool) -> HistoryEntry:
     node = target.graph.nodes.get(name)
     revision = node.revision if node else None
     row, done = recorded.newest.get(name), recorded.done.get(name)

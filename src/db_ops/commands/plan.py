@@ -10,7 +10,7 @@ from db_ops.builds.rehearsal import standing_like
 from db_ops.errors import UsageError
 from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.postgres.catalog import estimated_rows
-from db_ops.postgres.impact import notes, records, write_script
+from db_ops.postgres.impact import notes, write_script, writes_version_table
 from db_ops.postgres.impact.squawk import require_squawk
 from db_ops.results import Measurement, OnEvent, Planned, Script, ignore
 from db_ops.settings import Settings
@@ -127,7 +127,10 @@ def _planned(
 ) -> Planned:
     table = target.project.version_table
     revisions = tuple(
-        replace(one, statements=tuple(s for s in one.statements if not records(s.sql, table)))
+        replace(
+            one,
+            statements=tuple(s for s in one.statements if not writes_version_table(s.sql, table)),
+        )
         for one in measurement.revisions
     )
     named = {

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from db_ops.errors import AppliedRevision, DbOpsError, UsageError
 from db_ops.migrations.revisions.graph import Graph
-from db_ops.migrations.revisions.names import resolve
+from db_ops.migrations.revisions.names import resolve_revision
 from db_ops.migrations.revisions.reader import read_graph
-from db_ops.migrations.revisions.rebase import follow
+from db_ops.migrations.revisions.rebase import replace_down_revision
 from db_ops.results import MigrationRebased, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
@@ -29,7 +29,7 @@ def rebase_migration(
     """
     settings, project = open_project(settings)
     graph = read_graph(project, settings.cache_folder)
-    mine = resolve(graph, revision, "db-ops create-migration --rebase")
+    mine = resolve_revision(graph, revision, "db-ops create-migration --rebase")
     others = [head for head in graph.heads if head != mine]
     if mine not in graph.heads or len(others) != 1:
         heads = ", ".join(graph.heads)
@@ -53,7 +53,7 @@ def rebase_migration(
     first = graph.nodes[branch[-1]]
     path = settings.root / first.revision.path
     before = first.down[0] if first.down else None
-    follow(path, before, onto, first.revision.path)
+    replace_down_revision(path, before, onto, first.revision.path)
     return MigrationRebased(location, first.revision, onto, unasked)
 
 

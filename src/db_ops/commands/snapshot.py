@@ -20,17 +20,17 @@ from db_ops.errors import (
 )
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.databases import copyable_by_us, database_oid, may_create_databases
+from db_ops.postgres.databases import database_oid, may_copy_database, may_create_databases
 from db_ops.postgres.own_databases import (
     SNAPSHOT,
     OwnDatabase,
     drop,
+    drop_unused_databases,
     own_databases,
     own_name,
     scratch_database,
-    sweep,
 )
-from db_ops.postgres.replacement import nobody_in, put_in_place
+from db_ops.postgres.replacement import disconnect_sessions, replace_target
 from db_ops.postgres.templates import keep_as_template
 from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
 from db_ops.settings import Settings
@@ -93,9 +93,9 @@ def restore(
             found = _find(server, connection, name)
             started = time.monotonic()
             with scratch_database(server, connection, template=found.name) as copy:
-                put_in_place(server, connection, copy, present)
+                replace_target(server, connection, copy, present)
             seconds = time.monotonic() - started
-            sweep(connection)
+            drop_unused_databases(connection)
     shown = _shown(found)
     position = Position(target.graph, shown.heads)
     return Restored(
@@ -128,7 +128,7 @@ def snapshots(
 def _copy(target: Target, connection: Connection, name: str) -> None:
     server, service = target.server, target.server.url.database
     with ExitStack() as stack:
-        with nobody_in(server, connection):
+        with disconnect_sessions(server, connection):
             copy = stack.enter_context(scratch_database(server, connection, template=service))
         at_copy = replace(target, server=replace(server, url=server.url.built_as(copy)))
         facts = {
@@ -160,7 +160,7 @@ def _check_rights(server: Server, connection: Connection) -> None:
     role = connection.info.user
     if not may_create_databases(connection):
         raise InsufficientPrivilege.to_create(server.location, role)
-    if not copyable_by_us(connection, server.url.database):
+    if not may_copy_database(connection, server.url.database):
         raise InsufficientPrivilege(
             server.location,
             role,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from db_ops.migrations.revisions.git_authors import authors, created
-from db_ops.postgres.environment_mark import mark_in
-from db_ops.postgres.history.reader import Look
+from db_ops.migrations.revisions.git_authors import authors, creation_date
+from db_ops.postgres.environment_mark import parse_mark
+from db_ops.postgres.history.reader import RecordedState
 from db_ops.postgres.schema.reading import major_version
 from db_ops.results import Drift, OnEvent, Pending, Revision, Status, ignore
 from db_ops.settings import Settings
@@ -24,7 +24,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     is 3 unless the database is at head, or ahead of it as the records tell; drift has no say in it.
     """
     target = open_target(settings, "status", on_event)
-    found, drift = Look((), ""), Drift("unknown", "the database does not exist")
+    found, drift = RecordedState((), ""), Drift("unknown", "the database does not exist")
     version = None
     with target.server.target_if_exists() as connection:
         if connection is not None:
@@ -37,7 +37,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     return Status(
         location=target.location,
         environment=target.settings.environment,
-        mark=mark_in(found.comment),
+        mark=parse_mark(found.comment),
         exists=exists,
         server_version=version or "",
         current=found.revisions,
@@ -57,7 +57,7 @@ def _pending(target: Target, revisions: tuple[Revision, ...]) -> tuple[Pending, 
     root = target.settings.root
     if not revisions:
         return ()
-    written = {revision.id: created(root / revision.path) for revision in revisions}
+    written = {revision.id: creation_date(root / revision.path) for revision in revisions}
     oldest = min(filter(None, written.values()), default=None)
     by = authors(root, [revision.path for revision in revisions], oldest)
     return tuple(

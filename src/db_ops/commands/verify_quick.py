@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import InsufficientPrivilege
-from db_ops.postgres.history.reader import Look, to_read
+from db_ops.postgres.history.reader import RecordedState, grant_to_read
 from db_ops.postgres.history.table import TABLE
 from db_ops.postgres.schema.reading import major_version
 from db_ops.results import Drift, OnEvent, QuicklyVerified
@@ -22,14 +22,17 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
     not read the records.
     """
     target = open_target(settings, "verify", on_event)
-    found, drift = Look((), ""), Drift("unknown", "the database does not exist")
+    found, drift = RecordedState((), ""), Drift("unknown", "the database does not exist")
     with target.server.target_if_exists() as connection:
         if connection is not None:
             found = target.look(connection)
             drift = judge_drift(found, major_version(connection))
             if found.denied:
                 raise InsufficientPrivilege(
-                    target.location, connection.info.user, f"read {TABLE}", to_read(connection)
+                    target.location,
+                    connection.info.user,
+                    f"read {TABLE}",
+                    grant_to_read(connection),
                 )
         position = target.position(found.revisions, connection)
     exists = connection is not None

@@ -1,4 +1,4 @@
-"""What every error has: data, a message, a hint and an exit code.
+"""The base class of all errors: data, message, hint and exit code.
 
 Every error says what it is about, what happened and which command comes next. None of them ever
 holds a password. The command line turns an error into two lines and an exit code; a caller from

@@ -1,4 +1,4 @@
-"""What keeps a database from being created or replaced."""
+"""Errors of creating or replacing a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How this process was called, and commands in hints as they have to be typed there.
+"""How this process was called, and how hints spell commands accordingly.
 
 Errors and results write a command as `db-ops COMMAND`, or `inv db.COMMAND`, and as `alembic
 COMMAND`. Who shows one passes it through `as_typed`.

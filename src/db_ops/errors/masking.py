@@ -1,4 +1,4 @@
-"""Passwords taken out of what others wrote: their errors, their lines, their SQL."""
+"""Mask passwords in text from other programs: errors, source lines, SQL."""
 
 from __future__ import annotations
 

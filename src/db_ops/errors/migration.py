@@ -1,4 +1,4 @@
-"""What revision files, models and the history recorded in a database can have wrong."""
+"""Errors of revision files, models and running revisions."""
 
 from __future__ import annotations
 

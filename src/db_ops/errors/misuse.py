@@ -1,4 +1,4 @@
-"""Wrong before any server is contacted: the command line, the settings, the checkout."""
+"""Errors raised before a server is contacted: command line, settings, checkout."""
 
 from __future__ import annotations
 

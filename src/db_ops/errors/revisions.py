@@ -1,4 +1,4 @@
-"""What the revisions recorded in a database, and the steps from them, can have wrong."""
+"""Errors of the revisions recorded in a database, and of the steps from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server, or the way to it, answers; and what the guard says."""
+"""Errors of the server, of the connection to it, and of the guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The traceback of what led to an error, and errors on their way between processes."""
+"""Tracebacks of errors, and the encoding of errors that processes exchange."""
 
 from __future__ import annotations
 

@@ -28,12 +28,16 @@ from db_ops.generation import (
     relevant_changes,
 )
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
-from db_ops.migrations.autogenerate.revision_text import Contents, fill, line_length
-from db_ops.migrations.autogenerate.write_errors import not_written
-from db_ops.migrations.env.error_location import Place, places
+from db_ops.migrations.autogenerate.revision_text import (
+    RevisionContents,
+    fill_functions,
+    line_length,
+)
+from db_ops.migrations.autogenerate.write_errors import revision_not_written
+from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
-from db_ops.migrations.scripts import blamed
+from db_ops.migrations.scripts import source_error_fields
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.results import (
@@ -88,7 +92,7 @@ class Author:
         before, imports = _files(self.target), draft.imports
         try:
             path = draft.write(self.message)
-            contents = Contents(
+            contents = RevisionContents(
                 tuple(piece.code for piece in plan.upgrade),
                 (_refusal(plan),)
                 if irreversible
@@ -98,7 +102,7 @@ class Author:
             )
             source = path.read_text(encoding="utf-8")
             width = line_length(project.root)
-            path.write_text(fill(source, contents, width=width), encoding="utf-8")
+            path.write_text(fill_functions(source, contents, width=width), encoding="utf-8")
             self.unfinished = draft.finish(path)
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
@@ -134,10 +138,12 @@ class Author:
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
         project, written = self.target.project, _files(self.target) - before
         # A full disk fails while the file is written, which nobody has imported then.
-        if not written or (isinstance(error, OSError) and not places(error)):
-            broken: DbOpsError = not_written(project, error)
+        if not written or (isinstance(error, OSError) and not source_locations(error)):
+            broken: DbOpsError = revision_not_written(project, error)
         else:
-            broken = GeneratedFileBroken(**blamed(project, error, Place(max(written))))
+            broken = GeneratedFileBroken(
+                **source_error_fields(project, error, SourceLocation(max(written)))
+            )
         for path in written:
             path.unlink()
         return broken
@@ -176,7 +182,7 @@ class _Bench:
             assert self.author.draft is not None
             return self.author.draft.run(self.connection, piece.code)
         try:
-            with self.work.server.translating("a trial"), self.connection.cursor() as cursor:
+            with self.work.server.translate_errors("a trial"), self.connection.cursor() as cursor:
                 cursor.execute(piece.sql)
         except StatementFailed as failed:
             return failed.reason

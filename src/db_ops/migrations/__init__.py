@@ -1,1 +1,1 @@
-"""All that is said to Alembic: the revision graph, running revisions, writing new ones."""
+"""What is sent to Alembic: the revision graph, running revisions, writing new ones."""

@@ -23,7 +23,7 @@ from db_ops.migrations.cache_files import digest
 from db_ops.migrations.process_inputs import ProcessInputs, recorded_inputs
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.digest import read_digest
-from db_ops.migrations.revisions.index import Listing
+from db_ops.migrations.revisions.index import RevisionFileList
 from db_ops.settings.environment import variable_digest, variables
 
 _IMPORT = re.compile(
@@ -54,14 +54,14 @@ class BuildInputs:
 
     @cached_property
     def digest(self) -> str:
-        """The digest of all that is known before."""
+        """The digest of all inputs known before the build."""
         texts = [part for path, text in self._running.items() for part in (path, text)]
         packages = installed_packages()
-        return digest(sys.version, self.told, *packages, *texts, self._revisions)
+        return digest(sys.version, self.env_py_arguments, *packages, *texts, self._revisions)
 
     @cached_property
-    def told(self) -> str:
-        """What env.py is told beside the content of files: its section, `-x`, import paths."""
+    def env_py_arguments(self) -> str:
+        """What env.py depends on besides files: its section, `-x`, import paths."""
         project = self.project
         paths = (project.script_location, *project.version_locations, *project.import_paths)
         return repr((project.section, project.x, *map(project.display, paths)))
@@ -69,11 +69,13 @@ class BuildInputs:
     @cached_property
     def sources(self) -> dict[str, bytes]:
         """The content of `alembic.ini`, `env.py` and all revision files."""
-        return self._running | self._contents(map(Path, Listing(self.project.revision_folders)))
+        return self._running | self._contents(
+            map(Path, RevisionFileList(self.project.revision_folders))
+        )
 
     @cached_property
     def _running(self) -> dict[str, bytes]:
-        """What runs the revisions."""
+        """The content of `alembic.ini` and `env.py`."""
         return self._contents((self.project.alembic_ini, self.project.env_py))
 
     @cached_property
@@ -83,7 +85,7 @@ class BuildInputs:
     def _contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
         return {self.project.display(path): path.read_bytes() for path in paths}
 
-    def are_still(self, used: Files) -> bool:
+    def are_unchanged(self, used: Files) -> bool:
         """Tell whether the files and variables that a build has used have not changed since."""
         return all(self._digest_of(name) == digest for name, digest in used.items())
 
@@ -93,15 +95,15 @@ class BuildInputs:
         return _digest_of(self.root / name)
 
     @contextmanager
-    def recording(self) -> Iterator[Used]:
-        """Note what a build uses, for a `with` block."""
+    def recording(self) -> Iterator[UsedInputs]:
+        """Record what a build uses, for a `with` block."""
         # A build may set variables itself, from a file that it reads: what counts is what was set.
         with recorded_inputs() as read:
-            yield Used(self, frozenset(sys.modules), time.time(), variables(), read)
+            yield UsedInputs(self, frozenset(sys.modules), time.time(), variables(), read)
 
 
 @dataclass
-class Used:
+class UsedInputs:
     """What a build has used beyond its `inputs`; complete when its recording has ended."""
 
     inputs: BuildInputs
@@ -148,7 +150,7 @@ class Used:
             found |= below
             for name in below:
                 waiting |= _imported_by(ours[name].read_bytes()) - seen
-        # The door that the command came through is not part of the build.
+        # The entry point of the command is not part of the build.
         return {name: ours[name] for name in found if name != "__main__"}
 
     def _new(self) -> Iterator[Path]:

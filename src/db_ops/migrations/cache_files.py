@@ -1,4 +1,4 @@
-"""Files that are kept for later commands: written whole, told apart by what they were made from."""
+"""Write cache files atomically, named by a digest of what they depend on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write *path* whole or not at all, and the folder that it is in."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write *path* atomically, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:

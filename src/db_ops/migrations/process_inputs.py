@@ -1,4 +1,4 @@
-"""What this process reads while it is recorded: files, folders, environment variables."""
+"""Record the files, folders and environment variables that this process reads."""
 
 from __future__ import annotations
 

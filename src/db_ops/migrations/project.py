@@ -72,12 +72,12 @@ class Project:
 
     @cached_property
     def env_source(self) -> EnvSource:
-        """What the text of env.py says of itself."""
+        """What the source of env.py calls."""
         return read_env_source(self.env_py.read_bytes())
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether env.py has the body of `db_ops`, so that it does what it is told."""
+        """Tell whether env.py calls `db_ops.run_migrations`."""
         return self.env_source.is_ours
 
     def display(self, path: Path | str) -> str:

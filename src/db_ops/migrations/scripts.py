@@ -1,4 +1,4 @@
-"""Alembic's own view of the revision files, which it gets by importing them."""
+"""Load the revision files with Alembic's `ScriptDirectory`, which imports them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken, RevisionFileBroken
-from db_ops.migrations.env.error_location import Place, describe_failure, innermost, places
+from db_ops.migrations.env.error_location import (
+    SourceLocation,
+    describe_failure,
+    innermost_location,
+    source_locations,
+)
 from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
 
     scripts = ScriptDirectory.from_config(config or project.alembic_config())
     try:
-        with keeping_bytecode(project.revision_folders):
+        with write_bytecode(project.revision_folders):
             scripts.get_heads()
     except KeyboardInterrupt:
         raise
@@ -37,25 +42,30 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
 
 def broken_revision_file(project: Project, error: BaseException) -> RevisionFileBroken:
     """Return the typed error for what a revision file, or what it imports, has raised."""
-    fallback = Place(project.version_locations[0])
-    return RevisionFileBroken(**blamed(project, error, fallback, project.version_locations))
+    fallback = SourceLocation(project.version_locations[0])
+    return RevisionFileBroken(
+        **source_error_fields(project, error, fallback, project.version_locations)
+    )
 
 
 def broken_environment(project: Project, error: BaseException) -> EnvironmentBroken:
     """Return the typed error for what env.py, or a module that it imports, has raised."""
-    return EnvironmentBroken(**blamed(project, error, Place(project.env_py), (project.env_py,)))
+    return EnvironmentBroken(
+        **source_error_fields(project, error, SourceLocation(project.env_py), (project.env_py,))
+    )
 
 
-def blamed(
-    project: Project, error: BaseException, fallback: Place, within: tuple[Path, ...] = ()
+def source_error_fields(
+    project: Project, error: BaseException, fallback: SourceLocation, within: tuple[Path, ...] = ()
 ) -> dict[str, Any]:
     """Return the fields of a `SourceError`: the innermost line of the project's own, and the rest.
 
-    Of the lines that led there only the last one in *within* is told: what imports the culprit.
+    Of the other lines of the traceback, only the last one in *within* is named: the import of the
+    file that failed.
     """
-    found = places(error)
+    found = source_locations(error)
     place = found[-1] if found else fallback
-    by = innermost(error, within) if within else None
+    by = innermost_location(error, within) if within else None
     is_other = by is not None and by.path != place.path
     return {
         "path": project.display(place.path),
@@ -84,7 +94,7 @@ def import_alembic() -> None:
 
 
 @contextmanager
-def keeping_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
+def write_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
     """Let Python keep what it compiles in `__pycache__`, as under the plain `alembic` command.
 
     The user's `-B` or `PYTHONDONTWRITEBYTECODE` counts. Nothing is kept while a file is new: Python

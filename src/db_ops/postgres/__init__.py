@@ -1,1 +1,1 @@
-"""All that is said to a PostgreSQL server, in psycopg2's words."""
+"""What is sent to a PostgreSQL server, with psycopg2."""

@@ -53,20 +53,20 @@ _UNREADABLE = (
 )
 
 
-class Unreadable(Exception):
+class UnreadableVersionTable(Exception):
     """The version table is there and cannot be read: why, and whether a right is missing."""
 
 
 @contextmanager
-def reading_version_table() -> Iterator[None]:
-    """Raise `Unreadable` for what the server says of the version table in a `with` block."""
+def version_table_errors() -> Iterator[None]:
+    """Raise `UnreadableVersionTable` for an error of the server in a `with` block."""
     try:
         yield
     except psycopg2.Error as error:
         if error.pgcode not in _UNREADABLE:
             raise
         denied = error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE
-        raise Unreadable(error.diag.message_primary, denied) from error
+        raise UnreadableVersionTable(error.diag.message_primary, denied) from error
 
 
 def recorded_revisions(

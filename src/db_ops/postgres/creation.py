@@ -1,4 +1,4 @@
-"""Create a database, and say what keeps it from being created: mostly the one that is copied.
+"""Create a database, and report what prevents it: mostly a template that is in use.
 
 Source: PostgreSQL documentation, "Template Databases", and "ALTER DATABASE", "Collation Versions".
 """
@@ -34,9 +34,9 @@ _COLLATION_VERSIONS_SINCE = 150000
 
 
 def create_database(server: Server, connection: Connection) -> bool:
-    """Create the target from a maintenance *connection*; False if somebody else was faster.
+    """Create the target from a maintenance *connection*; False if it exists by now.
 
-    What a DROP that was cut short has left of it is dropped first. Raises what `creation_failure`
+    What a DROP that was cut short has left of it is dropped first. Raises what `creation_error`
     returns.
     """
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.url.database))
@@ -52,11 +52,11 @@ def create_database(server: Server, connection: Connection) -> bool:
         # Of two creators, the loser meets the unique index more often than the polite message.
         if error.pgcode in (errorcodes.DUPLICATE_DATABASE, errorcodes.UNIQUE_VIOLATION):
             return False
-        raise creation_failure(server, connection, error) from None
+        raise creation_error(server, connection, error) from None
     return True
 
 
-def creation_failure(
+def creation_error(
     server: Server, connection: Connection, error: psycopg2.Error, template: str | None = None
 ) -> ServerError:
     """Return the typed error for what CREATE DATABASE said of a copy of *template* (template1)."""
@@ -80,7 +80,7 @@ def creation_failure(
     return server.failure("CREATE DATABASE", error)
 
 
-def obstacles(server: Server, connection: Connection) -> tuple[ServerError, ...]:
+def creation_obstacles(server: Server, connection: Connection) -> tuple[ServerError, ...]:
     """Return what would keep a new database from being created from template1 at this moment."""
     found = (
         _used_by_sessions(server, connection, TEMPLATE1),

@@ -1,4 +1,4 @@
-"""Find and drop databases, from a connection to another one."""
+"""Find and drop databases from the maintenance database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def database_oid(connection: Connection, name: str) -> int | None:
     return int(found[0]) if found else None
 
 
-def copyable_by_us(connection: Connection, name: str) -> bool:
+def may_copy_database(connection: Connection, name: str) -> bool:
     """Tell whether the connection's role may copy the database *name*: as its owner, or any."""
     query = (
         "SELECT datistemplate OR pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
@@ -73,11 +73,11 @@ def drop_database(server: Server, connection: Connection) -> bool:
     except psycopg2.Error as error:
         if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
             return False
-        raise drop_failure(server, connection, error) from None
+        raise drop_error(server, connection, error) from None
     return True
 
 
-def what_holds(server: Server, connection: Connection) -> DatabaseInUse | None:
+def database_in_use(server: Server, connection: Connection) -> DatabaseInUse | None:
     """Return what keeps the target from being dropped, or None if ending sessions is enough."""
     name = server.url.database
     prepared = _column(connection, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", name)
@@ -104,12 +104,12 @@ def what_holds(server: Server, connection: Connection) -> DatabaseInUse | None:
     return None
 
 
-def drop_failure(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
+def drop_error(server: Server, connection: Connection, error: psycopg2.Error) -> ServerError:
     """Return the typed error for what the server said of dropping or renaming the target."""
     name = server.url.database
     foreign = error.pgcode == errorcodes.OBJECT_IN_USE and _column(connection, _NOT_OURS, name)
     if error.pgcode == errorcodes.OBJECT_IN_USE and not foreign:
-        return what_holds(server, connection) or DatabaseInUse(
+        return database_in_use(server, connection) or DatabaseInUse(
             server.location,
             first_line(error),
             "end what uses it (see pg_stat_activity), then run this again",

@@ -1,4 +1,4 @@
-"""The tables of a database, their columns and foreign keys, as a diagram shows them."""
+"""Read the tables, columns and foreign keys that a diagram shows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Column:
+class DiagramColumn:
     """A column as a row of its table; `unique` is by itself."""
 
     name: str
@@ -58,7 +58,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Reference:
+class DiagramReference:
     """A foreign key: of `columns`, to the table `target`.
 
     `required` says that each row has one, `unique` that no two rows have the same.
@@ -71,21 +71,21 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Table:
+class DiagramTable:
     """A table; its name is qualified where it is not in `public`."""
 
     name: str
-    columns: tuple[Column, ...]
-    references: tuple[Reference, ...]
+    columns: tuple[DiagramColumn, ...]
+    references: tuple[DiagramReference, ...]
 
-    def keys(self, column: Column) -> str:
+    def keys(self, column: DiagramColumn) -> str:
         """Return the marks of *column*: PK, FK, UK, as ER diagrams have them."""
         foreign = any(column.name in reference.columns for reference in self.references)
         marks = {"PK": column.primary, "FK": foreign, "UK": column.unique and not column.primary}
         return ", ".join(mark for mark, given in marks.items() if given)
 
 
-def read_tables(connection: Connection, version_table: str) -> tuple[Table, ...]:
+def read_diagram_tables(connection: Connection, version_table: str) -> tuple[DiagramTable, ...]:
     """Read the tables, sorted by name, without the version table, partitions and extensions."""
     names: dict[int, str] = dict(_rows(connection, _TABLES, version_table))
     oids = list(names)
@@ -110,18 +110,18 @@ def _table(
     keys: _Rows,
     references: _Rows,
     names: Mapping[int, str],
-) -> Table:
+) -> DiagramTable:
     primary = {number for is_primary, numbers in keys if is_primary for number in numbers}
     unique = {numbers for _, numbers in keys}
     called = {number: (column, required) for number, column, _, required in columns}
-    return Table(
+    return DiagramTable(
         name,
         tuple(
-            Column(column, _short(kind), required, number in primary, (number,) in unique)
+            DiagramColumn(column, _short(kind), required, number in primary, (number,) in unique)
             for number, column, kind, required in columns
         ),
         tuple(
-            Reference(
+            DiagramReference(
                 columns=tuple(called[number][0] for number in numbers),
                 target=names[target],
                 required=all(called[number][1] for number in numbers),

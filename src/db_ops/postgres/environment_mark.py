@@ -1,4 +1,4 @@
-"""The environment mark: a database remembers what it is for.
+"""The environment mark: one line in the comment of a database.
 
 It is one line of the database's comment, so it survives a dump's restore into another name no more
 than it should, costs no table, and can be read from any other database. What others wrote in the
@@ -18,10 +18,10 @@ _LINE = re.compile(r"^db_ops environment: (?P<environment>[a-z][a-z0-9_-]*)$", r
 
 def read_mark(connection: Connection, database: str) -> str | None:
     """Return the environment that *database* is marked with, from any database of its server."""
-    return mark_in(comment_of(connection, database))
+    return parse_mark(comment_of(connection, database))
 
 
-def mark_in(comment: str) -> str | None:
+def parse_mark(comment: str) -> str | None:
     """Return the environment that a database's *comment* names."""
     found = _LINE.search(comment)
     return found["environment"] if found else None
@@ -32,7 +32,7 @@ def write_mark(connection: Connection, database: str, environment: str) -> bool:
 
     Only the owner may write a comment: returns False if this role is not.
     """
-    comment = marked(comment_of(connection, database), environment)
+    comment = with_mark(comment_of(connection, database), environment)
     statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
     try:
         with connection.cursor() as cursor:
@@ -44,19 +44,19 @@ def write_mark(connection: Connection, database: str, environment: str) -> bool:
     return True
 
 
-def marked(comment: str, environment: str) -> str:
+def with_mark(comment: str, environment: str) -> str:
     """Return a database's *comment* with the mark *environment* in it, instead of any other."""
     others = _LINE.sub("", comment).strip("\n")
     return "\n".join(filter(None, (others, f"db_ops environment: {environment}")))
 
 
-def marks(connection: Connection) -> tuple[tuple[str, str], ...]:
+def all_marks(connection: Connection) -> tuple[tuple[str, str], ...]:
     """Return the databases of *connection*'s server that are marked, each with its mark."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1"
         )
-        found = ((str(name), mark_in(comment or "")) for name, comment in cursor.fetchall())
+        found = ((str(name), parse_mark(comment or "")) for name, comment in cursor.fetchall())
         return tuple((name, mark) for name, mark in found if mark is not None)
 
 

@@ -1,4 +1,4 @@
-"""Run somebody else's DDL statement by statement, and go on where one of them fails."""
+"""A cursor that continues after a failed DDL statement and records the failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEPTH = 4
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedStatement:
     """A statement that the server has refused, and the first line of why."""
 
     statement: str
@@ -28,19 +28,19 @@ class Failed:
 
 
 @dataclass
-class Tolerance:
-    """What becomes of statements that fail on a connection: `failed` keeps what nothing helps.
+class StatementErrorHandler:
+    """Handles statements that fail on a connection: `failed` keeps those that fail again.
 
     `missing` names, for a statement, others that create what it may need; each is tried, with what
     it may need itself, and then the statement once more.
     """
 
     missing: Callable[[str], Iterable[str]]
-    failed: list[Failed] = field(default_factory=list)
+    failed: list[FailedStatement] = field(default_factory=list)
 
     def watch(self, connection: Connection) -> None:
-        """Let every later cursor of *connection* go on after a failure; in autocommit mode only."""
-        tolerance = self
+        """Make later cursors of *connection* continue after an error, in autocommit mode."""
+        error_handler = self
         # A session in a trial has cursors that are watched.
         base: Any = getattr(connection, "cursor_factory", None) or Cursor
 
@@ -51,22 +51,22 @@ class Tolerance:
                 except psycopg2.Error as error:
                     if error.pgcode is None:
                         raise
-                    tolerance._help(self.connection, _text(query))
-                    tolerance._again(super().execute, query, vars)
+                    error_handler._create_missing(self.connection, _text(query))
+                    error_handler._retry(super().execute, query, vars)
 
         connection.autocommit = True
         connection.cursor_factory = TolerantCursor
 
-    def _again(self, execute: Callable[..., None], query: object, values: object) -> None:
+    def _retry(self, execute: Callable[..., None], query: object, values: object) -> None:
         try:
             execute(query, values)
         except psycopg2.Error as error:
             if error.pgcode is None:
                 raise
             reason = error.diag.message_primary or type(error).__name__
-            self.failed.append(Failed(_text(query), reason.splitlines()[0]))
+            self.failed.append(FailedStatement(_text(query), reason.splitlines()[0]))
 
-    def _help(self, connection: Connection, statement: str, depth: int = 0) -> None:
+    def _create_missing(self, connection: Connection, statement: str, depth: int = 0) -> None:
         """Create what *statement* may be missing, and before it what that may be missing."""
         for helper in self.missing(statement):
             for attempt in range(2):
@@ -79,7 +79,7 @@ class Tolerance:
                         raise
                     if attempt or depth == _DEPTH:
                         break
-                    self._help(connection, helper, depth + 1)
+                    self._create_missing(connection, helper, depth + 1)
 
 
 def _text(query: object) -> str:

@@ -45,11 +45,11 @@ def invalid_indexes(connection: Connection) -> list[tuple[str, str]]:
         return [(str(name), str(full)) for name, full in cursor.fetchall()]
 
 
-def drop_left_index(server: Server, connection: Connection, full_name: str) -> None:
+def drop_invalid_index(server: Server, connection: Connection, full_name: str) -> None:
     """Drop an index if it is there, waiting for its users instead of stopping them.
 
     *full_name* is quoted as `regclass` prints it; *connection* must be in autocommit mode. Waits
-    for `lock_timeout` at most, then raises `IndexInUse`, naming who is in the way.
+    for `lock_timeout` at most, then raises `IndexInUse`, naming the blockers.
     """
     timeout = server.settings.lock_timeout
     with watch_blockers(server, connection) as watch:

@@ -1,4 +1,4 @@
-"""Which right a refused statement lacked (SQLSTATE 42501), and the SQL that gives it.
+"""Which privilege a refused statement lacked (SQLSTATE 42501), and the GRANT for it.
 
 The server names the object in its message alone, in its own language: the catalogs tell which of
 them is meant, and whose it is. Nothing here writes.

@@ -24,7 +24,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.creation import creation_failure
+from db_ops.postgres.creation import creation_error
 from db_ops.postgres.locks.advisory_lock import lock_key, release_if_alive, try_advisory_lock
 
 KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
@@ -58,7 +58,7 @@ def own_name(kind: str, *parts: str) -> str:
 
 
 def is_being_built(name: str) -> bool:
-    """Tell whether *name* is that of a database that nobody but its maker uses."""
+    """Tell whether *name* is that of a database used only by the process that builds it."""
     return re.fullmatch(f"db_ops_({SCRATCH}|{TEST})_[0-9a-f]{{16}}", name) is not None
 
 
@@ -98,7 +98,7 @@ def create(
 ) -> None:
     """Create the database *name*, as a copy of *template* if one is named.
 
-    Raises what `creation_failure` returns.
+    Raises what `creation_error` returns.
     """
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template is not None:
@@ -107,17 +107,19 @@ def create(
         with connection.cursor() as cursor:
             cursor.execute(statement)
     except psycopg2.Error as error:
-        raise creation_failure(server, connection, error, template) from None
+        raise creation_error(server, connection, error, template) from None
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Drop the database *name*, whoever is connected to it, if it is there."""
+    """Drop the database *name* if it exists, and end its sessions."""
     with connection.cursor() as cursor:
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         cursor.execute(statement.format(sql.Identifier(name)))
 
 
-def sweep(connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)) -> tuple[str, ...]:
+def drop_unused_databases(
+    connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)
+) -> tuple[str, ...]:
     """Drop those of *kinds* that nobody uses now, and return their names.
 
     By default, what killed processes have left and what was replaced.
@@ -148,7 +150,7 @@ def drop_unused(connection: Connection, name: str) -> bool:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[Cursor]:
-    """Run the statements of a `with` block all or none, on an autocommit connection."""
+    """Run a `with` block in a transaction on an autocommit connection."""
     with connection.cursor() as cursor:
         cursor.execute("BEGIN")
         try:
@@ -161,25 +163,25 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         cursor.execute("COMMIT")
 
 
-def describe(cursor: Cursor, name: str, facts: Mapping[str, Any]) -> None:
+def write_facts(cursor: Cursor, name: str, facts: Mapping[str, Any]) -> None:
     """Write *facts* into the comment of the database *name*."""
-    comment(cursor, name, json.dumps(facts))
+    set_comment(cursor, name, json.dumps(facts))
 
 
-def comment(cursor: Cursor, name: str, text: str | None) -> None:
+def set_comment(cursor: Cursor, name: str, text: str | None) -> None:
     """Replace the comment of the database *name*."""
     statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
     cursor.execute(statement.format(sql.Identifier(name), sql.Literal(text)))
 
 
 def rename(cursor: Cursor, name: str, new: str) -> None:
-    """Rename a database, which nobody may be connected to."""
+    """Rename a database; it must have no sessions."""
     statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(new)))
 
 
 def allow_connections(cursor: Cursor, name: str, allowed: bool) -> None:
-    """Open or close the database *name* for everybody, superusers too."""
+    """Allow or disallow connections to the database *name*, also by superusers."""
     statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     cursor.execute(statement.format(sql.Identifier(name), sql.Literal(allowed)))
 

@@ -1,4 +1,4 @@
-"""What the role of a connection may do in its database. Nothing here writes."""
+"""The privileges that a role has in its database. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUERY = """
 
 
 @dataclass(frozen=True)
-class Right:
+class RequiredPrivilege:
     """A right that commands may need, and the SQL that gives it."""
 
     name: str
@@ -25,24 +25,24 @@ class Right:
     is_needed: bool = False
 
 
-def rights_in(connection: Connection) -> tuple[Right, ...]:
+def required_privileges(connection: Connection) -> tuple[RequiredPrivilege, ...]:
     """Return what the connection's role may do in its database."""
     with connection.cursor() as cursor:
         cursor.execute(_QUERY)
         role, schema, database, tables, schemas, owner = cursor.fetchone() or ("",) * 6
     return (
-        Right(
+        RequiredPrivilege(
             f"creates tables in {schema}",
             bool(tables),
             f"as its owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}",
             is_needed=True,
         ),
-        Right(
+        RequiredPrivilege(
             "creates schemas",
             bool(schemas),
             f"if migrations do: GRANT CREATE ON DATABASE {database} TO {role}",
         ),
-        Right(
+        RequiredPrivilege(
             "owns the database",
             bool(owner),
             "only its owner may mark it, drop it or replace it",

@@ -1,4 +1,4 @@
-"""One database takes the place of another: sessions ended, names exchanged, all or nothing."""
+"""Replace one database by another: end its sessions, then rename both in one transaction."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from db_ops.errors import DatabaseReplaced, DbOpsError
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import set_up_session
 from db_ops.postgres.databases import (
+    database_in_use,
     database_oid,
     drop_database,
-    drop_failure,
-    what_holds,
+    drop_error,
 )
-from db_ops.postgres.environment_mark import comment_of, marked
+from db_ops.postgres.environment_mark import comment_of, with_mark
 from db_ops.postgres.own_databases import (
     OLD,
     allow_connections,
-    comment,
-    describe,
     drop,
     own_name,
     rename,
+    set_comment,
     transaction,
+    write_facts,
 )
 
 # The server itself ends autovacuum where it is in the way. Of another role's sessions it does not
@@ -53,7 +53,7 @@ _PATIENCE, _PAUSE = 5.0, 0.002
 _SECOND_LOOK = 0.05
 
 
-def put_in_place(
+def replace_target(
     server: Server, connection: Connection, newcomer: str, present: int | None
 ) -> str | None:
     """Give the target's name and mark to the database *newcomer*, all or nothing.
@@ -61,15 +61,15 @@ def put_in_place(
     *present* is the oid of the target that may be replaced, None if there is none. Who is connected
     to it is disconnected. Returns the name that it has now. *newcomer* is closed or has no
     sessions. Raises `DatabaseReplaced` if the target is another one by now, and what
-    `drop_failure` returns.
+    `drop_error` returns.
     """
     old = own_name(OLD) if present is not None else None
-    with leaving(server, connection):
+    with closed_target(server, connection):
         _exchange(server, connection, newcomer, present, old)
     return old
 
 
-def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> bool:
+def rename_to_target(server: Server, connection: Connection, newcomer: str) -> bool:
     """Give the target's name and mark to the database *newcomer*; False if the name is taken."""
     try:
         _exchange(server, connection, newcomer, None, None)
@@ -81,8 +81,8 @@ def put_in_free_place(server: Server, connection: Connection, newcomer: str) -> 
 
 
 @dataclass(frozen=True)
-class SetAside:
-    """A target that nobody can connect to now, under the name *name*, with its comment kept."""
+class RenamedTarget:
+    """The old target, closed to connections and renamed to *name*, with its comment."""
 
     server: Server
     connection: Connection
@@ -97,18 +97,18 @@ class SetAside:
         present: int,
         name: str,
         facts: Mapping[str, Any],
-    ) -> SetAside:
-        """Rename the target, whose oid is *present*. Raises what `leaving` raises."""
+    ) -> RenamedTarget:
+        """Rename the target, whose oid is *present*. Raises what `closed_target` raises."""
         target = server.url.database
         aside = cls(server, connection, name, comment_of(connection, target))
-        with leaving(server, connection), transaction(connection) as cursor:
+        with closed_target(server, connection), transaction(connection) as cursor:
             rename(cursor, target, name)
             check_oid(server, connection, name, present)
             allow_connections(cursor, name, False)
-            describe(cursor, name, facts)
+            write_facts(cursor, name, facts)
         return aside
 
-    def bring_back(self, other: int | None) -> bool:
+    def restore_name(self, other: int | None) -> bool:
         """Make it the target again, instead of the one with the oid *other*, which is dropped.
 
         False if it stays where it is: somebody's third database has the name, or the server fails.
@@ -119,7 +119,7 @@ class SetAside:
                 drop_database(server, connection)
             wait_until_unused(connection, self.name)
             with transaction(connection) as cursor:
-                comment(cursor, self.name, self.comment or None)
+                set_comment(cursor, self.name, self.comment or None)
                 allow_connections(cursor, self.name, True)
                 rename(cursor, self.name, target)
         except (psycopg2.Error, DbOpsError):
@@ -127,27 +127,27 @@ class SetAside:
         return True
 
     def drop(self) -> None:
-        """Drop it: its successor is whole."""
+        """Drop it, after its successor is complete."""
         drop(self.connection, self.name)
 
 
 @contextmanager
-def leaving(server: Server, connection: Connection) -> Iterator[None]:
-    """Keep everybody out of the target for a `with` block that renames it, and say what cannot be.
+def closed_target(server: Server, connection: Connection) -> Iterator[None]:
+    """End all sessions of the target and keep new ones out, for a `with` block that renames it.
 
-    Raises `DatabaseReplaced`, and what `drop_failure` returns.
+    Raises `DatabaseReplaced`, and what `drop_error` returns.
     """
-    held = what_holds(server, connection)
+    held = database_in_use(server, connection)
     if held is not None:
         raise held
     try:
-        with nobody_in(server, connection):
+        with disconnect_sessions(server, connection):
             yield
     except psycopg2.Error as error:
         if error.pgcode in _CHANGED:
             raise DatabaseReplaced(server.location) from None
         if error.pgcode in _HELD:
-            raise drop_failure(server, connection, error) from None
+            raise drop_error(server, connection, error) from None
         raise
 
 
@@ -167,14 +167,14 @@ def _exchange(
         if present is not None and old is not None:
             rename(cursor, target, old)
             check_oid(server, connection, old, present)
-        comment(cursor, newcomer, marked("", server.settings.environment))
+        set_comment(cursor, newcomer, with_mark("", server.settings.environment))
         allow_connections(cursor, newcomer, True)
         rename(cursor, newcomer, target)
 
 
 @contextmanager
-def nobody_in(server: Server, connection: Connection) -> Iterator[None]:
-    """Disconnect everybody from the target, and who comes back during a `with` block.
+def disconnect_sessions(server: Server, connection: Connection) -> Iterator[None]:
+    """End all sessions of the target, and later ones during a `with` block.
 
     ALTER DATABASE keeps new sessions waiting, but waits itself for those that were quicker.
     """

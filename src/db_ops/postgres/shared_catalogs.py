@@ -1,4 +1,4 @@
-"""What all databases of a server share, and the statements that take a change of it back.
+"""Changes of the shared catalogs, and the statements that revert them.
 
 Roles, memberships, settings of roles and databases, databases themselves with their rights,
 tablespaces, comments on all of these, subscriptions and replication origins. Databases of our own
@@ -150,7 +150,7 @@ class SharedChange:
         return 1 if self.key[0] == "role" and self.before is None else 0
 
 
-def touched(session: Connection) -> tuple[bool, bool]:
+def writes_shared_catalogs(session: Connection) -> tuple[bool, bool]:
     """Tell whether *session*'s transaction has written what is shared, and beyond our sight."""
     with session.cursor(cursor_factory=PlainCursor) as cursor:
         cursor.execute(_TOUCHED)

@@ -20,7 +20,6 @@ from db_ops.postgres.own_databases import (
     TEMPLATE,
     OwnDatabase,
     allow_connections,
-    describe,
     drop,
     drop_unused,
     own_databases,
@@ -28,12 +27,13 @@ from db_ops.postgres.own_databases import (
     rename,
     scratch_database,
     transaction,
+    write_facts,
 )
 from db_ops.postgres.replacement import wait_until_unused
 from db_ops.settings import RECORDS_SCHEMA
 
 # What a new database of this server, made and migrated by this role, would be like.
-_CHARACTER = """
+_SERVER_DEFAULTS = """
     SELECT concat_ws(chr(10), current_setting('server_version_num')::int / 10000, current_user,
         (SELECT to_jsonb(t) - '{oid,datfrozenxid,datminmxid,datlastsysoid,datacl}'::text[]
          FROM pg_database t WHERE datname = 'template1'),
@@ -42,7 +42,7 @@ _CHARACTER = """
         current_setting('search_path'), current_setting('TimeZone'),
         current_setting('default_tablespace'), current_setting('default_table_access_method'))
 """
-_HAS_STATE_OF_ITS_OWN = """
+_HAS_SETTINGS_OR_GRANTS = """
     SELECT datacl IS NOT NULL
            OR EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = pg_database.oid)
     FROM pg_database WHERE datname = %s
@@ -69,10 +69,10 @@ _TABLES_WITH_ROWS = """
 _KEPT, _KEPT_IN_ALL = 4, 16
 
 
-def character(connection: Connection) -> str:
-    """Describe what, besides migrations, decides what a new database on this server is like."""
+def server_defaults(connection: Connection) -> str:
+    """Return the server's defaults that decide, besides migrations, what a new database is like."""
     with connection.cursor() as cursor:
-        cursor.execute(_CHARACTER)
+        cursor.execute(_SERVER_DEFAULTS)
         row = cursor.fetchone()
     return str(row[0]) if row else ""
 
@@ -86,15 +86,15 @@ def templates_built_from(connection: Connection, inputs: str) -> tuple[OwnDataba
     )
 
 
-def has_state_of_its_own(connection: Connection, name: str) -> bool:
+def has_settings_or_grants(connection: Connection, name: str) -> bool:
     """Tell whether a database has settings or grants, which a copy of it would lack."""
     with connection.cursor() as cursor:
-        cursor.execute(_HAS_STATE_OF_ITS_OWN, (name,))
+        cursor.execute(_HAS_SETTINGS_OR_GRANTS, (name,))
         row = cursor.fetchone()
     return bool(row and row[0])
 
 
-def mentions(connection: Connection, name: str) -> bool:
+def contains_name(connection: Connection, name: str) -> bool:
     """Tell whether the database of *connection* holds *name*, its own, in a definition or a row.
 
     Our records hold it too, and know it. Of the tables, those without a page have no rows.
@@ -115,11 +115,11 @@ def mentions(connection: Connection, name: str) -> bool:
 def keep_as_template(
     connection: Connection, scratch: str, name: str, facts: Mapping[str, Any]
 ) -> None:
-    """Close the database *scratch* to everybody and make it the template *name*."""
+    """Disallow connections to the database *scratch* and rename it to the template *name*."""
     wait_until_unused(connection, scratch)
     with transaction(connection) as cursor:
         allow_connections(cursor, scratch, False)
-        describe(cursor, scratch, facts)
+        write_facts(cursor, scratch, facts)
         rename(cursor, scratch, name)
 
 
@@ -136,8 +136,8 @@ def prune(connection: Connection, service: str) -> None:
 
 
 @contextmanager
-def holding_spare(connection: Connection, service: str) -> Iterator[bool]:
-    """Keep others from making or taking the spare of *service*; False if another does so now."""
+def spare_lock(connection: Connection, service: str) -> Iterator[bool]:
+    """Hold the advisory lock of the spare of *service*; yield False if another session has it."""
     key = lock_key(_spare_name(connection, service))
     held = try_advisory_lock(connection, key)
     try:
@@ -168,7 +168,7 @@ def make_spare(server: Server, connection: Connection, service: str, template: s
         transaction(connection) as cursor,
     ):
         allow_connections(cursor, scratch, False)
-        describe(cursor, scratch, {"service": service, "template": template})
+        write_facts(cursor, scratch, {"service": service, "template": template})
         rename(cursor, scratch, name)
 
 

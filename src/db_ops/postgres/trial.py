@@ -1,4 +1,4 @@
-"""Sessions in a scratch database, watched for what they write outside of it.
+"""Sessions in a scratch database, watched for writes to the shared catalogs.
 
 Some of what a revision writes belongs to all databases of the server: CREATE ROLE, ALTER DATABASE.
 It is looked for before each COMMIT, when the session itself sees it and nobody else does, so that
@@ -24,13 +24,13 @@ from psycopg2.extensions import cursor as PlainCursor
 
 from db_ops.errors import DbOpsError
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.impact.statements import bare, is_server_wide, is_show
+from db_ops.postgres.impact.statements import is_server_wide, is_show, without_comments
 from db_ops.postgres.shared_catalogs import (
     Key,
     SharedChange,
     read_shared_state,
-    touched,
     versions_of,
+    writes_shared_catalogs,
 )
 from db_ops.results import LeftOnServer
 
@@ -44,7 +44,7 @@ _COMMITS = re.compile(r"(?:COMMIT|END)\b", re.I)
 
 
 @dataclass
-class Watch:
+class TrialWatch:
     """What the watched sessions have written outside of their database; `outside` sees it too.
 
     `refusal` makes an error of the reason why something is not to be committed: because it cannot
@@ -76,7 +76,7 @@ class Watch:
         """Note what *session* is about to commit. Raises what `refusal` makes of it."""
         if session.info.transaction_status != TRANSACTION_STATUS_INTRANS:
             return
-        shared, unseen = touched(session)
+        shared, unseen = writes_shared_catalogs(session)
         if not shared:
             return
         first = read_shared_state(self.outside)
@@ -104,14 +104,14 @@ class Watch:
                 raise self._refused(f"{change.what}, which cannot be taken back", session)
         self.changes += found
 
-    def before_alone(self, statement: str, session: Connection) -> None:
+    def check_outside_transaction(self, statement: str, session: Connection) -> None:
         """Refuse a statement that runs in no transaction and is about the whole server."""
         if is_server_wide(statement) and not self.keeps:
-            short = " ".join(bare(statement).split()[:3])
+            short = " ".join(without_comments(statement).split()[:3])
             raise self._refused(f"{short}, which cannot be taken back", session)
 
-    def take_back(self) -> None:
-        """Bring back what was before; the scratch databases are gone. Note what does not work."""
+    def undo_changes(self) -> None:
+        """Undo the changes, after the scratch databases are dropped; note what cannot be undone."""
         version = self.outside.info.server_version
         now = read_shared_state(self.outside) if self.changes else {}
         newest: dict[Key, SharedChange] = {}
@@ -144,28 +144,31 @@ class Watch:
 
 
 @contextmanager
-def taken_back(
+def rolled_back(
     server: Server,
     outside: Connection,
     refusal: Callable[[str], DbOpsError],
     *,
     keeps: bool = False,
-) -> Iterator[Watch]:
-    """Watch what is only tried in a `with` block, and take it back; say what has to stay."""
-    watch = Watch(outside, refusal, keeps=keeps)
+) -> Iterator[TrialWatch]:
+    """Watch sessions in a `with` block, then undo their changes to the shared catalogs.
+
+    What cannot be undone is reported as an event.
+    """
+    watch = TrialWatch(outside, refusal, keeps=keeps)
     try:
         yield watch
     finally:
         with suppress(psycopg2.Error):
-            watch.take_back()
+            watch.undo_changes()
         for left in watch.unclear:
             server.on_event(LeftOnServer(server.location, left))
 
 
 class TrialConnection(Connection):
-    """A connection that tells its watch before it commits."""
+    """A connection that calls its watch before each COMMIT."""
 
-    watch: Watch | None = None
+    watch: TrialWatch | None = None
 
     def commit(self) -> None:
         before_commit(self)
@@ -179,7 +182,7 @@ class TrialCursor(PlainCursor):
         connection = self.connection
         text = _text(self, query)
         status = connection.info.transaction_status
-        if _COMMITS.match(bare(text)):
+        if _COMMITS.match(without_comments(text)):
             before_commit(connection)
         if not connection.autocommit or status != TRANSACTION_STATUS_IDLE or _is_harmless(text):
             super().execute(query, vars)
@@ -198,12 +201,12 @@ class TrialCursor(PlainCursor):
                 return
         watch = getattr(connection, "watch", None)
         if watch is not None:
-            watch.before_alone(text, connection)
+            watch.check_outside_transaction(text, connection)
         super().execute(query, vars)
 
 
 def before_commit(connection: Connection) -> None:
-    """Let the watch of *connection*, if it has one, see what is about to be committed."""
+    """Call the watch of *connection*, if it has one, before a COMMIT."""
     watch = getattr(connection, "watch", None)
     if watch is not None:
         watch.before_commit(connection)

@@ -1,4 +1,4 @@
-"""Version tables in all schemas: also where this session does not look, or may not."""
+"""Find version tables in all schemas, also outside of the search path."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class VersionTable:
     @property
     def name(self) -> str:
         """Return its name as SQL takes it."""
-        return f"{quoted(self.schema)}.{quoted(self.table)}"
+        return f"{quote_identifier(self.schema)}.{quote_identifier(self.table)}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class SearchPath:
     def with_first(self, schema: str) -> str:
         """Return the SQL that lets this role look into *schema* first, where the path was set."""
         rest = [part for part in self.schemas if part != schema] or ["public"]
-        path = ", ".join(map(quoted, (schema, *rest)))
+        path = ", ".join(map(quote_identifier, (schema, *rest)))
         whom = {
             "database": f"DATABASE {self.database}",
             "user": f"ROLE {self.login}",
@@ -86,8 +86,12 @@ def version_tables(connection: Connection, table: str) -> tuple[VersionTable, ..
             is_visible,
             _revisions(connection, table, schema) if may_use and may_select else None,
             owner,
-            ((f"USAGE ON SCHEMA {quoted(schema)}",) if not may_use else ())
-            + ((f"SELECT ON {quoted(schema)}.{quoted(table)}",) if not may_select else ()),
+            ((f"USAGE ON SCHEMA {quote_identifier(schema)}",) if not may_use else ())
+            + (
+                (f"SELECT ON {quote_identifier(schema)}.{quote_identifier(table)}",)
+                if not may_select
+                else ()
+            ),
         )
         for schema, is_visible, may_use, may_select, owner in rows
     )
@@ -114,6 +118,6 @@ def _revisions(connection: Connection, table: str, schema: str) -> tuple[str, ..
         return None
 
 
-def quoted(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return *name* as SQL takes it."""
     return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'

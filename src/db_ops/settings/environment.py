@@ -1,4 +1,4 @@
-"""What a project's own settings may be read from: the environment and the project's `.env`."""
+"""Variables of the process environment and of the project's `.env`, and their digests."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def variable_digest(name: str, among: Mapping[str, str]) -> str | None:
     return blake2b(value.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
-def variable_with(url: DatabaseUrl, root: Path) -> str | None:
+def variable_with_url(url: DatabaseUrl, root: Path) -> str | None:
     """Return the name of a variable that holds *url*, None if there is none."""
     for name, value in read_variables(root)[0].items():
         if "://" in value and _parsed(value) == url.parameters:
@@ -90,7 +90,7 @@ def variable_with(url: DatabaseUrl, root: Path) -> str | None:
     return None
 
 
-def url_in(name: str, root: Path) -> DatabaseUrl | None:
+def url_of_variable(name: str, root: Path) -> DatabaseUrl | None:
     """Return the URL that the variable *name* holds, None if it holds none."""
     parameters = _parsed(read_variables(root)[0].get(name, ""))
     return DatabaseUrl(parameters) if parameters else None

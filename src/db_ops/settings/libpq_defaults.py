@@ -1,4 +1,4 @@
-"""What libpq takes for the parameters that a URL leaves open: a service, then `PG*` variables.
+"""libpq's defaults for the parameters that a URL omits: a service, then `PG*` variables.
 
 libpq would look for them itself, but only when it connects: by then it has been decided whether the
 database is a remote one and what it is called. Sources: PostgreSQL documentation, "Environment
@@ -69,12 +69,12 @@ def with_libpq_defaults(parameters: Mapping[str, str]) -> dict[str, str]:
         given = {**found, **given} if found is not None else {**given, "service": named}
     for name, variable in _VARIABLES.items():
         value = _variable(variable)
-        if value and name not in given and libpq_knows(name):
+        if value and name not in given and is_libpq_parameter(name):
             given[name] = value
     return given
 
 
-def libpq_knows(name: str) -> bool:
+def is_libpq_parameter(name: str) -> bool:
     """Tell whether the libpq at hand has a connection parameter of this name."""
     try:
         make_dsn(**{name: ""})
@@ -145,7 +145,7 @@ def _read(lines: tuple[tuple[int, str], ...], path: Path) -> dict[str, str] | No
         if line.startswith("ldap"):
             return None
         name, equals, value = line.partition("=")
-        if not equals or name == "service" or not libpq_knows(name):
+        if not equals or name == "service" or not is_libpq_parameter(name):
             # The line may hold a password.
             reason = f"{path}, line {number}: not a parameter of libpq's and its value"
             raise InvalidSettings({"PGSERVICEFILE": reason})

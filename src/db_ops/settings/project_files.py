@@ -1,4 +1,4 @@
-"""Where a project is configured: its `alembic.ini` or `pyproject.toml`, found upwards."""
+"""Find the project's `alembic.ini` or `pyproject.toml` in the folders above."""
 
 from __future__ import annotations
 

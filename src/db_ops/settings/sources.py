@@ -196,7 +196,7 @@ def _for_tests(settings: Settings) -> Settings:
         return settings
     return replace(
         settings,
-        url=settings.url.at(TEST_DATABASE),
+        url=settings.url.with_database(TEST_DATABASE),
         maintenance_database=settings.url.database,
     )
 

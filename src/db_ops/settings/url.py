@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, ReservedDatabase
 from db_ops.errors.base import URL_VARIABLE
-from db_ops.settings.libpq_defaults import libpq_knows, with_libpq_defaults
+from db_ops.settings.libpq_defaults import is_libpq_parameter, with_libpq_defaults
 from db_ops.settings.url_spelling import DEFAULT_PORT, read_parameters
 
 MAX_NAME_BYTES = 63
@@ -79,7 +79,7 @@ class DatabaseUrl:
         return url
 
     @classmethod
-    def of_driver(cls, arguments: Mapping[str, object], source: str) -> DatabaseUrl:
+    def from_driver_arguments(cls, arguments: Mapping[str, object], source: str) -> DatabaseUrl:
         """Return the way that a driver, of whatever name, was told to go by *source*.
 
         *arguments* are those of psycopg2's, psycopg's, asyncpg's or pg8000's `connect`. Raises what
@@ -95,7 +95,7 @@ class DatabaseUrl:
         parameters = {} if not dsn else read_parameters(str(dsn))
         for name, value in named.items():
             text = _as_libpq_writes(name, value)
-            if text and libpq_knows(name):
+            if text and is_libpq_parameter(name):
                 parameters[name] = text
         if isinstance(settings, Mapping):
             given = (f"-c {name}={_escaped(str(value))}" for name, value in settings.items())
@@ -129,14 +129,14 @@ class DatabaseUrl:
         kind = " (scratch database)" if self.is_scratch else ""
         return f"{self.server}/{self.shown or self.database}{kind}"
 
-    def at(self, database: str) -> DatabaseUrl:
+    def with_database(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server."""
         parameters = MappingProxyType({**self.parameters, "dbname": database})
         return replace(self, parameters=parameters, shown=None)
 
     def built_as(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server, which messages call by this name."""
-        return replace(self.at(database), shown=self.shown or self.database)
+        return replace(self.with_database(database), shown=self.shown or self.database)
 
     def scratch_at(self, database: str) -> DatabaseUrl:
         """Return the way to a scratch database that is built for this one, and called so."""
@@ -147,7 +147,7 @@ class DatabaseUrl:
         options = f"{self.parameters.get('options', '')} -c {name}={_escaped(value)}".strip()
         return replace(self, parameters=MappingProxyType({**self.parameters, "options": options}))
 
-    def means_the_same(self, other: DatabaseUrl) -> bool:
+    def is_same_database(self, other: DatabaseUrl) -> bool:
         """Tell whether both lead to one database, as far as names can tell."""
         return (self._place(), self.database) == (other._place(), other.database)
 

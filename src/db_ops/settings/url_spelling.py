@@ -1,4 +1,4 @@
-"""Connection URLs as other drivers and other tools spell them, put into libpq's words.
+"""Translate connection URLs of other drivers and tools into libpq's parameters.
 
 Nothing said here repeats a URL, or libpq's complaint about it, which quotes it: it may hold a
 password. The name of a parameter is told unless it may be a piece of one.
@@ -14,7 +14,7 @@ from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 
 from db_ops.errors import InvalidUrl
-from db_ops.settings.libpq_defaults import libpq_knows
+from db_ops.settings.libpq_defaults import is_libpq_parameter
 
 DEFAULT_PORT = "5432"
 _SCHEME = re.compile(r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://")
@@ -138,7 +138,7 @@ def _query(query: str, driver: str | None) -> str:
     for name, value in given:
         if name == "ssl" and (driver or value == "true"):
             name, value = "sslmode", _SSL_VALUES.get(value.lower(), value)
-        if libpq_knows(name):
+        if is_libpq_parameter(name):
             kept.setdefault(name, []).append(value)
         elif not (driver and name in _OF_DRIVERS):
             raise _unknown(name, query)

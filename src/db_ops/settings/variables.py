@@ -1,4 +1,4 @@
-"""The variables that settings are read from: the environment, and the project's `.env`."""
+"""Read the variables that settings come from: the environment and the project's `.env`."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _drop_invalid_indexes(
     target: Target, connection: Connection, pending: tuple[Revision, ...]
 ) -> None:
     """Drop what a failed concurrent build has left, if a pending revision names and rebuilds it."""
-    from db_ops.postgres.indexes import drop_left_index, invalid_indexes
+    from db_ops.postgres.indexes import drop_invalid_index, invalid_indexes
 
     left = invalid_indexes(connection)
     if not left:
@@ -111,5 +111,5 @@ def _drop_invalid_indexes(
     source = "".join((root / revision.path).read_text(errors="replace") for revision in pending)
     for name, full_name in left:
         if re.search(rf"\b{re.escape(name)}\b", source):
-            drop_left_index(target.server, connection, full_name)
+            drop_invalid_index(target.server, connection, full_name)
             target.server.on_event(InvalidIndexDropped(target.location, full_name))

@@ -11,7 +11,7 @@ from db_ops.migrations.project import Project, read_project
 from db_ops.settings import Settings
 
 if TYPE_CHECKING:
-    from db_ops.migrations.foreign_env.inspection import Learnt
+    from db_ops.migrations.foreign_env.inspection import EnvInspection
 
 
 def open_project(settings: Settings) -> tuple[Settings, Project]:
@@ -19,8 +19,8 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     table is, learn from it what it does.
 
     Returns the settings with the database that is meant. Contacts no server. Raises what
-    `read_project` and `learn` raise, and `TwoDatabases` if env.py connects to another database than
-    a `DATABASE_URL` that the project has not asked for.
+    `read_project` and `inspect_env_py` raise, and `TwoDatabases` if env.py connects to another
+    database than a `DATABASE_URL` that the project has not asked for.
     """
     project = read_project(
         settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
@@ -34,10 +34,10 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
         return settings, project
     is_known = settings.url is not None or settings.embedded or project.is_ours
     # A disagreement is told each time.
-    learnt = _learn(project, settings, is_known=is_known, check=not project.is_ours)
+    inspection = _learn(project, settings, is_known=is_known, check=not project.is_ours)
     if project.is_ours:
-        return settings, learnt.applied_to(project)
-    return apply_learnt(settings, project, learnt), learnt.applied_to(project)
+        return settings, inspection.applied_to(project)
+    return apply_inspection(settings, project, inspection), inspection.applied_to(project)
 
 
 def open_revisions(settings: Settings) -> Project:
@@ -47,8 +47,8 @@ def open_revisions(settings: Settings) -> Project:
     )
     if project.is_ours:
         return project
-    learnt = _learn(project, settings, is_known=True)
-    return learnt.applied_to(project)
+    inspection = _learn(project, settings, is_known=True)
+    return inspection.applied_to(project)
 
 
 def read_url_from(settings: Settings, project: Project) -> Settings:
@@ -69,43 +69,45 @@ def read_url_from(settings: Settings, project: Project) -> Settings:
     return settings
 
 
-def _learn(project: Project, settings: Settings, *, is_known: bool, check: bool = False) -> Learnt:
+def _learn(
+    project: Project, settings: Settings, *, is_known: bool, check: bool = False
+) -> EnvInspection:
     # An env.py of ours need not pay for these.
     from db_ops.migrations.build_inputs import BuildInputs
-    from db_ops.migrations.foreign_env.inspection import learn
-    from db_ops.migrations.foreign_env.inspection_cache import LearntCache
+    from db_ops.migrations.foreign_env.inspection import inspect_env_py
+    from db_ops.migrations.foreign_env.inspection_cache import InspectionCache
 
-    cache = LearntCache(project, settings.cache_folder, is_known)
+    cache = InspectionCache(project, settings.cache_folder, is_known)
     kept = cache.read()
     if kept is not None:
         return kept
     with BuildInputs(project, settings.cache_folder).recording() as used:
-        learnt = learn(project, is_known=is_known)
+        inspection = inspect_env_py(project, is_known=is_known)
     if check:
         # What contradicts the settings is not kept.
-        apply_learnt(settings, project, learnt)
-    cache.write(learnt, used.files())
-    return learnt
+        apply_inspection(settings, project, inspection)
+    cache.write(inspection, used.files())
+    return inspection
 
 
-def apply_learnt(settings: Settings, project: Project, learnt: Learnt) -> Settings:
+def apply_inspection(settings: Settings, project: Project, inspection: EnvInspection) -> Settings:
     """Return *settings* with the database that env.py connects to. Raises `TwoDatabases`."""
     url = settings.url
     if url is None and not settings.embedded:
-        assert learnt.url is not None
+        assert inspection.url is not None
         source = project.display(project.env_py)
-        url = replace(learnt.url, source=source)
+        url = replace(inspection.url, source=source)
         settings = replace(settings, url=url, sources={**settings.sources, "url": source})
     elif (
         url is not None
-        and learnt.url is not None
+        and inspection.url is not None
         and not _is_asked_for(settings)
-        and not url.means_the_same(learnt.url)
+        and not url.is_same_database(inspection.url)
     ):
         path = project.display(project.env_py)
-        raise TwoDatabases(path, learnt.url.location, url.location)
-    if url is not None and learnt.search_path is not None:
-        settings = replace(settings, url=url.with_option("search_path", learnt.search_path))
+        raise TwoDatabases(path, inspection.url.location, url.location)
+    if url is not None and inspection.search_path is not None:
+        settings = replace(settings, url=url.with_option("search_path", inspection.search_path))
     return settings
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from db_ops.migrations.revisions.graph import Graph
-from db_ops.postgres.history.reader import Recorded
+from db_ops.postgres.history.reader import RecordedHistory
 from db_ops.results import Revision
 
 
@@ -20,7 +20,7 @@ class Position:
 
     graph: Graph
     recorded: tuple[str, ...]
-    records: Recorded = field(default_factory=Recorded)
+    records: RecordedHistory = field(default_factory=RecordedHistory)
 
     @cached_property
     def unknown(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import AmbiguousDowngrade, NeededByOthers, TooManySteps, VersionTablesDiffer
 from db_ops.migrations.revisions.graph import Goal, Graph
-from db_ops.migrations.revisions.names import branch_name, resolve
+from db_ops.migrations.revisions.names import branch_name, resolve_revision
 from db_ops.migrations.revisions.steps import StepPlan, TableSteps
 from db_ops.target.ahead import check_known
 from db_ops.target.target import Target
@@ -96,16 +96,18 @@ class Newest:
 
         Where that revision is not applied, nothing is: what it would follow belongs to others.
         """
-        named = resolve(self.graph, branch, f"{self.command} --branch")
-        above = self.graph.above(named) & self.applied
-        return [above, (self.graph.below(named) & self.applied) - above] if named in above else []
+        named = resolve_revision(self.graph, branch, f"{self.command} --branch")
+        above = self.graph.descendants(named) & self.applied
+        return (
+            [above, (self.graph.ancestors(named) & self.applied) - above] if named in above else []
+        )
 
     def _newest(self, part: frozenset[str], taken: list[str], branch: str | None) -> str:
         tips = self.graph.tips(part)
         free = [tip for tip in tips if not self._needing(tip, taken)]
         if not free:
             raise self._needed(tips[-1], taken)
-        if len(tips) > 1 and not frozenset.intersection(*map(self.graph.above, tips)):
+        if len(tips) > 1 and not frozenset.intersection(*map(self.graph.descendants, tips)):
             commands = tuple(self._on(branch_name(self.graph, tip, self.applied)) for tip in free)
             if taken:
                 certain = f"{self.command} -s {len(taken)}"

@@ -13,10 +13,10 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import load_scripts
 from db_ops.postgres.catalog import (
-    Unreadable,
+    UnreadableVersionTable,
     current_database,
-    reading_version_table,
     recorded_revisions,
+    version_table_errors,
 )
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import (
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from db_ops.migrations.env.runner import Run
-    from db_ops.migrations.env.step_recorder import Recorder
+    from db_ops.migrations.env.step_recorder import StepRecorder
     from db_ops.migrations.revisions.checksum import Checksums
     from db_ops.migrations.revisions.steps import StepPlan
-    from db_ops.postgres.history.reader import Look, Recorded
-    from db_ops.postgres.history.writer import OnTrouble, Records
+    from db_ops.postgres.history.reader import RecordedHistory, RecordedState
+    from db_ops.postgres.history.writer import HistoryWriter, OnTrouble
     from db_ops.postgres.locks.blockers import BlockerWatch
     from db_ops.target.position import Position
 
@@ -73,7 +73,7 @@ class Target:
         self,
         plan: StepPlan,
         before_attempt: Callable[[], None] = lambda: None,
-        recorder: Recorder | None = None,
+        recorder: StepRecorder | None = None,
     ) -> Run:
         """Return a run of what *plan* announces, not yet begun."""
         from db_ops.migrations.env.runner import Run
@@ -88,27 +88,29 @@ class Target:
             recorder=recorder,
         )
 
-    def records(self, locked: Connection, on_trouble: OnTrouble | None = None) -> Records | None:
+    def records(
+        self, locked: Connection, on_trouble: OnTrouble | None = None
+    ) -> HistoryWriter | None:
         """Return what records a run that holds the migration lock on *locked*; None if opted out.
 
         What keeps it from recording is an event, unless *on_trouble* takes it.
         """
         if not self.settings.records:
             return None
-        from db_ops.postgres.history.writer import Records
+        from db_ops.postgres.history.writer import HistoryWriter
 
         tell = on_trouble or self._tell_not_recorded
         command, checksum = self.server.command, self.checksums.of
-        return Records(locked, *self._version_table, command, tell, checksum)
+        return HistoryWriter(locked, *self._version_table, command, tell, checksum)
 
     @contextmanager
-    def recording(self, locked: Connection) -> Iterator[Records | None]:
+    def recording(self, locked: Connection) -> Iterator[HistoryWriter | None]:
         """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
         records = self.records(locked)
         if records is None:
             yield None
             return
-        with records.keeping():
+        with records.flush_at_end():
             yield records
         self.checksums.save()
 
@@ -146,7 +148,7 @@ class Target:
         One that writes holds the session lock: whoever migrates next sees that it is still alive.
         """
         connection = self.server.connect()
-        with self.server.translating("setting up a session"), connection.cursor() as cursor:
+        with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
             if read_only:
                 self.look_only(connection)
@@ -213,12 +215,12 @@ class Target:
             recorded_revisions(connection, table, schema) for schema, table in self.project.tables
         )
 
-    def look(self, connection: Connection, *, largest: int | None = None) -> Look:
+    def look(self, connection: Connection, *, largest: int | None = None) -> RecordedState:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
-        from db_ops.postgres.history.reader import look
+        from db_ops.postgres.history.reader import read_state
 
         with self._version_table_read(connection):
-            found = look(connection, *self._version_table, largest=largest)
+            found = read_state(connection, *self._version_table, largest=largest)
         if not found.revisions:
             from db_ops.target.version_table import check_not_hidden
 
@@ -229,14 +231,14 @@ class Target:
     def _version_table_read(self, connection: Connection) -> Iterator[None]:
         """Say what is wrong with the version table that a `with` block cannot read."""
         try:
-            with reading_version_table():
+            with version_table_errors():
                 yield
-        except Unreadable as error:
+        except UnreadableVersionTable as error:
             from db_ops.target.version_table import unreadable
 
             raise unreadable(self, connection, *error.args) from None
 
-    def read_records(self, connection: Connection) -> Recorded:
+    def read_records(self, connection: Connection) -> RecordedHistory:
         """Return what is recorded of this service in the database."""
         from db_ops.postgres.history.reader import read_records
 

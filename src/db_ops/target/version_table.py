@@ -8,7 +8,7 @@ from db_ops.errors import VersionTableDenied, VersionTableHidden, VersionTableUn
 from db_ops.postgres.version_table import (
     SearchPath,
     VersionTable,
-    quoted,
+    quote_identifier,
     search_path,
     version_tables,
 )
@@ -101,7 +101,7 @@ def _cause(target: Target, one: VersionTable, path: SearchPath) -> tuple[str, st
 def _look_there(target: Target, one: VersionTable, path: SearchPath) -> str:
     if path.source == "client":
         where = f"options in {target.server.url.source}, or of PGOPTIONS"
-        return f"take search_path out of {where}; or begin it with {quoted(one.schema)}"
+        return f"take search_path out of {where}; or begin it with {quote_identifier(one.schema)}"
     return path.with_first(one.schema)
 
 

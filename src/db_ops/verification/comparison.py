@@ -20,11 +20,11 @@ from db_ops.errors import (
     ModelsBroken,
     NoScratchDatabase,
 )
-from db_ops.migrations.autogenerate.diff_text import describe
+from db_ops.migrations.autogenerate.diff_text import describe_operation
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.env.alembic_check import compare
-from db_ops.migrations.env.run_env import rehearse
+from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.schema.ownership import as_owned_by
 from db_ops.postgres.schema.reading import major_version
@@ -156,7 +156,7 @@ class Comparison:
         key = self._migrations_key(looked)
         with self._timed("migrations"):
             files = kept.files(key)
-            side = kept.side() if files is not None and self.inputs.are_still(files) else None
+            side = kept.side() if files is not None and self.inputs.are_unchanged(files) else None
             if side is None:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
@@ -194,9 +194,9 @@ class Comparison:
         target = self.target
         if clean:
             diffs, blind, metadata = compare(target.project, target)
-            return tuple(describe(diff) for diff in diffs), blind, metadata
+            return tuple(describe_operation(diff) for diff in diffs), blind, metadata
         self.unchecked.append(_NOT_AT_HEAD)
-        return None, (), rehearse(target.project, target.scripts)
+        return None, (), load_metadata(target.project, target.scripts)
 
     def _models(
         self, kept: Kept, looked: Looked, migrations: Side, metadata: Any, files: Files | None
@@ -270,7 +270,7 @@ class Comparison:
         major = looked.schema.major if looked.schema else 0
         settings = self.target.settings
         grants = self.grants and side == "migrations"
-        name = f"{side} {major} {grants} {self.inputs.told}"
+        name = f"{side} {major} {grants} {self.inputs.env_py_arguments}"
         return Kept.read(settings.cache_folder, settings.alembic_ini, name)
 
     def _migrations_key(self, looked: Looked) -> str:
@@ -278,7 +278,7 @@ class Comparison:
         project = self.target.project
         return content_key(
             self.inputs.digest,
-            looked.character,
+            looked.server_defaults,
             scratch.location if scratch else "",
             project.version_table,
             project.version_table_schema or "",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from db_ops.postgres.history.reader import Look, Row
+from db_ops.postgres.history.reader import HistoryRow, RecordedState
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.results import Drift
 
 RECORD = "db-ops history --record"
 
 
-def judge_drift(found: Look, major: int) -> Drift:
+def judge_drift(found: RecordedState, major: int) -> Drift:
     """Tell whether the catalogs are as they were when the last record was written.
 
     *major* is the server's version. What cannot be told is `unknown`, with the reason.
@@ -34,6 +34,6 @@ def judge_drift(found: Look, major: int) -> Drift:
     return Drift("equal" if equal else "changed", None, since, by)
 
 
-def by_whom(row: Row) -> str:
+def by_whom(row: HistoryRow) -> str:
     """Name the role, and the user of the machine that it was used from."""
     return f"{row.role} ({row.os_user})" if row.os_user else row.role

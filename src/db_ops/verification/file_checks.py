@@ -5,7 +5,7 @@ from __future__ import annotations
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.checksum import Checksums, comparable
 from db_ops.migrations.revisions.graph import Graph
-from db_ops.postgres.history.reader import Recorded, Row
+from db_ops.postgres.history.reader import HistoryRow, RecordedHistory
 from db_ops.results import Difference, Revision
 from db_ops.target.position import Position
 from db_ops.verification.drift import RECORD, by_whom
@@ -14,7 +14,7 @@ APPLIED = ("upgrade", "stamp", "accept")
 
 
 def file_state(
-    project: Project, checksums: Checksums, revision: Revision | None, row: Row | None
+    project: Project, checksums: Checksums, revision: Revision | None, row: HistoryRow | None
 ) -> str:
     """Tell whether a revision's file does what it did when it was recorded: see `HistoryEntry`."""
     if revision is None:
@@ -27,7 +27,9 @@ def file_state(
     return "unchanged" if now == row.checksum else "edited"
 
 
-def missing_files(graph: Graph, current: tuple[str, ...], recorded: Recorded) -> tuple[Row, ...]:
+def missing_files(
+    graph: Graph, current: tuple[str, ...], recorded: RecordedHistory
+) -> tuple[HistoryRow, ...]:
     """Return the records of applied revisions that have no file any more.
 
     None where that is certain not to be known: the database is at a revision of another checkout,
@@ -48,7 +50,7 @@ def check_files(
     checksums: Checksums,
     graph: Graph,
     current: tuple[str, ...],
-    recorded: Recorded,
+    recorded: RecordedHistory,
 ) -> tuple[Difference, ...]:
     """Name the applied revisions whose files were edited since, or are gone."""
     newest = recorded.newest
@@ -82,6 +84,6 @@ def check_files(
     )
 
 
-def _applied(row: Row) -> str:
+def _applied(row: HistoryRow) -> str:
     verb = {"upgrade": "it was applied", "stamp": "it was stamped"}.get(row.action, "its record")
     return f"{verb} on {row.finished[:10]} by {by_whom(row)}"

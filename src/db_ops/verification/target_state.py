@@ -9,10 +9,10 @@ from db_ops.builds.built_schema import Side
 from db_ops.errors import StatementFailed, TableLocked, VersionTableDenied
 from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.connection.session import refuse_transaction_pooler
-from db_ops.postgres.history.reader import Recorded
+from db_ops.postgres.history.reader import RecordedHistory
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
-from db_ops.postgres.templates import character
+from db_ops.postgres.templates import server_defaults
 from db_ops.results import Drift, Revision
 from db_ops.target.position import Position
 from db_ops.target.target import Target
@@ -35,10 +35,10 @@ class Looked:
 
     recorded: tuple[str, ...] | None = None
     schema: Schema | None = None
-    character: str = ""
+    server_defaults: str = ""
     why_not: str | None = None
     owner: str | None = None
-    records: Recorded = field(default_factory=Recorded)
+    records: RecordedHistory = field(default_factory=RecordedHistory)
     position: Position | None = None
     drift: Drift | None = None
 
@@ -78,7 +78,7 @@ def look(target: Target, *, grants: bool) -> Looked:
                 position = Position(target.graph, recorded, records)
                 if position.ahead:
                     drift = judge_drift(target.look(connection), schema.major)
-            alike = character(connection)
+            alike = server_defaults(connection)
             return Looked(recorded, schema, alike, why_not, owner, records, position, drift)
     except StatementFailed as failed:
         if failed.sqlstate != _LOCK_NOT_AVAILABLE:

@@ -42,10 +42,10 @@ def _wanted(target: Target, schema: str) -> tuple[frozenset[str], str]:
     """
     # Only a database that holds tables needs these.
     from db_ops.migrations.autogenerate.models import has_tables, metadatas
-    from db_ops.migrations.env.run_env import rehearse
+    from db_ops.migrations.env.run_env import load_metadata
     from db_ops.migrations.revisions.created_tables import created_tables
 
-    metadata = rehearse(target.project, target.scripts)
+    metadata = load_metadata(target.project, target.scripts)
     modelled = {
         f"{table.schema or one.schema or schema}.{table.name}"
         for one in metadatas(metadata)

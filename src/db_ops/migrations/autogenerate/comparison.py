@@ -1,4 +1,4 @@
-"""How autogenerate compares models with a database: safely, and with as many eyes as it has."""
+"""The options with which autogenerate compares the models with a database."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def comparison_options(metadata: MetaData) -> dict[str, Any]:
     return options
 
 
-def without_records(options: dict[str, Any]) -> dict[str, Any]:
-    """Return *options* of `context.configure` that never look at the schema of our records."""
+def without_history_schema(options: dict[str, Any]) -> dict[str, Any]:
+    """Return *options* of `context.configure` that exclude the schema of the history table."""
     if not options.get("include_schemas"):
         return options
     theirs = options.get("include_name")

@@ -1,4 +1,4 @@
-"""Alembic's differences in words: what has to be done to the database to match the models."""
+"""The text of an autogenerate operation: what would make the database match the models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MODIFIED = {
 }
 
 
-def describe(diff: Any) -> str:
+def describe_operation(diff: Any) -> str:
     """Return one line for one difference, as `MigrationScript.upgrade_ops.as_diffs` gives it."""
     if isinstance(diff, str):
         return diff
     if isinstance(diff, list):
-        return "; ".join(describe(part) for part in diff)
+        return "; ".join(describe_operation(part) for part in diff)
     kind = diff[0]
     if kind in _MODIFIED:
         _, schema, table, column, _, before, after = diff

@@ -1,4 +1,4 @@
-"""What Alembic would write into a revision, as Python text, before anything is written."""
+"""The operations that autogenerate would write into a revision, as Python text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from db_ops.migrations.autogenerate.rendering import Changed, Operation, Rendere
 from db_ops.migrations.autogenerate.revision_text import format_with_ruff
 from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.error_location import describe_failure
-from db_ops.migrations.env.runner import Database, blame
+from db_ops.migrations.env.runner import Database, comparison_error
 from db_ops.migrations.env.runtime import MAX_REVISION_ID, Session, connection_over
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import load_scripts
@@ -34,7 +34,7 @@ _ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
 
 @dataclass(frozen=True)
 class Draft:
-    """Alembic's answer to the question what the models have and a database has not."""
+    """The operations that Alembic generates to make a database match the models."""
 
     context: RevisionContext
     script: MigrationScript
@@ -46,11 +46,11 @@ class Draft:
         return getattr(scripts, _hooks_of(scripts))
 
     def upgrade(self, changed: Changed) -> tuple[Operation, ...]:
-        """Return the operations that bring about what is *changed*, and no other."""
+        """Return the upgrade operations for what is *changed*."""
         return self._operations(self.script.upgrade_ops_list, changed)
 
     def downgrade(self, changed: Changed) -> tuple[Operation, ...]:
-        """Return the operations that revert what is *changed*, and no other."""
+        """Return the downgrade operations for what is *changed*."""
         return self._operations(self.script.downgrade_ops_list, changed)
 
     @property
@@ -81,7 +81,7 @@ class Draft:
         return None
 
     def write(self, message: str) -> Path:
-        """Write the project's template with empty functions, under the name that it wants.
+        """Write the project's template with empty functions, under the configured file name.
 
         Raises what Alembic raises for a file that does not import, which is there then.
         """
@@ -145,10 +145,10 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
     from alembic.autogenerate import RevisionContext
     from alembic.runtime.environment import EnvironmentContext
 
-    from db_ops.migrations.foreign_env.inspection import their_way
+    from db_ops.migrations.foreign_env.inspection import env_py_context
 
     with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
-        session = Session(connection, looks=True)
+        session = Session(connection, read_only=True)
         config = project.alembic_config(db_ops=session)
         if not config.get_main_option("file_template"):
             config.set_main_option("file_template", DATED)
@@ -162,7 +162,7 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
 
         try:
             with (
-                their_way(project, session, config),
+                env_py_context(project, session, config),
                 EnvironmentContext(
                     config,
                     scripts,
@@ -178,7 +178,7 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise blame(project, database, session, error) from error
+            raise comparison_error(project, database, session, error) from error
     compared = context._last_autogen_context
     if context.generated_revisions:
         script = context.generated_revisions[0]

@@ -1,4 +1,4 @@
-"""Python as a formatter would lay it out, for what goes into a revision file."""
+"""Format the Python expressions of a revision file where `ruff` is not installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 _INDENT = "    "
 
 
-def lay_out(source: str, *, width: int, indent: int = 1) -> str:
+def format_source(source: str, *, width: int, indent: int = 1) -> str:
     """Return the statements of *source*, *indent* levels deep, in lines of at most *width*.
 
     Calls and lists that do not fit get an argument a line and a trailing comma; long strings are
@@ -30,11 +30,11 @@ def lay_out(source: str, *, width: int, indent: int = 1) -> str:
         )
     ]
     for statement in ast.parse(source).body:
-        lines += _Layout(width).statement(statement, prefix)
+        lines += _Formatter(width).statement(statement, prefix)
     return "\n".join(lines)
 
 
-class _Layout:
+class _Formatter:
     def __init__(self, width: int) -> None:
         self.width = width
 
@@ -43,7 +43,7 @@ class _Layout:
             case ast.Expr(value=value):
                 yield from self._fitted(value, prefix, "", "")
             case ast.With(items=items, body=body):
-                yield f"{prefix}with {', '.join(_flat_item(item) for item in items)}:"
+                yield f"{prefix}with {', '.join(_item_line(item) for item in items)}:"
                 for inner in body:
                     yield from self.statement(inner, prefix + _INDENT)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -53,18 +53,18 @@ class _Layout:
 
     def _fitted(self, node: ast.expr, prefix: str, before: str, after: str) -> Iterator[str]:
         """Yield the lines of *node* between *before* and *after*."""
-        line = f"{prefix}{before}{flat(node)}{after}"
+        line = f"{prefix}{before}{one_line(node)}{after}"
         if len(line) <= self.width:
             yield line
             return
         inner = prefix + _INDENT
         match node:
             case ast.Call(func=func, args=[ast.Constant(str(text))], keywords=[]):
-                yield f"{prefix}{before}{flat(func)}("
+                yield f"{prefix}{before}{one_line(func)}("
                 yield from self._text(text, inner)
                 yield f"{prefix}){after}"
             case ast.Call(func=func, args=args, keywords=keywords):
-                yield f"{prefix}{before}{flat(func)}("
+                yield f"{prefix}{before}{one_line(func)}("
                 yield from self._items(args, keywords, inner)
                 yield f"{prefix}){after}"
             case ast.List(elts=elements):
@@ -85,9 +85,9 @@ class _Layout:
     def _items(
         self, args: list[ast.expr], keywords: list[ast.keyword], prefix: str
     ) -> Iterator[str]:
-        flat_line = prefix + ", ".join([*map(flat, args), *map(_flat_keyword, keywords)])
-        if len(flat_line) <= self.width:
-            yield flat_line
+        joined = prefix + ", ".join([*map(one_line, args), *map(_keyword_line, keywords)])
+        if len(joined) <= self.width:
+            yield joined
             return
         for argument in args:
             yield from self._fitted(argument, prefix, "", ",")
@@ -100,37 +100,39 @@ class _Layout:
         room = max(self.width - len(prefix) - 2, 20)
         part = ""
         for word in text.split(" "):
-            if part and len(quoted(f"{part}{word} ")) - 2 > room:
-                yield prefix + quoted(part)
+            if part and len(string_literal(f"{part}{word} ")) - 2 > room:
+                yield prefix + string_literal(part)
                 part = ""
             part += f"{word} "
-        yield prefix + quoted(part[:-1])
+        yield prefix + string_literal(part[:-1])
 
 
-def flat(node: ast.expr) -> str:
+def one_line(node: ast.expr) -> str:
     """Return *node* in one line, with double quotes."""
     match node:
         case ast.Constant(str(text)):
-            return quoted(text)
+            return string_literal(text)
         case ast.Call(func=func, args=args, keywords=keywords):
-            return f"{flat(func)}({', '.join([*map(flat, args), *map(_flat_keyword, keywords)])})"
+            arguments = [*map(one_line, args), *map(_keyword_line, keywords)]
+            return f"{one_line(func)}({', '.join(arguments)})"
         case ast.Attribute(value=value, attr=name):
-            return f"{flat(value)}.{name}"
+            return f"{one_line(value)}.{name}"
         case ast.List(elts=elements):
-            return f"[{', '.join(map(flat, elements))}]"
+            return f"[{', '.join(map(one_line, elements))}]"
         case ast.Tuple(elts=[only]):
-            return f"({flat(only)},)"
+            return f"({one_line(only)},)"
         case ast.Tuple(elts=elements):
-            return f"({', '.join(map(flat, elements))})"
+            return f"({', '.join(map(one_line, elements))})"
         case ast.Dict(keys=keys, values=values) if None not in keys:
-            pairs = zip(keys, values, strict=True)
-            return f"{{{', '.join(f'{flat(key)}: {flat(value)}' for key, value in pairs if key)}}}"
+            pairs = ((key, value) for key, value in zip(keys, values, strict=True) if key)
+            items = [f"{one_line(key)}: {one_line(value)}" for key, value in pairs]
+            return f"{{{', '.join(items)}}}"
         case ast.Starred(value=value):
-            return f"*{flat(value)}"
+            return f"*{one_line(value)}"
     return ast.unparse(node)
 
 
-def quoted(text: str) -> str:
+def string_literal(text: str) -> str:
     """Return *text* as a string in the quotes that need the fewest backslashes, double first."""
     plain = repr(text)
     if plain.startswith('"') or text.count('"') > text.count("'"):
@@ -138,10 +140,14 @@ def quoted(text: str) -> str:
     return '"' + plain[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
 
 
-def _flat_keyword(keyword: ast.keyword) -> str:
-    return f"{keyword.arg}={flat(keyword.value)}" if keyword.arg else f"**{flat(keyword.value)}"
+def _keyword_line(keyword: ast.keyword) -> str:
+    return (
+        f"{keyword.arg}={one_line(keyword.value)}"
+        if keyword.arg
+        else f"**{one_line(keyword.value)}"
+    )
 
 
-def _flat_item(item: ast.withitem) -> str:
-    name = f" as {flat(item.optional_vars)}" if item.optional_vars else ""
-    return flat(item.context_expr) + name
+def _item_line(item: ast.withitem) -> str:
+    name = f" as {one_line(item.optional_vars)}" if item.optional_vars else ""
+    return one_line(item.context_expr) + name

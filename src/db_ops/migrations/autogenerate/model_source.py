@@ -1,4 +1,4 @@
-"""Where in the project's files a model is declared that SQLAlchemy names in an error."""
+"""Find the file and line of the model that SQLAlchemy names in an error."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from db_ops.migrations.env.error_location import Place, is_own, place_at
+from db_ops.migrations.env.error_location import SourceLocation, is_project_file, source_location
 
 # "Foreign key associated with column 'book.shelf_id' could not find table ..."; "mapped class
 # Mapper[Book(book)]"; "Table 'book' is already defined".
 _NAMES = re.compile(r"'([\w.]+)'|\[(\w+)\(")
 
 
-def declared_at(error: BaseException) -> Place | None:
+def declared_at(error: BaseException) -> SourceLocation | None:
     """Return the line of the class or table that *error* is about, if a loaded module has it."""
     named = [part for found in _NAMES.findall(str(error)) for part in found if part]
     for name in named:
@@ -23,14 +23,14 @@ def declared_at(error: BaseException) -> Place | None:
         for path, tree in _own_modules():
             line = _line_of(tree, table.rpartition(".")[2] or column, column if table else None)
             if line:
-                return place_at(str(path), line)
+                return source_location(str(path), line)
     return None
 
 
 def _own_modules() -> Iterator[tuple[Path, ast.Module]]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not file or not file.endswith(".py") or not is_own(file):
+        if not file or not file.endswith(".py") or not is_project_file(file):
             continue
         try:
             yield Path(file), ast.parse(Path(file).read_bytes())

@@ -1,4 +1,4 @@
-"""The models built on an empty database, as SQLAlchemy itself would build them."""
+"""Create the tables of the models in an empty database, as `metadata.create_all` does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def metadatas(target_metadata: Any) -> tuple[MetaData, ...]:
-    """Return what env.py calls `target_metadata`, which may be one or several, as several."""
+    """Return `target_metadata` of env.py, one `MetaData` or several, as a tuple."""
     if target_metadata is None:
         return ()
     several = isinstance(target_metadata, list | tuple | set | frozenset)
@@ -24,7 +24,7 @@ def metadatas(target_metadata: Any) -> tuple[MetaData, ...]:
 
 
 def schemas_of(target_metadata: Any) -> tuple[str, ...]:
-    """Return the names of the schemas, other than the default one, that models live in."""
+    """Return the schemas of the models, without the default one."""
     found = {table.schema for one in metadatas(target_metadata) for table in one.tables.values()}
     return tuple(sorted(filter(None, found)))
 
@@ -34,7 +34,7 @@ def has_tables(target_metadata: Any) -> bool:
     return any(one.tables for one in metadatas(target_metadata))
 
 
-def nameless(target_metadata: Any, source: str) -> ModelsBroken | None:
+def unnamed_index_error(target_metadata: Any, source: str) -> ModelsBroken | None:
     """Return the error for an index that has no name, of which SQLAlchemy only asserts that."""
     for metadata in metadatas(target_metadata):
         for table in metadata.tables.values():
@@ -68,7 +68,7 @@ def create_models(
     is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`
     for models that make no sense.
     """
-    broken = nameless(target_metadata, project.display(project.env_py))
+    broken = unnamed_index_error(target_metadata, project.display(project.env_py))
     if broken is not None:
         raise broken
     from sqlalchemy import create_engine

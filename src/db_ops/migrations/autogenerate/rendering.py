@@ -114,7 +114,7 @@ def _flat(container: OpContainer) -> Iterator[MigrateOperation]:
 
 
 def _narrow(op: AlterColumnOp, attributes: frozenset[str | None]) -> bool:
-    """Take from *op* what is the same on both sides; return whether anything is left."""
+    """Remove from *op* what is unchanged; return whether anything is left."""
     if not attributes & _OF_TYPE:
         op.modify_type = None
     if "nullability" not in attributes:
@@ -166,7 +166,7 @@ def _named_type(item: Any, context: AutogenContext) -> str | bool:
 
 
 def _own_type(item: Any, context: AutogenContext) -> bool:
-    """See to the import of a type of the user's, which Alembic renders and does not import."""
+    """Add the import of a type of the user's, which Alembic renders without one."""
     module = type(item).__module__
     if module.partition(".")[0] != "sqlalchemy" and module in sys.modules:
         context.imports.add(f"import {module}")

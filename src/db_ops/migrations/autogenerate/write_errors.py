@@ -14,7 +14,7 @@ _TEMPLATE = "script.py.mako"
 _AGAIN = "then run the same command again"
 
 
-def not_written(project: Project, error: BaseException) -> RevisionNotWritten:
+def revision_not_written(project: Project, error: BaseException) -> RevisionNotWritten:
     """Return the typed error for what Alembic raised before there was a file."""
     configured = project.display(project.alembic_ini)
     reached = {frame.name for frame in traceback.extract_tb(error.__traceback__)}

@@ -1,4 +1,4 @@
-"""The options that the plain `alembic` command was given, which decide what it is about."""
+"""The options on the command line of the plain `alembic` command."""
 
 from __future__ import annotations
 

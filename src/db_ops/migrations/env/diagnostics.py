@@ -1,4 +1,4 @@
-"""What PostgreSQL said of a failed statement, through whichever driver it came."""
+"""The fields of a PostgreSQL error (SQLSTATE, message, detail), whatever the driver."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db_ops.errors.masking import mask_credentials
-from db_ops.migrations.env.error_location import cut, describe_failure
+from db_ops.migrations.env.error_location import describe_failure, truncate
 
 # Of pg8000's dictionary. https://www.postgresql.org/docs/current/protocol-error-fields.html
 _FIELDS = {"sqlstate": "C", "message": "M", "detail": "D", "hint": "H", "position": "P"}
@@ -44,7 +44,7 @@ class Diagnostics:
             shown = "..." + start[-60:] if len(start) > 63 else start
             head = f"LINE {number}: "
             yield mask_credentials(
-                cut(f"{head}{shown}{after.partition(chr(10))[0]}", _SHOWN)
+                truncate(f"{head}{shown}{after.partition(chr(10))[0]}", _SHOWN)
             ).replace("\t", " ")
             yield f"{' ' * (len(head) + len(shown))}^"
         added = (("DETAIL", self.detail), ("HINT", self.hint), ("CONTEXT", self.context))
@@ -56,7 +56,7 @@ class Diagnostics:
 
 
 def diagnostics(error: BaseException) -> Diagnostics | None:
-    """Return what the server said; None if *error* is somebody else's."""
+    """Return what the server said; None if *error* is not of the server."""
     statement = getattr(error, "statement", None)
     original: Any = getattr(error, "orig", None) or error
     diag = getattr(original, "diag", None)
@@ -104,7 +104,7 @@ def statement_of(error: BaseException) -> str:
         text = said.statement if said else None
     lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
     told = next((line for line in lines if not line.startswith("--")), lines[0] if lines else "")
-    return mask_credentials(cut(f"{told} ..." if len(lines) > 1 else told))
+    return mask_credentials(truncate(f"{told} ..." if len(lines) > 1 else told))
 
 
 def _of_asyncpg(original: Any) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What the text of env.py says of itself: whether it calls the body of `db_ops`, and how."""
+"""Read from the source of env.py whether it calls `db_ops.run_migrations`, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What failed, where in the project's own files, and what Python or the server said of it."""
+"""The line of the project's own files that raised an error, and the text of that error."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LONGEST = 300
 
 
 @dataclass(frozen=True)
-class Place:
-    """A line of a file, and what stands there; no line where only the file is known."""
+class SourceLocation:
+    """A line of a file and its code; no line where only the file is known."""
 
     path: Path
     line: int | None = None
@@ -36,21 +36,23 @@ def describe_failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def places(error: BaseException) -> tuple[Place, ...]:
+def source_locations(error: BaseException) -> tuple[SourceLocation, ...]:
     """Return the lines of the project's own files that led to *error*, the innermost last.
 
     Files of installed packages, of Python and of `db_ops` are nobody's own.
     """
-    for one in _led_to(error):
-        found = list(_places(one))
+    for one in _chained_errors(error):
+        found = list(_source_locations(one))
         if found:
             return tuple(found)
     return ()
 
 
-def innermost(error: BaseException, folders: Iterable[Path] | None = None) -> Place | None:
-    """Return the last of the `places`, or the last within *folders*."""
-    found = places(error)
+def innermost_location(
+    error: BaseException, folders: Iterable[Path] | None = None
+) -> SourceLocation | None:
+    """Return the last of the `source_locations`, or the last within *folders*."""
+    found = source_locations(error)
     if folders is not None:
         inside = tuple(folders)
         found = tuple(
@@ -59,8 +61,8 @@ def innermost(error: BaseException, folders: Iterable[Path] | None = None) -> Pl
     return found[-1] if found else None
 
 
-def cut(text: str, longest: int = 160) -> str:
-    """Return *text*, of which the end is left out if it is longer."""
+def truncate(text: str, longest: int = 160) -> str:
+    """Return *text*, cut at *longest* characters."""
     return text if len(text) <= longest else text[: longest - 4].rstrip() + " ..."
 
 
@@ -75,10 +77,10 @@ def _text(error: BaseException) -> str:
     if text.endswith(":") and len(lines) > 1:
         # A heading alone says nothing.
         text = f"{text} {lines[1]}"
-    return cut(mask_credentials(text), _LONGEST)
+    return truncate(mask_credentials(text), _LONGEST)
 
 
-def _led_to(error: BaseException | None) -> Iterator[BaseException]:
+def _chained_errors(error: BaseException | None) -> Iterator[BaseException]:
     """Yield *error*, then what it came from, then the parts of a group."""
     seen: set[int] = set()
     waiting = [error]
@@ -93,23 +95,23 @@ def _led_to(error: BaseException | None) -> Iterator[BaseException]:
         waiting += [one.__cause__, None if one.__suppress_context__ else one.__context__]
 
 
-def _places(error: BaseException) -> Iterator[Place]:
+def _source_locations(error: BaseException) -> Iterator[SourceLocation]:
     for frame in traceback.extract_tb(error.__traceback__):
-        if is_own(frame.filename):
-            yield place_at(frame.filename, frame.lineno)
-    if isinstance(error, SyntaxError) and error.filename and is_own(error.filename):
-        yield place_at(error.filename, error.lineno or None)
+        if is_project_file(frame.filename):
+            yield source_location(frame.filename, frame.lineno)
+    if isinstance(error, SyntaxError) and error.filename and is_project_file(error.filename):
+        yield source_location(error.filename, error.lineno or None)
 
 
-def place_at(filename: str, line: int | None) -> Place:
+def source_location(filename: str, line: int | None) -> SourceLocation:
     """Return a line of a file with what stands there."""
     path = Path(filename).absolute()
     linecache.checkcache(filename)
     code = linecache.getline(filename, line).strip() if line else ""
-    return Place(path, line, cut(mask_credentials(code)))
+    return SourceLocation(path, line, truncate(mask_credentials(code)))
 
 
-def is_own(filename: str) -> bool:
+def is_project_file(filename: str) -> bool:
     """Tell whether a file is the project's, and not Python's, a package's or ours."""
     path = Path(filename)
     if not path.suffix or filename.startswith("<"):

@@ -18,7 +18,7 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate, statement_of
-from db_ops.migrations.env.error_location import innermost, places
+from db_ops.migrations.env.error_location import innermost_location, source_locations
 
 if TYPE_CHECKING:
     from db_ops.migrations.env.runner import Database, Run
@@ -46,8 +46,8 @@ def explain_revision(
         return missing
     kind = MigrationBlocked if is_lock_timeout(error) else MigrationFailed
     file = run.project.root / run.graph.nodes[revision].revision.path
-    place = innermost(error, (file,))
-    deeper = [one for one in places(error)[-1:] if one.path != file]
+    place = innermost_location(error, (file,))
+    deeper = [one for one in source_locations(error)[-1:] if one.path != file]
     said = diagnostics(error)
     return kind(
         location=run.database.location,

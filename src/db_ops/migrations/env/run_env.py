@@ -1,4 +1,4 @@
-"""Run env.py: the project's own program, which Alembic calls, and which calls Alembic back."""
+"""Run env.py with an `EnvironmentContext` of Alembic."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 
-def rehearse(project: Project, scripts: ScriptDirectory) -> Any:
+def load_metadata(project: Project, scripts: ScriptDirectory) -> Any:
     """Run env.py without a database, to see that a build can begin; return its metadata.
 
     Raises `EnvironmentBroken`.
     """
     if not project.is_ours:
-        from db_ops.migrations.foreign_env.inspection import learn
+        from db_ops.migrations.foreign_env.inspection import inspect_env_py
 
-        return learn(project, is_known=True).metadata
+        return inspect_env_py(project, is_known=True).metadata
     session = Session()
     run_env(project, scripts, session, lambda heads, context: [], as_sql=True)
     return session.metadata
@@ -42,9 +42,9 @@ def run_env(
     config = project.alembic_config(db_ops=session)
     try:
         if not project.is_ours:
-            from db_ops.migrations.foreign_env.inspection import run_their_env
+            from db_ops.migrations.foreign_env.inspection import run_foreign_env_py
 
-            run_their_env(project, config, session, scripts, work, **options)
+            run_foreign_env_py(project, config, session, scripts, work, **options)
             if session.recording is not None:
                 session.recording.begin()
             return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import DbOpsError
-from db_ops.migrations.autogenerate.models import broken_models, nameless
+from db_ops.migrations.autogenerate.models import broken_models, unnamed_index_error
 from db_ops.migrations.env.diagnostics import diagnostics
 from db_ops.migrations.env.failures import (
     describe_lock_timeout,
@@ -25,8 +25,8 @@ from db_ops.migrations.env.failures import (
 )
 from db_ops.migrations.env.run_env import run_env
 from db_ops.migrations.env.runtime import Session, connection_over
-from db_ops.migrations.env.step_recorder import Recorder, Recording
-from db_ops.migrations.env.version_update import composing_once
+from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
+from db_ops.migrations.env.version_update import cached_version_updates
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.steps import StepPlan
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 5.0
 
 
-class Watch(Protocol):
-    """What a session was last seen waiting for."""
+class LockWatch(Protocol):
+    """The sessions that were last seen blocking a session."""
 
     last: str | None
 
@@ -56,11 +56,11 @@ class Database(Protocol):
 
     @property
     def is_being_built(self) -> bool:
-        """Tell whether nobody has this database yet, so that a crash takes nothing from anybody."""
+        """Tell whether this database is not in use yet, so that a crash loses nothing."""
 
     @property
     def is_scratch(self) -> bool:
-        """Whether it is dropped again, and is not the database that is meant."""
+        """Whether it is dropped after the command, and is not the target."""
 
     @property
     def timeout_settings(self) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ class Database(Protocol):
     def remedy_for_right(self, message: str, statement: str) -> str:
         """Return what gives the right that *statement* lacked, as the server's *message* says."""
 
-    def watch(self, connection: DriverConnection) -> AbstractContextManager[Watch]:
-        """Look, for a `with` block, which sessions keep *connection* waiting for a lock."""
+    def watch(self, connection: DriverConnection) -> AbstractContextManager[LockWatch]:
+        """Watch, for a `with` block, which sessions block *connection*."""
 
     def recorded(self) -> tuple[str, ...]:
         """Return the revisions recorded now, asked on a new connection."""
@@ -92,7 +92,7 @@ class Run:
     database: Database
     before_attempt: Callable[[], None]
     on_event: OnEvent = ignore
-    recorder: Recorder | None = None
+    recorder: StepRecorder | None = None
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
     blocked_by: str | None = None
@@ -144,28 +144,28 @@ def _attempt(run: Run) -> None:
     with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
-                recording = Recording(run.recorder) if run.recorder else None
+                recording = StepRecording(run.recorder) if run.recorder else None
                 settings = _SessionSettings(run)
                 session = Session(
                     connection, settings_after=settings.after_this, recording=recording
                 )
                 work = _reporting(run, settings, connection, driver, recording)
                 with ExitStack() as stack:
-                    if run.project.is_ours or not _keeps_theirs(run.project, session):
-                        stack.enter_context(composing_once())
+                    if run.project.is_ours or not _needs_own_engine(run.project, session):
+                        stack.enter_context(cached_version_updates())
                     run_env(run.project, run.scripts, session, work)
         finally:
             run.blocked_by = watch.last
 
 
-def _keeps_theirs(project: Project, session: Session) -> bool:
+def _needs_own_engine(project: Project, session: Session) -> bool:
     """Let env.py's own engine connect, where the revisions need it. Its driver is not ours."""
     from db_ops.migrations.foreign_env.inspection import needs_own_connection
 
-    session.keeps_theirs = needs_own_connection(project)
-    if session.keeps_theirs:
+    session.uses_own_connection = needs_own_connection(project)
+    if session.uses_own_connection:
         session.settings_after = str
-    return session.keeps_theirs
+    return session.uses_own_connection
 
 
 @dataclass
@@ -199,7 +199,7 @@ def _reporting(
     settings: _SessionSettings,
     connection: Connection,
     driver: DriverConnection,
-    recording: Recording | None,
+    recording: StepRecording | None,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
     """Return the steps of *run*: Alembic takes one when it starts it, the next after its commit."""
 
@@ -243,7 +243,7 @@ def _set_between_transactions(statements: str, driver: DriverConnection) -> None
     driver.autocommit = False
 
 
-def blame(
+def comparison_error(
     project: Project, database: Database, session: Session, error: BaseException
 ) -> DbOpsError:
     """Return the typed error for what a comparison raised: env.py, the models, or the server."""
@@ -253,7 +253,7 @@ def blame(
         return error
     if not session.reached:
         return broken_environment(project, error)
-    models = nameless(session.metadata, project.display(project.env_py))
+    models = unnamed_index_error(session.metadata, project.display(project.env_py))
     if models is None and isinstance(error, SQLAlchemyError) and diagnostics(error) is None:
         models = broken_models(project, error)
     return models or explain_statement(database, "comparing models with the database", error)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
 from db_ops.migrations.env.env_source import running_with
-from db_ops.migrations.env.step_recorder import Recorder, Recording
+from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 
 if TYPE_CHECKING:
     from alembic.operations import MigrationScript
@@ -30,10 +30,10 @@ MAX_REVISION_ID = 32
 
 @dataclass(frozen=True)
 class Opened:
-    """A connection for the plain `alembic` command, and who records what it does there."""
+    """A connection for the plain `alembic` command, and the recorder of its steps."""
 
     connection: DriverConnection
-    recorder: Recorder | None = None
+    recorder: StepRecorder | None = None
 
 
 Connect = Callable[[bool], AbstractContextManager[Opened]]
@@ -41,37 +41,38 @@ Connect = Callable[[bool], AbstractContextManager[Opened]]
 
 @dataclass
 class Session:
-    """What our runner hands to env.py: its connection, and whether it only looks.
+    """What the runner passes to env.py: its connection, and whether env.py is run `read_only`.
 
-    `reached` is set once env.py has done its own part; what fails before that is env.py's fault.
-    `metadata` is what env.py calls the models: one `MetaData`, or several. `diffs` is what a
-    comparison found, `unchecked` what it could not look at. `settings_after` gives statements that
-    are sent along when a revision is recorded. `recording` is told of each step that is taken.
+    `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
+    `metadata` is its `target_metadata`: one `MetaData`, or several. `diffs` is what a comparison
+    found, `unchecked` what it could not compare. `settings_after` gives statements that are sent
+    together with the update of the version table. `recording` is called for each step.
 
-    One that only `learns` sees where env.py would go: the arguments of `configure` in each of the
-    `calls`, and whether `run_migrations` `ran_ours`. The rest is for an env.py of somebody else's:
-    our database `is_known`; `keeps_theirs`, a connection of env.py's own to our database; the
-    `destinations` that it wanted to connect to, its `statements`, and whether it `uses_driver`: an
-    asynchronous driver's own ways. `dialled` is what psycopg2 itself was to connect to.
+    One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
+    `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
+    does not call it: our database `is_known`; `uses_own_connection`, opened by env.py's own engine
+    to our database; the `destinations` that it wanted to connect to, its `statements`, whether it
+    `uses_driver`, the functions of an asynchronous driver; `driver_dsns` are what it passed to
+    `psycopg2.connect`.
     """
 
     connection: Connection | None = None
-    looks: bool = False
+    read_only: bool = False
     settings_after: Callable[[], str] = str
     reached: bool = False
     metadata: Any = None
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()
-    recording: Recording | None = None
-    learns: bool = False
+    recording: StepRecording | None = None
+    inspects: bool = False
     is_known: bool = False
-    keeps_theirs: bool = False
+    uses_own_connection: bool = False
     uses_driver: bool = False
-    ran_ours: bool = False
+    called_run_migrations: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
     destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
     statements: list[str] = field(default_factory=list, repr=False)
-    dialled: list[str] = field(default_factory=list, repr=False)
+    driver_dsns: list[str] = field(default_factory=list, repr=False)
 
 
 def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
@@ -86,7 +87,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
     from db_ops.migrations.autogenerate.comparison import (
         comparison_options,
         not_compared,
-        without_records,
+        without_history_schema,
     )
 
     session: Session = context.config.attributes.get("db_ops") or Session()
@@ -101,10 +102,10 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         **comparison_options(target_metadata),
         **options,
     }
-    configuration = without_records(configuration)
-    if session.learns:
+    configuration = without_history_schema(configuration)
+    if session.inspects:
         session.calls.append(configuration)
-        session.ran_ours = True
+        session.called_run_migrations = True
         return
     if context.is_offline_mode():
         context.configure(
@@ -115,9 +116,11 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         )
         _begin(session)
     elif session.connection is not None:
-        if session.looks:
+        if session.read_only:
             _refuse_empty(target_metadata)
-        context.configure(connection=session.connection, dont_mutate=session.looks, **configuration)
+        context.configure(
+            connection=session.connection, dont_mutate=session.read_only, **configuration
+        )
         _begin(session)
     else:
         _run_for_alembic(session, connect, configuration)
@@ -130,15 +133,17 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
     # `check` and `revision` compare, `current` shows: looking must not create a version table.
     command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
     compares = "revision_context" in command_options
-    looks = compares or "dont_mutate" in command_options
+    read_only = compares or "dont_mutate" in command_options
     table = configuration["version_table_schema"], configuration["version_table"]
     token = running_with.set(table)
     try:
         if compares:
             _refuse_empty(configuration["target_metadata"])
-        with connect(not looks) as opened, connection_over(opened.connection) as connection:
-            session.recording = Recording(opened.recorder) if opened.recorder else None
-            context.configure(**{"connection": connection, "dont_mutate": looks, **configuration})
+        with connect(not read_only) as opened, connection_over(opened.connection) as connection:
+            session.recording = StepRecording(opened.recorder) if opened.recorder else None
+            context.configure(
+                **{"connection": connection, "dont_mutate": read_only, **configuration}
+            )
             _begin(session)
     except DbOpsError as error:
         raise CommandError(f"{error.message}\nhint: {error.hint}") from error
@@ -197,19 +202,19 @@ def _examine(
     revision: Any,
     directives: Iterable[MigrationScript],
 ) -> None:
-    examine(session, directives)
+    collect_diffs(session, directives)
     check_ids(directives)
 
 
-def examine(session: Session, directives: Iterable[MigrationScript]) -> None:
-    """Keep what a comparison found."""
+def collect_diffs(session: Session, directives: Iterable[MigrationScript]) -> None:
+    """Append the differences of a comparison to `session.diffs`."""
     for script in directives:
         for operations in script.upgrade_ops_list:
             session.diffs.extend(operations.as_diffs())
 
 
 def check_ids(directives: Iterable[MigrationScript]) -> None:
-    """Refuse an identifier that could not be recorded."""
+    """Refuse a revision id that is longer than the version table's column."""
     from alembic.util import CommandError
 
     for script in directives:

@@ -1,4 +1,4 @@
-"""Tell whoever keeps records which step Alembic has just taken, inside the step's transaction."""
+"""Record each step that Alembic takes, inside the transaction of that step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
 
 
-class Recorder(Protocol):
-    """Keeps records of the steps that it is told of."""
+class StepRecorder(Protocol):
+    """Records steps in the history table."""
 
     def checksum(self, path: Path) -> str | None:
         """Return the checksum of a revision file, None if there is none."""
 
-    def joins(self, migrating: object) -> bool:
+    def shares_transaction(self, migrating: object) -> bool:
         """Tell whether to record the next step in the transaction of the connection *migrating*."""
 
     def write(self, migrating: DriverConnection, record: Record) -> None:
@@ -32,18 +32,18 @@ class Recorder(Protocol):
 
 
 @dataclass
-class Recording:
-    """What Alembic calls, as `on_version_apply`, for each step that it takes in one attempt.
+class StepRecording:
+    """The `on_version_apply` callback for the steps of one attempt.
 
     A step that is not recorded in its own transaction waits until it is known to be committed.
     """
 
-    recorder: Recorder
+    recorder: StepRecorder
     _since: float = field(default_factory=time.monotonic)
     _waiting: list[Record] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Take what was taken before as committed, and the time from now on."""
+        """Record the waiting steps, which are committed now, and restart the clock."""
         for step in self._waiting:
             self.recorder.add(step)
         self._waiting.clear()
@@ -66,7 +66,7 @@ class Recording:
             parents = tuple(script._all_down_revisions) if script else None
             now = tuple(sorted(heads))
             record = Record(revision, _action(step), now, checksum, seconds, parents)
-            if self.recorder.joins(driver):
+            if self.recorder.shares_transaction(driver):
                 self.recorder.write(driver, record)
             else:
                 self._waiting.append(record)

@@ -1,4 +1,4 @@
-"""Record a revision's number without composing the statement for it anew.
+"""Update the version table without compiling the statement for every revision.
 
 Alembic builds and compiles one UPDATE of the version table per revision, with the identifiers in
 its text, so that SQLAlchemy cannot keep the compiled form. With parameters it is compiled once; the
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def composing_once() -> Iterator[None]:
-    """Let Alembic record revisions that way, for a `with` block around `run_migrations`.
+def cached_version_updates() -> Iterator[None]:
+    """Update the version table with cached statements, for a `with` block.
 
     It reaches other threads of the process as well, for whom nothing else changes.
     """

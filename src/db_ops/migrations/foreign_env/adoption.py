@@ -1,11 +1,11 @@
-"""Run an env.py that has never heard of `db_ops` on our connection, or learn where it would go.
+"""Run an env.py that does not call `db_ops` on our connection, or inspect where it connects.
 
-Whatever engine env.py makes, from whatever URL and for whatever driver, it has to connect and to
-hand a connection to `context.configure`. Both are taken over while env.py runs: `Engine.connect`
-gives a connection over our driver connection (or, to learn, over nothing), `Pool.connect` does for
-what goes below it, as `raw_connection` or a session of the driver's own, and `configure` gets our
-own, outside of any transaction that env.py has begun. The classes are SQLAlchemy's and Alembic's,
-so this reaches other threads of the process; one env.py may be run at a time.
+Whatever engine env.py creates, from whatever URL and for whatever driver, it has to connect and to
+pass a connection to `context.configure`. Both are replaced while env.py runs: `Engine.connect`
+returns a connection over our driver connection (in an inspection, over a null one), `Pool.connect`
+does so for code that calls the driver itself, as `raw_connection`, and `configure` gets our own
+connection, outside of any transaction that env.py has begun. The classes are SQLAlchemy's and
+Alembic's, so other threads of the process are affected; one env.py may be run at a time.
 
 Source: SQLAlchemy documentation, `DialectEvents.do_connect`; Alembic documentation,
 `EnvironmentContext.configure`.
@@ -22,14 +22,18 @@ from db_ops.migrations.autogenerate.comparison import (
     comparison_options,
     make_default_comparison_safe,
 )
-from db_ops.migrations.autogenerate.diff_text import describe
-from db_ops.migrations.env.runtime import Session, check_ids, examine
+from db_ops.migrations.autogenerate.diff_text import describe_operation
+from db_ops.migrations.env.runtime import Session, check_ids, collect_diffs
 from db_ops.migrations.foreign_env.driver_connections import (
-    drivers_taken_over,
+    connection_parameters_of,
     is_scratch,
-    place_of,
+    replaced_drivers,
 )
-from db_ops.migrations.foreign_env.engines import Engines, kept_options, only_look
+from db_ops.migrations.foreign_env.engines import (
+    Engines,
+    inherited_execution_options,
+    make_read_only,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,17 +48,17 @@ _OURS_ALONE = ("transaction_per_migration", "transactional_ddl")
 
 
 @contextmanager
-def taking_over(session: Session) -> Iterator[Engines]:
-    """Let what env.py does, for a `with` block, happen on `session.connection`.
+def env_py_adoption(session: Session) -> Iterator[Engines]:
+    """Make env.py, for a `with` block, use `session.connection`.
 
-    A session that `learns` has none: nothing is contacted, no migration runs. One that
-    `keeps_theirs` lets env.py's own engine connect, to our database.
+    A session that `inspects` has none: nothing is contacted, no migration runs. One that
+    `uses_own_connection` lets env.py's own engine connect, to our database.
     """
     from alembic.runtime.environment import EnvironmentContext
     from sqlalchemy import Engine, Pool
 
     engines = Engines(session, Engine.connect, Pool.connect)
-    takeover = _Takeover(session, EnvironmentContext.configure)
+    takeover = _Adoption(session, EnvironmentContext.configure)
     run = EnvironmentContext.run_migrations
     ours = session.connection
 
@@ -70,22 +74,24 @@ def taking_over(session: Session) -> Iterator[Engines]:
         takeover.configure(context, connection, options)
 
     def run_migrations(context: EnvironmentContext, **arguments: Any) -> None:
-        if not session.learns:
+        if not session.inspects:
             run(context, **arguments)
 
-    place = place_of(ours.connection.driver_connection) if ours is not None else None
-    if ours is not None and session.looks:
-        only_look(ours.connection.driver_connection)
+    place = (
+        connection_parameters_of(ours.connection.driver_connection) if ours is not None else None
+    )
+    if ours is not None and session.read_only:
+        make_read_only(ours.connection.driver_connection)
     Engine.connect = connect  # type: ignore[method-assign, assignment]  # put back below
     Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
     EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below
     EnvironmentContext.run_migrations = run_migrations  # type: ignore[method-assign, assignment]  # put back below
     try:
         with ExitStack() as stack:
-            if place is None or session.looks:
-                stack.enter_context(drivers_taken_over(session, None))
+            if place is None or session.read_only:
+                stack.enter_context(replaced_drivers(session, None))
             elif is_scratch(place["dbname"]):
-                stack.enter_context(drivers_taken_over(session, place))
+                stack.enter_context(replaced_drivers(session, place))
             yield engines
     finally:
         Engine.connect = engines.original_connect  # type: ignore[method-assign, assignment]
@@ -95,8 +101,8 @@ def taking_over(session: Session) -> Iterator[Engines]:
 
 
 @dataclass
-class _Takeover:
-    """What was taken over, and what has been seen of env.py since."""
+class _Adoption:
+    """Replaces `EnvironmentContext.configure`, and records the calls of env.py."""
 
     session: Session
     original_configure: Callable[..., None]
@@ -112,13 +118,15 @@ class _Takeover:
             self.original_configure(context, connection=connection, **options)
             session.reached = True
             return
-        if not session.keeps_theirs:
+        if not session.uses_own_connection:
             # What env.py has done so far stays, as SET does under the plain command.
             ours.connection.commit()
-            ours.execution_options(**kept_options(connection.get_execution_options()))
+            ours.execution_options(
+                **inherited_execution_options(connection.get_execution_options())
+            )
         elif connection.in_transaction():
             connection.commit()
-        used = connection if session.keeps_theirs else ours
+        used = connection if session.uses_own_connection else ours
         self.original_configure(context, connection=used, **self._options(context, options))
         if options.get("compare_server_default", True) is True:
             make_default_comparison_safe(context.get_context())
@@ -132,7 +140,7 @@ class _Takeover:
     def _options(self, context: EnvironmentContext, theirs: dict[str, Any]) -> dict[str, Any]:
         options = {name: value for name, value in theirs.items() if name not in _OURS_ALONE}
         options["transaction_per_migration"] = True
-        if self.session.looks:
+        if self.session.read_only:
             options = {**_defaults(theirs), **options, "dont_mutate": True}
             options["include_name"] = self._without_version_tables(options.get("include_name"))
         options["process_revision_directives"] = self._processing(
@@ -154,7 +162,7 @@ class _Takeover:
     def _processing(
         self, environment: EnvironmentContext, theirs: Any
     ) -> Callable[[MigrationContext, Any, list[MigrationScript]], None]:
-        """Wrap what env.py does to generated scripts, so that a comparison is seen whole."""
+        """Wrap what env.py does to generated scripts, so that all differences are collected."""
         revision_context = environment.context_opts.get("revision_context")
         # `alembic check` has no message, and fails on a list that env.py has emptied.
         checks = revision_context is not None and not revision_context.command_args.get("message")
@@ -169,8 +177,8 @@ class _Takeover:
                 directives[:] = found
             # With several calls of `configure`, the list holds what was found in those before too.
             self.session.diffs.clear()
-            examine(self.session, directives)
-            unique = {describe(diff): diff for diff in self.session.diffs}
+            collect_diffs(self.session, directives)
+            unique = {describe_operation(diff): diff for diff in self.session.diffs}
             self.session.diffs[:] = unique.values()
             check_ids(directives)
 
@@ -178,7 +186,7 @@ class _Takeover:
 
 
 def _defaults(theirs: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a comparison complete, where env.py has no opinion."""
+    """Return the comparison options that env.py does not set itself."""
     metadata = theirs.get("target_metadata")
     if metadata is None or isinstance(metadata, list | tuple | set):
         return {}

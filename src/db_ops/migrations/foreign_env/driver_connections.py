@@ -1,8 +1,8 @@
-"""Connections that env.py opens by a driver's own functions, past SQLAlchemy, taken over.
+"""Replace the connect functions of drivers that env.py calls without SQLAlchemy.
 
-While env.py is only looked at, they lead to nothing; while it runs on a scratch database, there.
-Our own, which their application name tells, are left alone. Drivers that env.py imports only later
-are taken over when they are there.
+In a read-only session they return null connections; on a scratch database, connections to that.
+Our own connections, known by their application name, are not replaced. Drivers that env.py imports
+later are replaced when they are imported.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from db_ops.migrations.env.runtime import Session
-from db_ops.migrations.foreign_env.null_connection import BlankConnection, BlankSession
+from db_ops.migrations.foreign_env.null_connection import NullConnection, NullSession
 
 _OURS = "application_name='db_ops "
-PLACE = ("host", "port", "user", "password", "dbname")
+LOCATION_PARAMETERS = ("host", "port", "user", "password", "dbname")
 
 
 @contextmanager
-def drivers_taken_over(session: Session, place: Mapping[str, str] | None) -> Iterator[None]:
-    """Lead what connects in a `with` block to *place*, or to nothing, noting its statements."""
+def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Iterator[None]:
+    """Connect to *place* in a `with` block, or to no server, recording the statements."""
     with ExitStack() as stack:
 
         def take(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -31,7 +31,7 @@ def drivers_taken_over(session: Session, place: Mapping[str, str] | None) -> Ite
             setattr(owner, name, make(getattr(owner, name)))
             stack.callback(setattr, owner, name, original)
 
-        taken = _Takeover(session, place, take)
+        taken = _DriverReplacement(session, place, take)
         late = {
             "psycopg2": taken.take_psycopg2,
             "psycopg": taken.take_psycopg,
@@ -50,8 +50,8 @@ def drivers_taken_over(session: Session, place: Mapping[str, str] | None) -> Ite
             taken.active = False
 
 
-class _Takeover:
-    """What replaces the functions; who has kept one of them has the original's way afterwards."""
+class _DriverReplacement:
+    """The replaced functions; a reference kept after the block calls the original."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class _Takeover:
                 if not self.active or _OURS in dsn:
                     return original(dsn, *arguments, **options)
                 if self.place is None:
-                    self.session.dialled.append(dsn)
-                    return BlankConnection(self.statements)
+                    self.session.driver_dsns.append(dsn)
+                    return NullConnection(self.statements)
                 return original(
                     psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
                 )
@@ -88,7 +88,7 @@ class _Takeover:
             def connect(*arguments: Any, **options: Any) -> Any:
                 if not self.active or self.place is not None:
                     return original(*arguments, **{**options, **(self._there() or {})})
-                return BlankConnection(self.statements)
+                return NullConnection(self.statements)
 
             return connect
 
@@ -96,7 +96,7 @@ class _Takeover:
             async def connect(*arguments: Any, **options: Any) -> Any:
                 if not self.active or self.place is not None:
                     return await original(*arguments, **{**options, **(self._there() or {})})
-                return BlankSession(self.statements)
+                return NullSession(self.statements)
 
             return connect
 
@@ -108,7 +108,7 @@ class _Takeover:
         def make(original: Any) -> Any:
             async def connect(**options: Any) -> Any:
                 if self.active and self.place is None:
-                    return BlankSession(self.statements)
+                    return NullSession(self.statements)
                 there = self._there() or {}
                 if "dbname" in there:
                     there["database"] = there.pop("dbname")
@@ -122,7 +122,7 @@ class _Takeover:
         def make(original: Any) -> Any:
             def create_pool(*arguments: Any, **options: Any) -> Any:
                 if self.active and self.place is None:
-                    return BlankSession(self.statements)
+                    return NullSession(self.statements)
                 return original(*arguments, **options)
 
             return create_pool
@@ -157,11 +157,11 @@ class _LateFinder(MetaPathFinder):
 
 
 def is_scratch(database: str) -> bool:
-    """Tell whether *database* is one that is being built, and not yet anybody's."""
+    """Tell whether *database* is a scratch database."""
     return database.startswith("db_ops_scratch_")
 
 
-def place_of(connection: Any) -> dict[str, str]:
-    """Return where a connection of psycopg2 leads to, by the names of libpq."""
-    found = {name: getattr(connection.info, name) for name in PLACE}
+def connection_parameters_of(connection: Any) -> dict[str, str]:
+    """Return the libpq parameters of a psycopg2 connection."""
+    found = {name: getattr(connection.info, name) for name in LOCATION_PARAMETERS}
     return {name: str(value) for name, value in found.items() if value}

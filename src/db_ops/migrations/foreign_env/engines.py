@@ -1,8 +1,8 @@
-"""The engines that env.py makes, and what their connections are while it is run.
+"""The engines that env.py creates, and the connections they return while it is run.
 
-They are over our driver connection, or over nothing where env.py is only to be learnt. Code that
-goes below SQLAlchemy is written for one driver: to look, it gets a connection to nothing, and to
-run, one of its own driver to our database.
+They use our driver connection, or a null connection where env.py is only inspected. Code that calls
+the driver itself is written for one driver: in a read-only session it gets a null connection,
+otherwise a connection of its own driver to our database.
 
 Source: SQLAlchemy documentation, `DialectEvents.do_connect`, `Pool.connect`.
 """
@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.env.runtime import Session
-from db_ops.migrations.foreign_env.driver_connections import PLACE, place_of
-from db_ops.migrations.foreign_env.null_connection import answer_as_driver, blank_engine
+from db_ops.migrations.foreign_env.driver_connections import (
+    LOCATION_PARAMETERS,
+    connection_parameters_of,
+)
+from db_ops.migrations.foreign_env.null_connection import answer_as_driver, null_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +32,12 @@ _DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "databa
 
 
 class _Stopped(BaseException):
-    """Ends an attempt to connect; not an `Exception`, which env.py may be prepared for."""
+    """Stops an attempt to connect; not an `Exception`, which env.py may catch."""
 
 
 @dataclass
 class Engines:
-    """What env.py asks its engines and pools for, and what it gets."""
+    """Replaces `Engine.connect` and `Pool.connect` while env.py is run."""
 
     session: Session
     original_connect: Callable[[Engine], Connection]
@@ -45,7 +48,7 @@ class Engines:
     redirected: list[Any] = field(default_factory=list)
 
     def forget(self) -> None:
-        """Forget what was seen so far: it was not env.py that did it."""
+        """Discard what was recorded before env.py itself was run."""
         self.engines.clear()
         self.session.destinations.clear()
         self.session.statements.clear()
@@ -54,24 +57,26 @@ class Engines:
         session, ours = self.session, self.session.connection
         if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
             return self.original_connect(engine)
-        if ours is not None and session.keeps_theirs:
+        if ours is not None and session.uses_own_connection:
             return self._redirected(engine, ours)
         if engine not in self.engines:
             self.engines.append(engine)
             session.destinations.append(self._destination(engine))
             if ours is not None:
-                _greet(engine, ours)
+                _call_connect_listeners(engine, ours)
         if ours is None:
             source = self._blank(engine.dialect.is_async)
         else:
             source = ours.engine
-            if session.looks and engine.dialect.is_async:
+            if session.read_only and engine.dialect.is_async:
                 answer_as_driver(source, session)
         connection = self.original_connect(source)
-        return connection.execution_options(**kept_options(engine.get_execution_options()))
+        return connection.execution_options(
+            **inherited_execution_options(engine.get_execution_options())
+        )
 
     def connect_pool(self, pool: Pool) -> PoolProxiedConnection:
-        """Give what asks the pool itself for a connection one as `connect` would have."""
+        """Return a connection of the pool, replaced as `connect` does for an engine."""
         dialect: Any = pool._dialect
         session, ours = self.session, self.session.connection
         if any(pool is one for one in self.known) or dialect.name != "postgresql":
@@ -81,7 +86,7 @@ class Engines:
         if dialect.driver == "psycopg2" and ours is not None:
             return self.original_pool_connect(ours.engine.pool)
         # Code that goes below SQLAlchemy is written for that driver.
-        if ours is not None and not session.looks:
+        if ours is not None and not session.read_only:
             fresh = pool.recreate()
             self.known.append(fresh)
             self._redirect(dialect, ours)
@@ -89,14 +94,14 @@ class Engines:
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
 
     def _blank(self, is_async: bool) -> Engine:
-        engine = blank_engine(self.session.statements)
+        engine = null_engine(self.session.statements)
         if is_async:
             answer_as_driver(engine, self.session)
         self.known.append(engine.pool)
         return engine
 
     def _destination(self, engine: Engine) -> dict[str, Any]:
-        """Return the arguments with which *engine* would have called its driver."""
+        """Return the arguments with which *engine* calls its driver, without connecting."""
         from sqlalchemy import event
 
         seen: list[dict[str, Any]] = []
@@ -106,7 +111,7 @@ class Engines:
             seen.append({**dsn, **cparams})
             raise _Stopped
 
-        dialled = len(self.session.dialled)
+        known_dsns = len(self.session.driver_dsns)
         event.listen(engine, "do_connect", stop)
         self.known.append(engine.pool)
         try:
@@ -120,8 +125,8 @@ class Engines:
         finally:
             event.remove(engine, "do_connect", stop)
             self.known.remove(engine.pool)
-        if len(self.session.dialled) > dialled:
-            return {"dsn": self.session.dialled[-1]}
+        if len(self.session.driver_dsns) > known_dsns:
+            return {"dsn": self.session.driver_dsns[-1]}
         return dict(engine.dialect.create_connect_args(engine.url)[1])
 
     def _redirected(self, engine: Engine, ours: Connection) -> Connection:
@@ -134,12 +139,12 @@ class Engines:
     def _redirect(self, dialect: Any, ours: Connection) -> None:
         from sqlalchemy import event
 
-        place = place_of(ours.connection.driver_connection)
+        place = connection_parameters_of(ours.connection.driver_connection)
 
         def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
             names = _DRIVER_NAMES.get(dialect.driver, {})
             cparams.pop("async_creator_fn", None)
-            for name in PLACE:
+            for name in LOCATION_PARAMETERS:
                 cparams.pop(names.get(name, name), None)
             cparams.update({names.get(name, name): value for name, value in place.items()})
 
@@ -148,11 +153,11 @@ class Engines:
             event.listen(dialect, "do_connect", redirect)
 
 
-def only_look(driver: Any) -> None:
-    """Replace what env.py would write, or lock, before it configures: the session is read-only."""
+def make_read_only(driver: Any) -> None:
+    """Skip statements of env.py that write or lock: the session is read-only."""
     base: Any = type(driver.cursor())
 
-    class LookingCursor(base):  # type: ignore[misc]
+    class ReadOnlyCursor(base):  # type: ignore[misc]
         def execute(self, query: Any, vars: Any = None) -> None:
             text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
             if _LOOKS.match(text) and not _CHANGES.search(text):
@@ -160,11 +165,11 @@ def only_look(driver: Any) -> None:
             else:
                 super().execute("SELECT true")
 
-    driver.cursor_factory = LookingCursor
+    driver.cursor_factory = ReadOnlyCursor
 
 
-def _greet(engine: Engine, ours: Connection) -> None:
-    """Let the project's own listeners prepare our driver connection, if it is of their driver."""
+def _call_connect_listeners(engine: Engine, ours: Connection) -> None:
+    """Call the `connect` listeners of *engine* with our connection, if the driver is psycopg2."""
     if engine.dialect.driver != "psycopg2":
         return
     proxied = ours.connection
@@ -175,6 +180,6 @@ def _greet(engine: Engine, ours: Connection) -> None:
     proxied.commit()
 
 
-def kept_options(options: Any) -> dict[str, Any]:
+def inherited_execution_options(options: Any) -> dict[str, Any]:
     # Autocommit would take the revision's transaction away.
     return {name: value for name, value in options.items() if name != "isolation_level"}

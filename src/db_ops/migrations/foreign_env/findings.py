@@ -1,4 +1,4 @@
-"""What a person should know of an env.py that is not of `db_ops`."""
+"""What `doctor` reports of an env.py that does not call `db_ops.run_migrations`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from db_ops.migrations.foreign_env.inspection import Learnt, needs_own_connection
+from db_ops.migrations.foreign_env.inspection import EnvInspection, needs_own_connection
 from db_ops.migrations.project import Project
 
-Habit = tuple[str, str | None]
+EnvPyFinding = tuple[str, str | None]
 
 _OWN_LOCK = re.compile(r"\bpg_(?:try_)?advisory_(?:xact_)?lock\b")
 _WRITTEN = (
@@ -33,43 +33,43 @@ _WRITTEN = (
 )
 
 
-def habits_of(project: Project, learnt: Learnt) -> Iterator[Habit]:
-    """Yield what env.py does, each with what to do about it, if anything has to be done."""
+def env_py_findings(project: Project, inspection: EnvInspection) -> Iterator[EnvPyFinding]:
+    """Yield what env.py does, each with a recommendation or None."""
     text = project.env_py.read_text(errors="replace")
     for pattern, habit, advice in _WRITTEN:
         if re.search(pattern, text):
             yield habit, advice
-    yield from _of_statements(learnt)
+    yield from _of_statements(inspection)
     if needs_own_connection(project):
         yield "revisions run coroutines: they keep env.py's own connection, to our database", None
-    if learnt.version_locations:
-        folders = ", ".join(map(project.display, learnt.version_locations))
+    if inspection.version_locations:
+        folders = ", ".join(map(project.display, inspection.version_locations))
         yield f"sets its version locations itself: {folders}", None
-    if len(learnt.tables) > 1:
-        names = ", ".join(".".join(filter(None, table)) for table in learnt.tables)
+    if len(inspection.tables) > 1:
+        names = ", ".join(".".join(filter(None, table)) for table in inspection.tables)
         yield f"keeps several version tables: {names}", None
-    if "transaction_per_migration" not in learnt.options:
+    if "transaction_per_migration" not in inspection.options:
         yield "runs all revisions in one transaction: under db_ops, each has its own", None
-    if "compare_type" not in learnt.options:
+    if "compare_type" not in inspection.options:
         yield "leaves what autogenerate compares at Alembic's defaults: completed by ours", None
-    yield from _of_metadata(learnt.metadata)
+    yield from _of_metadata(inspection.metadata)
 
 
-def _of_statements(learnt: Learnt) -> Iterator[Habit]:
-    if any(map(_OWN_LOCK.search, learnt.statements)):
+def _of_statements(inspection: EnvInspection) -> Iterator[EnvPyFinding]:
+    if any(map(_OWN_LOCK.search, inspection.statements)):
         yield (
             "takes an advisory lock of its own before it configures; under the plain command that "
             "begins a transaction, and nothing is committed unless env.py does it",
             "leave the lock to db_ops, or commit after it: connection.commit()",
         )
-    if learnt.search_path is not None:
-        yield f"sets search_path to {learnt.search_path}: set for our sessions too", None
-    others = [one for one in learnt.statements if not _OWN_LOCK.search(one)]
+    if inspection.search_path is not None:
+        yield f"sets search_path to {inspection.search_path}: set for our sessions too", None
+    others = [one for one in inspection.statements if not _OWN_LOCK.search(one)]
     if others:
         yield f"runs {len(others)} statements before it configures", None
 
 
-def _of_metadata(metadata: Any) -> Iterator[Habit]:
+def _of_metadata(metadata: Any) -> Iterator[EnvPyFinding]:
     several = metadata if isinstance(metadata, list | tuple) else [metadata]
     if metadata is None:
         yield (

@@ -1,4 +1,4 @@
-"""What an env.py of somebody else's would do: where it connects to, what it configures."""
+"""Inspect an env.py that is not ours: where it connects to and what it configures."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from db_ops.errors import (
 from db_ops.errors.base import place_name
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runtime import Session
-from db_ops.migrations.foreign_env.adoption import taking_over
-from db_ops.migrations.foreign_env.sandbox import outside_event_loop, surroundings
+from db_ops.migrations.foreign_env.adoption import env_py_adoption
+from db_ops.migrations.foreign_env.sandbox import env_py_sandbox, outside_event_loop
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import broken_environment
 from db_ops.settings import DatabaseUrl
@@ -38,13 +38,13 @@ _RUNS_ASYNC = re.compile(rb"\brun_async\b")
 # These speak of code, the rest of what is not set.
 _BROKEN = (ImportError, NameError, SyntaxError, TypeError, AttributeError)
 _NAMES_A_DATABASE = frozenset(("dsn", "dbname", "database"))
-# What `alembic init` writes, for somebody to replace.
-_DECOY = "driver://"
+# The placeholder that `alembic init` writes.
+_PLACEHOLDER = "driver://"
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What env.py does when it is run: `url` is where it connects to, None if nowhere.
+class EnvInspection:
+    """The result of running env.py: `url` is where it connects to, None if it does not.
 
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
     itself sets them; `search_path` what it sets for its session; `options` the names of what it
@@ -62,7 +62,7 @@ class Learnt:
     metadata: Any = field(default=None, repr=False, compare=False)
 
     def applied_to(self, project: Project) -> Project:
-        """Return *project* as env.py makes it."""
+        """Return *project* with the version tables and folders that env.py configures."""
         first, *others = self.tables
         return replace(
             project,
@@ -74,16 +74,16 @@ class Learnt:
         )
 
 
-def learn(project: Project, *, is_known: bool) -> Learnt:
-    """Run env.py without contacting a server, and return what it would do.
+def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
+    """Run env.py without contacting a server, and return what it configures.
 
     *is_known* says that the settings name the database. Raises `EnvironmentBroken`,
-    `UnknownDatabase` if nobody names one, `SeveralDatabases`.
+    `UnknownDatabase` if no database is named, `SeveralDatabases`.
     """
-    session = Session(learns=True, is_known=is_known)
+    session = Session(inspects=True, is_known=is_known)
     config = project.alembic_config(db_ops=session)
     try:
-        scripts = run_their_env(project, config, session)
+        scripts = run_foreign_env_py(project, config, session)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -96,13 +96,13 @@ def learn(project: Project, *, is_known: bool) -> Learnt:
             place = place_name(broken.path, broken.line)
             raise UnknownDatabase(place, broken.reason) from error
         raise broken from error
-    if session.ran_ours and not project.is_ours:
+    if session.called_run_migrations and not project.is_ours:
         reason = "another module calls db_ops.run_migrations, not env.py"
         raise EnvironmentBroken(project.display(project.env_py), reason)
     if not session.calls:
         reason = "it never calls context.configure"
         raise EnvironmentBroken(project.display(project.env_py), reason)
-    return Learnt(
+    return EnvInspection(
         url=_one_url(project, session, is_known=is_known),
         tables=tuple(dict.fromkeys(map(_table, session.calls))),
         version_locations=_locations(project, config, scripts),
@@ -114,12 +114,12 @@ def learn(project: Project, *, is_known: bool) -> Learnt:
     )
 
 
-def prepare(config: Config, project: Project, is_known: bool) -> None:
-    """Give env.py, where its URL is missing or a decoy and ours is known, one without an address.
+def set_placeholder_url(config: Config, project: Project, is_known: bool) -> None:
+    """Set a URL without a host where that of env.py is missing or a placeholder and ours is known.
 
-    Its engine can be made then; where it connects to is not its business.
+    With it env.py can create its engine, whose connections are replaced.
     """
-    if is_known and (project.url is None or project.url.startswith(_DECOY)):
+    if is_known and (project.url is None or project.url.startswith(_PLACEHOLDER)):
         source = project.env_py.read_bytes()
         config.set_main_option(
             "sqlalchemy.url",
@@ -128,7 +128,7 @@ def prepare(config: Config, project: Project, is_known: bool) -> None:
 
 
 def needs_own_connection(project: Project) -> bool:
-    """Tell whether env.py or a revision needs an async driver, and not ours."""
+    """Tell whether env.py or a revision needs a connection of an asynchronous driver."""
     return project.uses_driver or any(
         _RUNS_ASYNC.search(path.read_bytes())
         for folder in project.revision_folders
@@ -136,7 +136,7 @@ def needs_own_connection(project: Project) -> bool:
     )
 
 
-def run_their_env(
+def run_foreign_env_py(
     project: Project,
     config: Config,
     session: Session,
@@ -144,7 +144,7 @@ def run_their_env(
     work: Any = None,
     **options: Any,
 ) -> ScriptDirectory:
-    """Run env.py as the plain command would, but for what `taking_over` says."""
+    """Run env.py as the plain command does, with the connections of `env_py_adoption`."""
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
@@ -154,31 +154,31 @@ def run_their_env(
         with EnvironmentContext(config, found, fn=work or (lambda heads, context: []), **options):
             found.run_env()
 
-    with their_way(project, session, config):
+    with env_py_context(project, session, config):
         outside_event_loop(run)
     return found
 
 
-def their_way(project: Project, session: Session, config: Config) -> ExitStack:
-    """Return what makes Alembic's own commands run an env.py of somebody else's as we need it."""
+def env_py_context(project: Project, session: Session, config: Config) -> ExitStack:
+    """Return the context in which Alembic's commands run an env.py that is not ours."""
     stack = ExitStack()
     if not project.is_ours:
-        prepare(config, project, session.is_known or session.connection is not None)
+        set_placeholder_url(config, project, session.is_known or session.connection is not None)
         # An application that Flask finds may connect when it is made.
-        takeover = stack.enter_context(taking_over(session))
-        stack.enter_context(surroundings(project))
+        takeover = stack.enter_context(env_py_adoption(session))
+        stack.enter_context(env_py_sandbox(project))
         takeover.forget()
     return stack
 
 
 def url_from(project: Project, named: str) -> DatabaseUrl:
-    """Return the URL that the project's own settings hold, at `module:attribute.attribute`.
+    """Return the URL in the project's own settings, at `module:attribute.attribute`.
 
     Raises `UrlNotFound`, and what `DatabaseUrl.parse` raises.
     """
     module, _, path = named.partition(":")
     try:
-        with taking_over(Session(learns=True)), surroundings(project):
+        with env_py_adoption(Session(inspects=True)), env_py_sandbox(project):
             value: Any = import_module(module)
             for attribute in path.split("."):
                 value = getattr(value, attribute)
@@ -193,7 +193,7 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
 
 
 def _is_code(error: BaseException) -> bool:
-    """Tell whether the code is wrong, and not what the environment lacks."""
+    """Tell whether an error is one of the code, and not of a missing setting."""
     frames = traceback.extract_tb(error.__traceback__)
     models = frames and re.search(r"sqlalchemy[/\\](?:orm|sql)[/\\]", frames[-1].filename)
     return isinstance(error, _BROKEN) or bool(models)
@@ -207,7 +207,7 @@ def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseU
         if is_known and _NAMES_A_DATABASE.isdisjoint(destination):
             continue
         with suppress(*((MisuseError,) if is_known else ())):
-            url = DatabaseUrl.of_driver(destination, env_py)
+            url = DatabaseUrl.from_driver_arguments(destination, env_py)
             found.setdefault(url.location, url)
     if len(found) > 1:
         raise SeveralDatabases(env_py, tuple(sorted(found)))

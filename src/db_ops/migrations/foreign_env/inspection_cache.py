@@ -1,4 +1,4 @@
-"""What was learnt of an env.py, kept so that it need not be run to see that nothing is to do.
+"""The cached result of an inspection of env.py, valid while its inputs are unchanged.
 
 It counts only while all is the same that env.py was seen to use: its file and the configuration,
 the project's modules that it imported and the files it read, the installed packages, and the whole
@@ -15,39 +15,39 @@ from pathlib import Path
 
 from db_ops.errors import MisuseError
 from db_ops.migrations.build_inputs import BuildInputs, Files, installed_packages
-from db_ops.migrations.cache_files import digest, write_whole
-from db_ops.migrations.foreign_env.inspection import Learnt
+from db_ops.migrations.cache_files import digest, write_atomically
+from db_ops.migrations.foreign_env.inspection import EnvInspection
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
-from db_ops.settings.environment import environment_digest, url_in, variable_with
+from db_ops.settings.environment import environment_digest, url_of_variable, variable_with_url
 
 _FORMAT = 2
 _INI_OPTION = "sqlalchemy.url"
 
 
 @dataclass(frozen=True)
-class LearntCache:
-    """The place of what was learnt of *project*; `is_known` says that the settings name the URL."""
+class InspectionCache:
+    """The cache file for *project*; `is_known` says that the settings name the URL."""
 
     project: Project
     folder: Path | None
     is_known: bool
 
-    def read(self) -> Learnt | None:
-        """Return what was learnt before; None if that is nothing, or may not be so any more."""
+    def read(self) -> EnvInspection | None:
+        """Return the cached inspection; None if there is none or its inputs have changed."""
         if self.folder is None:
             return None
         try:
             kept = json.loads(self._path.read_bytes())
             if (kept["format"], kept["key"]) != (_FORMAT, self._key):
                 return None
-            if not BuildInputs(self.project).are_still(kept["files"]):
+            if not BuildInputs(self.project).are_unchanged(kept["files"]):
                 return None
             url = None if self.is_known else self._url(kept["url"])
             if not self.is_known and (url is None or url.location != kept["location"]):
                 # What completes a URL, a service file or what env.py sets, may lead elsewhere.
                 return None
-            return Learnt(
+            return EnvInspection(
                 url=url,
                 tables=tuple((schema, table) for schema, table in kept["tables"]),
                 version_locations=tuple(map(Path, kept["version_locations"])),
@@ -58,8 +58,8 @@ class LearntCache:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def write(self, learnt: Learnt, files: Files | None) -> None:
-        """Keep *learnt*, for which env.py has used *files*, if that can be said for certain.
+    def write(self, inspection: EnvInspection, files: Files | None) -> None:
+        """Write *inspection* and the *files* that env.py used, unless these are not known.
 
         A folder that cannot be written to is no failure.
         """
@@ -67,7 +67,7 @@ class LearntCache:
             return
         url = None
         if not self.is_known:
-            url = self._origin(learnt.url)
+            url = self._origin(inspection.url)
             if url is None:
                 return
         kept = {
@@ -75,15 +75,15 @@ class LearntCache:
             "key": self._key,
             "files": dict(files),
             "url": url,
-            "location": learnt.url.location if learnt.url else None,
-            "tables": learnt.tables,
-            "version_locations": [str(path) for path in learnt.version_locations],
-            "search_path": learnt.search_path,
-            "options": learnt.options,
-            "uses_driver": learnt.uses_driver,
+            "location": inspection.url.location if inspection.url else None,
+            "tables": inspection.tables,
+            "version_locations": [str(path) for path in inspection.version_locations],
+            "search_path": inspection.search_path,
+            "options": inspection.options,
+            "uses_driver": inspection.uses_driver,
         }
         with suppress(OSError):
-            write_whole(self._path, json.dumps(kept).encode())
+            write_atomically(self._path, json.dumps(kept).encode())
 
     @property
     def _path(self) -> Path:
@@ -99,7 +99,7 @@ class LearntCache:
             *installed_packages(),
             environment_digest(project.root),
             str(self.is_known),
-            BuildInputs(project).told,
+            BuildInputs(project).env_py_arguments,
             *(_content(path) for path in (project.alembic_ini, project.pyproject, project.env_py)),
         )
 
@@ -109,13 +109,13 @@ class LearntCache:
         with suppress(MisuseError):
             if DatabaseUrl.parse(self.project.url or "").parameters == url.parameters:
                 return ["option", _INI_OPTION]
-        variable = variable_with(url, self.project.root)
+        variable = variable_with_url(url, self.project.root)
         return None if variable is None else ["variable", variable]
 
     def _url(self, origin: list[str]) -> DatabaseUrl | None:
         kind, name = origin
         if kind == "variable":
-            return url_in(name, self.project.root)
+            return url_of_variable(name, self.project.root)
         try:
             return DatabaseUrl.parse(self.project.url or "")
         except MisuseError:

@@ -1,4 +1,4 @@
-"""A connection to nothing: every statement succeeds and answers true.
+"""A connection to no server: every statement succeeds and returns true.
 
 An env.py that looks before it configures, as one that takes a lock of its own does, goes on with
 it, so that what it configures can be seen without a server.
@@ -30,7 +30,7 @@ _DESCRIPTION = (("answer", _BOOLEAN, None, 1, None, None, None),)
 
 
 class _Cursor:
-    """A cursor of a driver over one row."""
+    """A DB-API cursor whose result is always one row."""
 
     description = _DESCRIPTION
     rowcount = 1
@@ -38,7 +38,7 @@ class _Cursor:
     lastrowid = None
     statusmessage = ""
 
-    def __init__(self, connection: BlankConnection) -> None:
+    def __init__(self, connection: NullConnection) -> None:
         self.connection = connection
         self._rows: list[tuple[bool]] = []
 
@@ -76,8 +76,8 @@ class _Cursor:
         self._rows = []
 
 
-class BlankConnection:
-    """A driver's connection that notes the statements it gets."""
+class NullConnection:
+    """A DB-API connection to no server, which records the statements it gets."""
 
     autocommit = False
     notices: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class BlankConnection:
     def __init__(self, statements: list[str]) -> None:
         self.statements = statements
 
-    def __enter__(self) -> BlankConnection:
+    def __enter__(self) -> NullConnection:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -112,8 +112,8 @@ class BlankConnection:
         pass
 
 
-class BlankSession:
-    """An asynchronous driver's connection to nothing, and whatever its methods return."""
+class NullSession:
+    """An asynchronous driver's connection to no server, and what its methods return."""
 
     def __init__(self, statements: list[str], value: Any = None) -> None:
         self._statements, self._value = statements, value
@@ -122,10 +122,10 @@ class BlankSession:
         if name.startswith("__"):
             raise AttributeError(name)
 
-        def method(*arguments: Any, **options: Any) -> BlankSession:
+        def method(*arguments: Any, **options: Any) -> NullSession:
             if arguments and isinstance(arguments[0], str):
                 self._statements.append(arguments[0])
-            return BlankSession(self._statements, _ANSWERS.get(name))
+            return NullSession(self._statements, _ANSWERS.get(name))
 
         return method
 
@@ -133,7 +133,7 @@ class BlankSession:
         yield from ()
         return self if self._value is None else self._value
 
-    async def __aenter__(self) -> BlankSession:
+    async def __aenter__(self) -> NullSession:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -147,14 +147,14 @@ class BlankSession:
         return self._value is not False
 
 
-def blank_engine(statements: list[str]) -> Engine:
-    """Return an engine whose connections note in *statements* what they are asked."""
+def null_engine(statements: list[str]) -> Engine:
+    """Return an engine whose null connections append to *statements*."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
     return create_engine(
         "postgresql+psycopg2://",
-        creator=lambda: BlankConnection(statements),
+        creator=lambda: NullConnection(statements),
         poolclass=StaticPool,
         pool_reset_on_return=None,
         # Nobody is there to be asked for a version.
@@ -163,10 +163,10 @@ def blank_engine(statements: list[str]) -> Engine:
 
 
 def answer_as_driver(engine: Engine, session: Session) -> None:
-    """Let connections of *engine* have, for their driver's own connection, one to nothing."""
+    """Give connections of *engine* a null connection as their `driver_connection`."""
 
-    def driver_connection(connection: Any) -> BlankSession:
+    def driver_connection(connection: Any) -> NullSession:
         session.uses_driver = True
-        return BlankSession(session.statements)
+        return NullSession(session.statements)
 
     engine.dialect.get_driver_connection = driver_connection  # type: ignore[method-assign]  # its own

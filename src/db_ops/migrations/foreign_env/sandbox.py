@@ -1,4 +1,4 @@
-"""What an env.py of somebody else's expects around it, and what must not come out of it."""
+"""The environment that an env.py expects: folder, import paths, logging, Flask application."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from db_ops.errors import EnvironmentBroken
-from db_ops.migrations.env.error_location import Place
-from db_ops.migrations.scripts import blamed
+from db_ops.migrations.env.error_location import SourceLocation
+from db_ops.migrations.scripts import source_error_fields
 
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
@@ -18,8 +18,8 @@ _NEEDS_FLASK = b"current_app"
 
 
 @contextmanager
-def surroundings(project: Project) -> Iterator[None]:
-    """Be, for a `with` block, where the plain command is run: folder, import paths, Flask's app.
+def env_py_sandbox(project: Project) -> Iterator[None]:
+    """Set up, for a `with` block, what the plain command has: folder, import paths, Flask's app.
 
     Standard output is kept for results, and logging as it is: `fileConfig`, which most env.py call,
     would switch the application's loggers off and Alembic's on.
@@ -89,7 +89,7 @@ def _flask_application(project: Project) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        fields = blamed(project, error, Place(project.env_py))
+        fields = source_error_fields(project, error, SourceLocation(project.env_py))
         reason = f"no Flask application was found: {fields.pop('reason')}"
         raise EnvironmentBroken(reason=reason, **fields) from error
     with application.app_context():

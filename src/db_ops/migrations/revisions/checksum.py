@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from db_ops.migrations.cache_files import write_whole
+from db_ops.migrations.cache_files import write_atomically
 from db_ops.migrations.revisions.index import UNSETTLED_NS
 
 # Raise it whenever the same file gives another checksum, so that an old one is not compared.
@@ -65,7 +65,7 @@ class Checksums:
         if self._changed and self.folder is not None:
             with suppress(OSError):
                 content = json.dumps({"format": _FORMAT, "files": self._kept})
-                write_whole(self.folder / _FILE, content.encode())
+                write_atomically(self.folder / _FILE, content.encode())
             self._changed = False
 
     def _read(self) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""Which tables revision files create, as far as their text tells: nothing of them is run."""
+"""Find which tables the revision files create, without running them."""
 
 from __future__ import annotations
 

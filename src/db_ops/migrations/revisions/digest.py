@@ -1,4 +1,4 @@
-"""What the revision files hold, all together, kept so that the next command need not read them."""
+"""A cached digest of all revision files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.project import Project
-from db_ops.migrations.revisions.index import UNSETTLED_NS, Listing
+from db_ops.migrations.revisions.index import UNSETTLED_NS, RevisionFileList
 
 _FORMAT = 2
 
@@ -20,7 +20,7 @@ def read_digest(project: Project, cache: Path | None) -> str:
     It is while their names, sizes and times of modification are as they were; what was changed
     within two seconds is not kept.
     """
-    listing = Listing(project.revision_folders)
+    listing = RevisionFileList(project.revision_folders)
     path = None if cache is None else cache / f"contents-{_name(project)}.json"
     kept = _kept(path, listing)
     if kept is not None:
@@ -30,7 +30,7 @@ def read_digest(project: Project, cache: Path | None) -> str:
     old = time.time_ns() - UNSETTLED_NS
     if path is not None and all(modified < old for _, modified in listing.values()):
         with suppress(OSError):
-            write_whole(path, json.dumps((_FORMAT, listing.fingerprint, found)).encode())
+            write_atomically(path, json.dumps((_FORMAT, listing.fingerprint, found)).encode())
     return found
 
 
@@ -39,7 +39,7 @@ def _name(project: Project) -> str:
     return digest(str(project.root), *map(str, project.version_locations))[:12]
 
 
-def _kept(path: Path | None, listing: Listing) -> str | None:
+def _kept(path: Path | None, listing: RevisionFileList) -> str | None:
     try:
         known, fingerprint, found = json.loads(path.read_bytes()) if path else (None,) * 3
     except (OSError, ValueError, TypeError):

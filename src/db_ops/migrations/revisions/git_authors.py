@@ -18,7 +18,7 @@ _BEGINNING = 4096
 _PATIENCE = 0.5
 
 
-def created(path: Path) -> str | None:
+def creation_date(path: Path) -> str | None:
     """Return when Alembic wrote the file (ISO 8601), by its line `Create Date` or `Created`."""
     try:
         with path.open("rb") as file:
@@ -60,14 +60,14 @@ def authors(root: Path, paths: Iterable[str], since: str | None) -> Mapping[str,
 
 @dataclass(frozen=True)
 class Checkout:
-    """How to come by revision files: a `hint`, and a `command` out of it, if there is one."""
+    """How to check out missing revision files: a `hint`, and the `command` in it, if any."""
 
     hint: str
     command: str | None
 
 
 def checkout_of(root: Path, folders: Sequence[str], revisions: tuple[str, ...]) -> Checkout:
-    """Return how to come by the files of *revisions*, which the project in *root* lacks.
+    """Return how to check out the files of *revisions*, which the project in *root* lacks.
 
     The newest revision, the last one, is looked for in all commits of its repository, if it has
     one: its commit has what it follows as well.

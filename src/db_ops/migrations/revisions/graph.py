@@ -85,7 +85,7 @@ class Graph:
         return all(self._independent(*pair) for pair in combinations(self.heads, 2))
 
     def unknown(self, recorded: Iterable[str]) -> tuple[str, ...]:
-        """Return those of *recorded* that no file has."""
+        """Return those of *recorded* that have no revision file."""
         return tuple(
             revision
             for revision in recorded
@@ -93,7 +93,7 @@ class Graph:
         )
 
     def applied(self, recorded: Iterable[str]) -> frozenset[str]:
-        """Return every revision that a database at *recorded* has behind it."""
+        """Return every revision that is applied in a database at *recorded*."""
         seen: set[str] = set()
         waiting = [revision for revision in recorded if revision in self.nodes]
         while waiting:
@@ -104,7 +104,7 @@ class Graph:
         return frozenset(seen)
 
     def pending(self, recorded: Iterable[str], goal: Goal = None) -> tuple[Revision, ...]:
-        """Return what leads from *recorded* to *goal*, in an order that can run."""
+        """Return the revisions from *recorded* to *goal*, each after those it needs."""
         goals = self.heads if goal is None else goal
         recorded = tuple(recorded)
         if set(goals) <= set(recorded):
@@ -117,26 +117,26 @@ class Graph:
         needed = {parent for name in revisions for parent in self.nodes[name].parents}
         return tuple(name for name in self.order if name in revisions and name not in needed)
 
-    def above(self, revision: str) -> frozenset[str]:
-        """Return *revision* and what follows it, however far, not what only depends on it."""
-        return self._reached(revision, lambda name: self.followers.get(name, ()))
+    def descendants(self, revision: str) -> frozenset[str]:
+        """Return *revision* and its descendants, without those that only depend on it."""
+        return self._reached(revision, lambda name: self.next_revisions.get(name, ()))
 
-    def below(self, revision: str) -> frozenset[str]:
-        """Return *revision* and what it follows, however far, not what it only depends on."""
+    def ancestors(self, revision: str) -> frozenset[str]:
+        """Return *revision* and its ancestors, without those it only depends on."""
         return self._reached(revision, lambda name: self.nodes[name].down)
 
     def lineage(self, revision: str) -> frozenset[str]:
-        """Return the branch of *revision* as Alembic takes it: all below and above."""
-        return self.below(revision) | self.above(revision)
+        """Return the branch of *revision* as Alembic takes it: ancestors and descendants."""
+        return self.ancestors(revision) | self.descendants(revision)
 
     @cached_property
-    def followers(self) -> Mapping[str, list[str]]:
-        """What follows each revision at once; none that only depends on it."""
-        followers: dict[str, list[str]] = {}
+    def next_revisions(self) -> Mapping[str, list[str]]:
+        """The direct successors of each revision, without those that only depend on it."""
+        next_revisions: dict[str, list[str]] = {}
         for name, node in self.nodes.items():
             for parent in node.down:
-                followers.setdefault(parent, []).append(name)
-        return followers
+                next_revisions.setdefault(parent, []).append(name)
+        return next_revisions
 
     @cached_property
     def labelled(self) -> Mapping[str, str]:
@@ -145,10 +145,10 @@ class Graph:
 
     def all_labels(self, revision: str) -> set[str]:
         """Return the labels of *revision* and of everything that it follows."""
-        return self._labels(self.below(revision))
+        return self._labels(self.ancestors(revision))
 
     def _independent(self, one: str, other: str) -> bool:
-        ours, theirs = self.below(one), self.below(other)
+        ours, theirs = self.ancestors(one), self.ancestors(other)
         if ours.isdisjoint(theirs):
             return True
         return bool(self._labels(ours - theirs)) and bool(self._labels(theirs - ours))

@@ -20,7 +20,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
-from db_ops.migrations.cache_files import digest, write_whole
+from db_ops.migrations.cache_files import digest, write_atomically
 
 _FORMAT = 1
 _IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
@@ -28,8 +28,8 @@ UNSETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one revision file says of itself; `depends` may hold branch labels."""
+class IndexEntry:
+    """The identifiers in one revision file; `depends` may hold branch labels."""
 
     revision: str
     down: tuple[str, ...]
@@ -42,7 +42,7 @@ class Entry:
 Stat = tuple[int, int]
 
 
-class Listing(Mapping[str, Stat]):
+class RevisionFileList(Mapping[str, Stat]):
     """The revision files in some folders, in the order of their names, as Alembic knows them.
 
     The mapping of their paths is made when a question first needs it: that nothing has changed is
@@ -77,7 +77,7 @@ class Listing(Mapping[str, Stat]):
 
 @dataclass(frozen=True)
 class RevisionIndex:
-    """What an earlier command read. `heads` are those of a graph without a contradiction."""
+    """The index that an earlier command wrote. `heads` are those of a valid graph."""
 
     path: Path | None
     digest: str = ""
@@ -100,26 +100,26 @@ class RevisionIndex:
             pass
         return cls(path)
 
-    def is_current(self, listing: Listing) -> bool:
+    def is_current(self, listing: RevisionFileList) -> bool:
         """Tell whether the files are those of the index, so that none has to be read."""
         return self.settled and self.digest == listing.fingerprint
 
-    def entry(self, path: str, stat: Stat) -> Entry | None:
+    def entry(self, path: str, stat: Stat) -> IndexEntry | None:
         """Return what the index knows of a file, None if the file has changed since."""
         known = self._known.get(path)
         return known[1] if known and known[0] == stat else None
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
+    def entries(self) -> Mapping[str, IndexEntry]:
         return {path: entry for path, (_, entry) in self._known.items()}
 
     @cached_property
-    def _known(self) -> Mapping[str, tuple[Stat, Entry]]:
+    def _known(self) -> Mapping[str, tuple[Stat, IndexEntry]]:
         try:
             return {
                 path: (
                     (size, modified),
-                    Entry(revision, tuple(down), tuple(depends), tuple(labels), summary),
+                    IndexEntry(revision, tuple(down), tuple(depends), tuple(labels), summary),
                 )
                 for path, (size, modified, revision, down, depends, labels, summary) in json.loads(
                     self.body
@@ -128,7 +128,9 @@ class RevisionIndex:
         except (ValueError, TypeError, AttributeError):
             return {}
 
-    def write(self, listing: Listing, entries: Mapping[str, Entry], heads: tuple[str, ...]) -> None:
+    def write(
+        self, listing: RevisionFileList, entries: Mapping[str, IndexEntry], heads: tuple[str, ...]
+    ) -> None:
         """Keep *entries*, the content of the files in *listing*, for later commands.
 
         A folder that cannot be written to is no failure: the next command reads the files again.
@@ -152,11 +154,11 @@ class RevisionIndex:
         body = json.dumps(kept)
         head = json.dumps((_FORMAT, len(body), listing.fingerprint, settled, heads))
         with suppress(OSError):
-            write_whole(self.path, f"{head}\n{body}".encode())
+            write_atomically(self.path, f"{head}\n{body}".encode())
 
 
 def _list(folder: str) -> list[tuple[str, int, int]]:
-    """Return name, size and modification of the revision files in *folder*; none if it is gone."""
+    """Return name, size and modification of the revision files in *folder*; none without it."""
     try:
         # Through a descriptor, the system need not walk the path to the folder for each file.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""What a user calls a revision or a branch: identifiers and their beginnings, labels, steps ahead.
+"""Resolve revision identifiers, their prefixes, branch labels and relative steps.
 
 The same text means here what it means to Alembic. Where Alembic takes more than one revision for
 the answer, or we cannot tell which, nothing is chosen: the candidates are named.
@@ -22,7 +22,7 @@ _HEAD = ("head", "heads")
 _RELATIVE = re.compile(r"(?:(.+?)@)?(\w+)?([+-]\d+)")
 
 
-def resolve(graph: Graph, text: str, command: str) -> str:
+def resolve_revision(graph: Graph, text: str, command: str) -> str:
     """Return the revision that *text* names: an identifier, its unique beginning, a label, `head`.
 
     `LABEL@head` and `LABEL@REVISION` are of the branch of the label, for which a revision may stand
@@ -32,7 +32,7 @@ def resolve(graph: Graph, text: str, command: str) -> str:
     if text == "head" and graph.heads:
         return graph.head() or ""
     label, at, name = text.rpartition("@")
-    branch = graph.lineage(resolve(graph, label, command)) if at else None
+    branch = graph.lineage(resolve_revision(graph, label, command)) if at else None
     if branch is not None and name in _HEAD:
         return _only(graph, text, [head for head in graph.heads if head in branch], command)
     known = {**graph.labelled, **{revision: revision for revision in graph.nodes}}
@@ -62,9 +62,9 @@ def upgrade_goal(graph: Graph, text: str | None, recorded: Iterable[str], comman
         return (_relative(graph, text, relative, tuple(recorded), command),)
     label, at, name = text.rpartition("@")
     if at and name == "heads":
-        branch = graph.lineage(resolve(graph, label, command))
+        branch = graph.lineage(resolve_revision(graph, label, command))
         return graph.tips([head for head in graph.heads if head in branch])
-    return (resolve(graph, text, command),)
+    return (resolve_revision(graph, text, command),)
 
 
 def branch_head(graph: Graph, named: str | None, command: str) -> str:
@@ -74,7 +74,7 @@ def branch_head(graph: Graph, named: str | None, command: str) -> str:
     `BranchNotNamed` if there are several branches and none is named, and what `resolve` raises.
     """
     if named is not None:
-        branch = graph.lineage(resolve(graph, named, command))
+        branch = graph.lineage(resolve_revision(graph, named, command))
         return _only(graph, named, [head for head in graph.heads if head in branch], command)
     if len(graph.goals()) > 1:
         branches = tuple(branch_name(graph, head, frozenset(graph.nodes)) for head in graph.heads)
@@ -85,7 +85,7 @@ def branch_head(graph: Graph, named: str | None, command: str) -> str:
 def branch_name(graph: Graph, tip: str, among: frozenset[str]) -> str:
     """Return a label under which *tip* is the newest of the revisions *among*, or itself."""
     for label in sorted(graph.all_labels(tip)):
-        if graph.tips(graph.above(graph.labelled[label]) & among) == (tip,):
+        if graph.tips(graph.descendants(graph.labelled[label]) & among) == (tip,):
             return label
     return tip
 
@@ -102,9 +102,11 @@ def _relative(
     graph: Graph, text: str, found: re.Match[str], recorded: tuple[str, ...], command: str
 ) -> str:
     label, name, steps = found[1], found[2], int(found[3])
-    branch = graph.lineage(resolve(graph, label, command)) if label else frozenset(graph.nodes)
+    branch = (
+        graph.lineage(resolve_revision(graph, label, command)) if label else frozenset(graph.nodes)
+    )
     if name is not None:
-        start = resolve(graph, f"{label}@{name}" if label else name, command)
+        start = resolve_revision(graph, f"{label}@{name}" if label else name, command)
         goal = _walk(graph, start, steps, branch)
     else:
         goal = _ahead(graph, steps, recorded, branch)
@@ -123,7 +125,7 @@ def _walk(graph: Graph, start: str | None, steps: int, branch: frozenset[str]) -
         elif here is None:
             ways = [name for name in graph.order if not graph.nodes[name].down and name in branch]
         else:
-            ways = [name for name in graph.followers.get(here, ()) if name in branch]
+            ways = [name for name in graph.next_revisions.get(here, ()) if name in branch]
         if len(ways) != 1:
             return None
         here = ways[0]

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from db_ops.errors import RevisionFileBroken
-from db_ops.migrations.env.error_location import Place
+from db_ops.migrations.env.error_location import SourceLocation
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph, Node
-from db_ops.migrations.revisions.index import Entry, Listing, RevisionIndex
-from db_ops.migrations.scripts import blamed, load_scripts
+from db_ops.migrations.revisions.index import IndexEntry, RevisionFileList, RevisionIndex
+from db_ops.migrations.scripts import load_scripts, source_error_fields
 from db_ops.results import Revision
 
 _NAMES = frozenset(("revision", "down_revision", "depends_on", "branch_labels"))
@@ -23,7 +23,7 @@ _BOUND_IN_BLOCK = re.compile(rb"^[ \t]+" + _WORDS + rb"\s*[:=]", re.M)
 
 
 class _NotPlain(Exception):
-    """The file names itself in another way than by literals at its top level."""
+    """The identifiers of the file are not literals at its top level."""
 
 
 def read_graph(project: Project, cache: Path | None = None) -> Graph:
@@ -34,7 +34,7 @@ def read_graph(project: Project, cache: Path | None = None) -> Graph:
     """
     folder = project.display(project.version_locations[0])
     index = RevisionIndex.read(cache, project.version_locations)
-    listing = Listing(project.revision_folders)
+    listing = RevisionFileList(project.revision_folders)
     if index.is_current(listing):
         return Graph.of_checked(lambda: _nodes(project, index.entries), folder, index.heads)
     try:
@@ -49,25 +49,27 @@ def read_graph(project: Project, cache: Path | None = None) -> Graph:
     return graph
 
 
-def _nodes(project: Project, entries: Mapping[str, Entry]) -> Iterator[Node]:
+def _nodes(project: Project, entries: Mapping[str, IndexEntry]) -> Iterator[Node]:
     for path, entry in entries.items():
         revision = Revision(entry.revision, entry.summary, project.display(path))
         yield Node(revision, entry.down, entry.depends, entry.labels)
 
 
-def _read(project: Project, path: Path) -> Entry:
+def _read(project: Project, path: Path) -> IndexEntry:
     try:
         source = path.read_bytes()
         tree = _parse_beginning(source) or ast.parse(source, filename=str(path))
     except (SyntaxError, ValueError) as error:
-        raise RevisionFileBroken(**blamed(project, error, Place(path))) from None
+        raise RevisionFileBroken(
+            **source_error_fields(project, error, SourceLocation(path))
+        ) from None
     except OSError as error:
         raise RevisionFileBroken(project.display(path), error.strerror or str(error)) from None
     values = _literals(tree)
     if not isinstance(values.get("revision"), str):
         raise _NotPlain
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return Entry(
+    return IndexEntry(
         str(values["revision"]),
         down=_tuple(values.get("down_revision")),
         depends=_tuple(values.get("depends_on")),

@@ -1,4 +1,4 @@
-"""One revision file put on top of another: what it follows is its only text that changes."""
+"""Change the `down_revision` of one revision file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from db_ops.errors import RevisionFileBroken
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
-def follow(path: Path, before: str | None, onto: str, shown: str) -> None:
-    """Rewrite `down_revision` of the file at *path* from *before* to *onto*; nothing else moves.
+def replace_down_revision(path: Path, before: str | None, onto: str, shown: str) -> None:
+    """Rewrite `down_revision` of the file at *path* from *before* to *onto*, and nothing else.
 
     The docstring's `Revises:` line follows. Raises `RevisionFileBroken` if the file does not name
     what it follows by a plain text.

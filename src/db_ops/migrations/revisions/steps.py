@@ -1,4 +1,4 @@
-"""The steps that a command announces, and Alembic's own plan, which has to be the same.
+"""The steps of an upgrade or downgrade, and a check that Alembic plans the same.
 
 What is private in Alembic and used here: `ScriptDirectory._upgrade_revs` and `_downgrade_revs`,
 which `alembic.command` itself is made of.
@@ -146,7 +146,7 @@ def _below(graph: Graph, revision: str) -> str:
     A bare parent would stand for all that follows it, on whatever branch.
     """
     down = graph.nodes[revision].down
-    others = {name: graph.below(name) - {name} for name in down}
+    others = {name: graph.ancestors(name) - {name} for name in down}
     newest = [name for name in down if not any(name in below for below in others.values())]
     return f"{revision}@{newest[0] if newest else 'base'}"
 

@@ -1,4 +1,4 @@
-"""What an error of the driver says, for one line of ours."""
+"""The first line of a driver's error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a login fails: the server refuses it, with an SQLSTATE, or libpq itself gives it up.
+"""Why a login fails: the server rejects it, with an SQLSTATE, or libpq gives up.
 
 libpq has the SQLSTATE, and writes only the text into its error, in the server's language. It writes
 the code instead if told so before the login ends, which takes a connection that is under way:
@@ -42,14 +42,14 @@ _SINCE_14 = 140_000
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """One attempt's words for why it failed, and the server's SQLSTATE, if it was the server."""
+class LoginFailure:
+    """Why one attempt failed: its message, and the SQLSTATE if the server sent one."""
 
     said: str
     code: str | None = None
 
 
-def login_again(parameters: Mapping[str, str], timeout: float) -> tuple[Refusal, ...]:
+def retry_login(parameters: Mapping[str, str], timeout: float) -> tuple[LoginFailure, ...]:
     """Log in once more; return why each attempt of libpq's fails, most telling first.
 
     Empty if one lets us in, if none answers within *timeout* seconds, or if libpq cannot be told.
@@ -60,14 +60,14 @@ def login_again(parameters: Mapping[str, str], timeout: float) -> tuple[Refusal,
             ctypes.CDLL(_psycopg.__file__).PQsetErrorVerbosity(handle, _VERBOSITY_SQLSTATE)
             _finish(connection, time.monotonic() + timeout)
     except psycopg2.OperationalError as error:
-        return attempts(error)
+        return login_failures(error)
     except AttributeError:
         # A psycopg2 that exports nothing of its libpq.
         pass
     return ()
 
 
-def attempts(error: psycopg2.OperationalError) -> tuple[Refusal, ...]:
+def login_failures(error: psycopg2.OperationalError) -> tuple[LoginFailure, ...]:
     """Return what *error* says of each attempt: to each host, with TLS and without.
 
     The hosts that nobody answers at come last: another one's refusal tells more.
@@ -76,7 +76,7 @@ def attempts(error: psycopg2.OperationalError) -> tuple[Refusal, ...]:
     begins = [match.start() for match in _ATTEMPT.finditer(text)] or [0]
     parts = [text[a:b].strip() for a, b in zip(begins, [*begins[1:], len(text)], strict=True)]
     parts.sort(key=lambda part: _NOBODY_THERE in part)
-    return tuple(dict.fromkeys(map(_refusal, parts)))
+    return tuple(dict.fromkeys(map(_login_failure, parts)))
 
 
 def check_parameters(error: psycopg2.OperationalError, url: DatabaseUrl) -> None:
@@ -90,7 +90,7 @@ def check_parameters(error: psycopg2.OperationalError, url: DatabaseUrl) -> None
 
 
 def rejection(
-    url: DatabaseUrl, location: str, first: Refusal, again: Refusal | None
+    url: DatabaseUrl, location: str, first: LoginFailure, again: LoginFailure | None
 ) -> ConnectionRejected | ClientRefusedConnection:
     """Return the typed error for a login that failed as *first*, and once more as *again*."""
     code = again.code if again else None
@@ -103,10 +103,10 @@ def rejection(
     return ClientRefusedConnection(location, first.said, url.source)
 
 
-def _refusal(part: str) -> Refusal:
+def _login_failure(part: str) -> LoginFailure:
     line = _ATTEMPT.sub("", part, count=1).partition("\n")[0].strip()
     code = _CODE.search(line)
-    return Refusal(line, code[1] if code else None)
+    return LoginFailure(line, code[1] if code else None)
 
 
 def _finish(connection: psycopg2.extensions.connection, deadline: float) -> None:

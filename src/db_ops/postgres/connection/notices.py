@@ -1,4 +1,4 @@
-"""What libpq writes to standard error while it connects, where nobody has asked it to.
+"""Forward the warnings that libpq writes to standard error while it connects.
 
 Before psycopg2 is told of a connection, a server's warnings (a collation version that does not
 match) and libpq's own (a password file that others may read) go to file descriptor 2. Source: libpq
@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def taking_notices(tell: Callable[[str], None]) -> Iterator[None]:
+def forward_notices(tell: Callable[[str], None]) -> Iterator[None]:
     """Give to *tell*, after a `with` block, each warning that libpq has written during it.
 
     What others have written meanwhile stays where they wrote it.

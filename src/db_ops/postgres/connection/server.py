@@ -26,13 +26,13 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.postgres.connection.error_text import first_line
-from db_ops.postgres.connection.notices import taking_notices
+from db_ops.postgres.connection.notices import forward_notices
 from db_ops.postgres.connection.readiness import reason_to_wait
 from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
-    from db_ops.postgres.trial import Watch
+    from db_ops.postgres.trial import TrialWatch
 
 MAINTENANCE_DATABASES = ("postgres", "defaultdb")
 # A deployment starts these beside its server. Whoever waits for an answer has it soon.
@@ -56,9 +56,9 @@ _SESSION_ENDED = (
 
 @dataclass(frozen=True)
 class Server:
-    """The way to one database and to the server around it.
+    """The connection to one database and to its server.
 
-    `command` shows in `pg_stat_activity`, so that whoever waits for us can see who we are. `watch`
+    `command` shows in `pg_stat_activity`, so that sessions waiting for us can see it. `watch`
     sees what sessions in a scratch database write outside of it.
     """
 
@@ -66,7 +66,7 @@ class Server:
     settings: Settings
     command: str
     on_event: OnEvent = ignore
-    watch: Watch | None = field(default=None, compare=False, repr=False)
+    watch: TrialWatch | None = field(default=None, compare=False, repr=False)
 
     @property
     def location(self) -> str:
@@ -81,7 +81,7 @@ class Server:
         return _WAIT_IN_DEPLOYMENT if self.command in _OF_DEPLOYMENTS else _WAIT_OTHERWISE
 
     def without_waiting(self) -> Server:
-        """Return the same way to the server for who does not wait for one that is starting."""
+        """Return the same server, without waiting for one that is starting."""
         return replace(self, settings=replace(self.settings, wait_timeout=0.0))
 
     def connect(self, database: str | None = None) -> Connection:
@@ -128,7 +128,7 @@ class Server:
 
     @contextmanager
     def target(self) -> Iterator[Connection]:
-        """Connect to the target for a `with` block. Raises `DatabaseMissing` if it is not there."""
+        """Connect to the target for a `with` block; `DatabaseMissing` if it does not exist."""
         with self.target_if_exists() as connection:
             if connection is None:
                 raise DatabaseMissing(self.location)
@@ -209,7 +209,7 @@ class Server:
         if self.on_event is ignore:
             # A caller from Python keeps its own standard error.
             return nullcontext()
-        return taking_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
+        return forward_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
 
     def _refused(
         self,
@@ -223,13 +223,13 @@ class Server:
         *said* is the error of the attempt before. A line that broke during the login, or a server
         that has become ready since, looks like a refusal too; a real one comes again.
         """
-        from db_ops.postgres.connection.login_error import attempts, login_again, rejection
+        from db_ops.postgres.connection.login_error import login_failures, rejection, retry_login
 
         if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
             return "the login takes too long"
         with self._taking_notices():
-            again = login_again(parameters, self.settings.connect_timeout)
-        first = attempts(error)
+            again = retry_login(parameters, self.settings.connect_timeout)
+        first = login_failures(error)
         # A role's own limit, and the slots kept for others, come too late for the probe to see.
         codes = {refusal.code for refusal in again}
         if errorcodes.TOO_MANY_CONNECTIONS in codes:
@@ -253,8 +253,8 @@ class Server:
         return True
 
     @contextmanager
-    def translating(self, action: str) -> Iterator[None]:
-        """Turn the driver's errors in a `with` block into ours."""
+    def translate_errors(self, action: str) -> Iterator[None]:
+        """Raise the driver's errors in a `with` block as typed errors."""
         try:
             yield
         except psycopg2.Error as error:
@@ -262,7 +262,7 @@ class Server:
 
     @contextmanager
     def _closing(self, connection: Connection) -> Iterator[None]:
-        with closing(connection), self.translating(self.command):
+        with closing(connection), self.translate_errors(self.command):
             yield
 
     def _connect_if_exists(self) -> Connection | None:

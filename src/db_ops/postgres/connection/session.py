@@ -1,4 +1,4 @@
-"""Sessions that write: what must hold before the first write, and what frees a dead one's locks."""
+"""Prepare a session for writes: checks before the first write, and session settings."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
         raise TransactionPooler(server.location, server.url.source)
 
 
-def takes_no_writes(connection: Connection) -> str | None:
-    """Return why a server takes no writes from *connection*, None if it does."""
+def read_only_reason(connection: Connection) -> str | None:
+    """Return why the server accepts no writes from *connection*, None if it does."""
     with connection.cursor() as cursor:
         cursor.execute(_STATE)
         in_recovery, read_only = cursor.fetchone() or (False, False)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
-from db_ops.postgres.embedded.account import Account, account_for, hand_over, make_folder
-from db_ops.postgres.embedded.cluster import SUPERUSER, Cluster, failure, try_lock
+from db_ops.postgres.embedded.account import Account, account_for, change_owner, make_folder
+from db_ops.postgres.embedded.cluster import SUPERUSER, Cluster, cluster_error, try_lock
 from db_ops.postgres.embedded.postmaster import read_postmaster
 from db_ops.postgres.embedded.programs import (
     SHARED_FOLDER,
@@ -58,7 +58,7 @@ class EmbeddedServer:
 
         Root's own folders are closed to the unprivileged user that the server runs as.
         """
-        if self._account is None or self._account.reaches(self._home):
+        if self._account is None or self._account.can_enter(self._home):
             return self._home
         return SHARED_FOLDER / sha256(bytes(self._home)).hexdigest()[:12]
 
@@ -152,7 +152,7 @@ class EmbeddedServer:
             file = self._lock_file.open("ab")
             # Who deletes the folder takes the lock away with it, and others lock a new file.
             if try_lock(file) and _is_still(self._lock_file, file):
-                hand_over(self._lock_file)
+                change_owner(self._lock_file)
                 return file
             file.close()
             return None
@@ -165,7 +165,7 @@ class EmbeddedServer:
         ignored_by_git = self._home / ".gitignore"
         if not ignored_by_git.exists():
             ignored_by_git.write_text("*\n")
-            hand_over(ignored_by_git)
+            change_owner(ignored_by_git)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -173,7 +173,7 @@ class EmbeddedServer:
             yield
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise failure(self.directory, reason, path=error.filename) from error
+            raise cluster_error(self.directory, reason, path=error.filename) from error
 
 
 def _is_still(path: Path, file: IO[bytes]) -> bool:

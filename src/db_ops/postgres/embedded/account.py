@@ -1,4 +1,4 @@
-"""Who runs the server. PostgreSQL refuses to run as root, which containers and CI often are."""
+"""The operating-system user that runs the embedded server: PostgreSQL refuses root."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Account:
     uid: int
     gid: int
 
-    def reaches(self, folder: Path) -> bool:
+    def can_enter(self, folder: Path) -> bool:
         """Tell whether this user may enter *folder*; parts that do not exist yet do not count."""
         return all(self._may(_ENTER, step) for step in (folder, *folder.parents) if step.exists())
 
     def may_read(self, path: Path) -> bool:
-        return self.reaches(path.parent) and self._may(_READ, path)
+        return self.can_enter(path.parent) and self._may(_READ, path)
 
     def _may(self, wanted: int, path: Path) -> bool:
         status = path.stat()
@@ -86,7 +86,7 @@ def run_as(account: Account | None) -> dict[str, Any]:
     return options
 
 
-def check_known(home: Path) -> None:
+def check_user_exists(home: Path) -> None:
     """Refuse to go on as a user without a passwd entry, as `docker run --user 1234` makes them.
 
     initdb looks the user up before anything else, whatever user name it is told to use.
@@ -118,10 +118,10 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     if sys.platform != "win32" and os.geteuid() == 0:
         folder.chmod(0o755)
-    hand_over(folder)
+    change_owner(folder)
 
 
-def hand_over(path: Path) -> None:
+def change_owner(path: Path) -> None:
     """Give *path*, if root has made it, to the owner of the folder that it is in."""
     if sys.platform != "win32" and os.geteuid() == 0:
         owner = path.parent.stat()

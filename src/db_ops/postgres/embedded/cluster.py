@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
-from db_ops.postgres.embedded.account import Account, check_known, hand_over, run_as
+from db_ops.postgres.embedded.account import Account, change_owner, check_user_exists, run_as
 from db_ops.postgres.embedded.postmaster import (
     Postmaster,
     fits_socket,
@@ -78,7 +78,7 @@ class Cluster:
     def create(self, programs: Programs) -> None:
         """Create the cluster beside its final place and move it there, so it is whole or absent."""
         if self.account is None:
-            check_known(self.directory)
+            check_user_exists(self.directory)
         for left_by_killed_process in self.directory.glob(".init-*"):
             shutil.rmtree(left_by_killed_process, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=".init-", dir=self.directory))
@@ -92,7 +92,7 @@ class Cluster:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **run_as(self.account)
             )
             if initdb.returncode != 0:
-                raise failure(self.directory, f"initdb: {_complaints(initdb.stdout)[0]}")
+                raise cluster_error(self.directory, f"initdb: {_complaints(initdb.stdout)[0]}")
             new.rename(self.data)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -169,7 +169,7 @@ class Cluster:
             reason = _complaints(self.log.read_bytes()[beginning:])[-1]
             if server.returncode < 0:
                 reason = f"killed by {signal.Signals(-server.returncode).name}"
-            raise failure(self.directory, f"postgres: {reason}")
+            raise cluster_error(self.directory, f"postgres: {reason}")
         server.returncode = 0  # it outlives us by design, and Popen need not warn of that
         if not ready:
             raise self._busy("not ready yet, perhaps it is still recovering")
@@ -207,13 +207,13 @@ class Cluster:
         uid = self.account.uid if self.account else os.geteuid()
         name = f"db_ops-{uid}-{sha256(os.fsencode(self.data)).hexdigest()[:12]}"
         folder = Path(tempfile.gettempdir(), name)
-        if not fits_socket(folder) or (self.account and not self.account.reaches(folder)):
+        if not fits_socket(folder) or (self.account and not self.account.can_enter(folder)):
             folder = Path("/tmp", name)
         if not folder.exists():
             folder.mkdir(mode=0o700)
             self._give_to_account(folder)
         if folder.is_symlink() or folder.stat().st_uid != uid:
-            raise failure(
+            raise cluster_error(
                 self.directory, f"{folder}, where its socket must be, belongs to somebody else"
             )
         return folder
@@ -222,7 +222,7 @@ class Cluster:
         if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG:
             self.log.replace(self.log.with_name(f"{self.log.name}.old"))
         self.log.touch(mode=0o600)  # it quotes the statements that fail
-        hand_over(self.log)
+        change_owner(self.log)
         return self.log.open("ab")
 
     def _signal(self, number: signal.Signals) -> None:
@@ -240,7 +240,7 @@ class Cluster:
             os.chown(path, self.account.uid, self.account.gid)
 
 
-def failure(directory: Path, reason: str, *, path: object = None) -> EmbeddedServerFailed:
+def cluster_error(directory: Path, reason: str, *, path: object = None) -> EmbeddedServerFailed:
     """Return the error, with the remedy that *reason* calls for, which may be about *path*."""
     if any(text in reason for text in _DISK_IS_FULL):
         remedy = f"free space on the disk of {directory}, or set DATABASE_URL"

@@ -1,4 +1,4 @@
-"""What is known of a server from outside: what it wrote to `postmaster.pid`, and who answers.
+"""Read `postmaster.pid` and tell whether that server answers.
 
 A process number proves nothing: after a crash, a reboot or a container's restart it may be
 anybody's. Only somebody who accepts a connection where `postmaster.pid` points is alive.

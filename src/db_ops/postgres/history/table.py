@@ -1,4 +1,4 @@
-"""The table of our records: made where there is none, and left alone where it is not ours."""
+"""The history table: created if it does not exist, never altered if it is not ours."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _STATE = f"""
 OPT_OUT = "DB_OPS_RECORDS=0 keeps none"
 
 
-class Unavailable(Exception):
+class HistoryUnavailable(Exception):
     """Nothing can be recorded: a reason, and what would change it."""
 
 
 def create_if_missing(connection: Connection) -> None:
-    """Create schema and table unless they are there. Raises `Unavailable` where they may not be.
+    """Create schema and table if they do not exist. Raises `HistoryUnavailable` if that fails.
 
     Another service that shares the database, with a migration lock of its own, may be quicker.
     """
@@ -65,7 +65,7 @@ def create_if_missing(connection: Connection) -> None:
             raise
     except InsufficientPrivilege:
         role = connection.info.user
-        raise Unavailable(
+        raise HistoryUnavailable(
             f"role {role} may not create schema {RECORDS_SCHEMA}",
             "as the database's owner: "
             f"CREATE SCHEMA {RECORDS_SCHEMA} AUTHORIZATION {_quoted(role)}",
@@ -87,10 +87,12 @@ def _is_ready(connection: Connection) -> bool:
     if mark == _MARK:
         if not may_insert:
             grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {_quoted(role)}"
-            raise Unavailable(f"role {role} may not write to {TABLE}", f"as {owner}: {grant}")
+            raise HistoryUnavailable(
+                f"role {role} may not write to {TABLE}", f"as {owner}: {grant}"
+            )
         if not is_whole:
             if not ours:
-                raise Unavailable(f"{TABLE} lacks a column", f"as {owner}: {_ADD_PARENTS}")
+                raise HistoryUnavailable(f"{TABLE} lacks a column", f"as {owner}: {_ADD_PARENTS}")
             with connection.cursor() as cursor:
                 cursor.execute(_ADD_PARENTS)
         return True
@@ -98,7 +100,7 @@ def _is_ready(connection: Connection) -> bool:
         with connection.cursor() as cursor:
             cursor.execute(_CREATE_TABLE)
         return True
-    raise Unavailable(
+    raise HistoryUnavailable(
         f"schema {RECORDS_SCHEMA} is there already, made by {owner} for something else",
         OPT_OUT,
     )
@@ -112,7 +114,7 @@ def _create(connection: Connection) -> None:
             row = cursor.fetchone()
             if row and row[0]:
                 # Tables without a schema in their name would be created among our records.
-                raise Unavailable(
+                raise HistoryUnavailable(
                     f"schema {RECORDS_SCHEMA} would be in the search path of this role",
                     OPT_OUT,
                 )

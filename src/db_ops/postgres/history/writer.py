@@ -1,4 +1,4 @@
-"""Our records in the target: which revision was applied or reverted, when, by whom, in what time.
+"""Write the history table: each applied or reverted revision, when, by whom, in what time.
 
 A row is written inside the revision's own transaction or after its commit, so that it says what
 was committed and nothing else. It may be missing: what cannot be recorded is told once and stops no
@@ -25,7 +25,7 @@ from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.history.table import (
     OPT_OUT,
     TABLE,
-    Unavailable,
+    HistoryUnavailable,
     create_if_missing,
     records_key,
 )
@@ -52,7 +52,7 @@ _FINGERPRINT = f"""
 _AT_ONCE = 20
 _EVERY = 0.25  # seconds
 # Enough for what nobody else is at; a migration must not wait for its records.
-_PATIENCE = "SET lock_timeout = '2s'"
+_LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 # Not a reason to go on: somebody ends this session, or its statement.
 _STOPPED = (
     errorcodes.QUERY_CANCELED,
@@ -66,7 +66,7 @@ OnTrouble = Callable[[str, str], None]
 
 
 @dataclass
-class Records:
+class HistoryWriter:
     """Writes the records of one run, which holds the migration lock on *connection*.
 
     *key* names the version table: several services may share a database. The schema is created
@@ -87,7 +87,7 @@ class Records:
     _flushed: float = field(default_factory=time.monotonic, init=False)
 
     @contextmanager
-    def keeping(self) -> Iterator[Records]:
+    def flush_at_end(self) -> Iterator[HistoryWriter]:
         """Keep records of what a `with` block does; if it fails, of what it did until then."""
         try:
             yield self
@@ -98,7 +98,7 @@ class Records:
             raise
         self.finish()
 
-    def joins(self, migrating: object) -> bool:
+    def shares_transaction(self, migrating: object) -> bool:
         """Tell whether to record the next step in the transaction of the connection *migrating*.
 
         It costs a round trip; what another driver has opened cannot be written through.
@@ -168,7 +168,7 @@ class Records:
             self._os_user = _os_user()
             with self._giving_up():
                 with self.connection.cursor() as cursor:
-                    cursor.execute(_PATIENCE)
+                    cursor.execute(_LOCK_TIMEOUT)
                 create_if_missing(self.connection)
                 self._ready = True
         return not self._off
@@ -178,7 +178,7 @@ class Records:
         """Tell what fails in a `with` block, and record nothing from then on."""
         try:
             yield
-        except Unavailable as unavailable:
+        except HistoryUnavailable as unavailable:
             self._give_up(*unavailable.args)
         except psycopg2.Error as error:
             if error.pgcode in _STOPPED:

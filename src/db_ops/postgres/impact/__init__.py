@@ -1,19 +1,19 @@
-"""What each statement of a session does to the tables that were there: locks, scans, rewrites."""
+"""What each statement of a session does to existing tables: locks, scans, rewrites."""
 
 from __future__ import annotations
 
 from db_ops.postgres.impact.observer import Observer
-from db_ops.postgres.impact.recorder import Recorder
+from db_ops.postgres.impact.recorder import StatementRecorder
 from db_ops.postgres.impact.script import notes, write_script
 from db_ops.postgres.impact.snapshot import observed_tables
-from db_ops.postgres.impact.statements import may_write, records
+from db_ops.postgres.impact.statements import may_write, writes_version_table
 
 __all__ = [
     "Observer",
-    "Recorder",
+    "StatementRecorder",
     "may_write",
     "notes",
     "observed_tables",
-    "records",
     "write_script",
+    "writes_version_table",
 ]

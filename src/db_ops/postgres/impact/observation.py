@@ -1,4 +1,4 @@
-"""One statement's doings: the difference between what was seen before it and after it."""
+"""The effects of one statement: the difference between two catalog snapshots."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from db_ops.postgres.impact.observer import Seen
-from db_ops.postgres.impact.snapshot import Column, Constraint, Snapshot
+from db_ops.postgres.impact.observer import ObservedLocks
+from db_ops.postgres.impact.snapshot import CatalogSnapshot, Column, Constraint
 from db_ops.postgres.impact.statements import is_truncate, may_change_rows
 from db_ops.results import Effect
 
@@ -21,9 +21,9 @@ class Observation:
     """
 
     text: str
-    before: Snapshot
-    after: Snapshot
-    alone: Seen | None = None
+    before: CatalogSnapshot
+    after: CatalogSnapshot
+    alone: ObservedLocks | None = None
     unfilled: frozenset[tuple[int, int]] = frozenset()
     returned_rows: bool = False
 

@@ -1,4 +1,4 @@
-"""A second session in the scratch database, which sees what the observed one cannot tell."""
+"""A second session in the scratch database that observes the locks of the first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.impact.snapshot import Snapshot, strongest_by_table, take_snapshot
+from db_ops.postgres.impact.snapshot import (
+    CatalogSnapshot,
+    strongest_by_table,
+    take_catalog_snapshot,
+)
 
 _GATED = """
     SELECT format('%%I.%%I', n.nspname, c.relname)
@@ -27,7 +31,7 @@ _PAUSE, _PATIENCE = 0.005, 2.0
 
 
 @dataclass
-class Seen:
+class ObservedLocks:
     """What a statement held or asked for while it was kept waiting."""
 
     locks: dict[int, str] = field(default_factory=dict)
@@ -41,9 +45,9 @@ class Observer:
     connection: Connection
     tables: tuple[int, ...]
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> CatalogSnapshot:
         """Look at what is committed."""
-        return take_snapshot(self.connection, self.tables)
+        return take_catalog_snapshot(self.connection, self.tables)
 
     def is_committed(self, xid: str | None) -> bool:
         """Tell how a transaction ended; one that wrote nothing counts as committed."""
@@ -55,13 +59,13 @@ class Observer:
         return row is not None and row[0] == "committed"
 
     @contextmanager
-    def gate(self, pid: int) -> Iterator[Seen]:
+    def gate(self, pid: int) -> Iterator[ObservedLocks]:
         """Keep the statement of session *pid* waiting, for a `with` block, until its locks show.
 
         What runs outside of a transaction has given back its locks when it ends. A writer's lock on
         every table makes it wait in the middle. A statement that does not wait ends by itself.
         """
-        seen, done = Seen(), threading.Event()
+        seen, done = ObservedLocks(), threading.Event()
         self._close_gate()
         thread = threading.Thread(target=self._watch, args=(pid, seen, done.is_set), daemon=True)
         thread.start()
@@ -81,7 +85,7 @@ class Observer:
             with suppress(psycopg2.Error):
                 cursor.execute(lock.format(sql.SQL(", ONLY ").join(names)))
 
-    def _watch(self, pid: int, seen: Seen, is_done: Callable[[], bool]) -> None:
+    def _watch(self, pid: int, seen: ObservedLocks, is_done: Callable[[], bool]) -> None:
         pause, waited = threading.Event(), 0.0
         with self.connection.cursor() as cursor:
             try:

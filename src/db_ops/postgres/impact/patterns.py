@@ -1,4 +1,4 @@
-"""What of a statement would hurt on tables with rows and users, and the form that would not.
+"""Unsafe patterns: statements that block or fail on tables with rows, and alternatives.
 
 Judged by what was observed: locks, scans, new files, changed catalogs. Sources: PostgreSQL
 documentation, "ALTER TABLE", "CREATE INDEX", "Explicit Locking".
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_ops.postgres.impact.observation import Observation
-from db_ops.postgres.impact.rewrites import rewrites
+from db_ops.postgres.impact.rewrites import table_rewrites
 from db_ops.postgres.impact.snapshot import BLOCKS_WRITES
 from db_ops.postgres.impact.statements import may_change_rows
-from db_ops.postgres.impact.structure import structure
+from db_ops.postgres.impact.structure import structure_changes
 from db_ops.results import UnsafePattern
 
 _ALONE = "in op.get_context().autocommit_block()"
@@ -21,7 +21,7 @@ _VALIDATE_LATER = "in a later revision, or after the commit: VALIDATE CONSTRAINT
 
 def unsafe_patterns(seen: Observation) -> tuple[UnsafePattern, ...]:
     """Return what is unsafe about one statement, each thing once."""
-    rules = (rewrites, _index_builds, _scans, structure, _held)
+    rules = (table_rewrites, _index_builds, _scans, structure_changes, _held)
     return tuple(dict.fromkeys(pattern for rule in rules for pattern in rule(seen)))
 
 

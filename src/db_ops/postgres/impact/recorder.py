@@ -1,4 +1,4 @@
-"""Capture what a session sends, at its cursors, and measure what each statement does.
+"""Record the statements of a session at its cursors, and measure each of them.
 
 The session's own transactions are as they would be: what is asked in between is asked inside of
 them, or on a second connection where there is none.
@@ -27,12 +27,12 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as PlainCursor
 
 from db_ops.postgres.impact.observation import Observation
-from db_ops.postgres.impact.observer import Observer, Seen
+from db_ops.postgres.impact.observer import ObservedLocks, Observer
 from db_ops.postgres.impact.patterns import unsafe_patterns
-from db_ops.postgres.impact.snapshot import Snapshot, take_snapshot
+from db_ops.postgres.impact.snapshot import CatalogSnapshot, take_catalog_snapshot
 from db_ops.postgres.impact.statements import (
-    copies_in,
     is_about_session,
+    is_copy_from_stdin,
     is_rollback,
     is_server_wide,
     is_show,
@@ -56,7 +56,7 @@ _LEVELS = {
 
 
 @dataclass
-class Recorder:
+class StatementRecorder:
     """What a session sends, in order, with what each statement did to the observer's tables.
 
     `statements` of a transaction that was rolled back are taken out again. `worth` is given each
@@ -69,7 +69,7 @@ class Recorder:
     _transaction: int = 0
     _first_of_transaction: int = 0
     _xid: str | None = None
-    _last: Snapshot | None = None
+    _last: CatalogSnapshot | None = None
     _without_value: frozenset[tuple[int, int]] = frozenset()
 
     def attach(self, connection: Connection) -> None:
@@ -81,7 +81,7 @@ class Recorder:
         # A session in a trial has cursors that are watched.
         base: Any = getattr(connection, "cursor_factory", None) or PlainCursor
 
-        class Recording(base):  # type: ignore[misc]
+        class RecordingCursor(base):  # type: ignore[misc]
             _rows_of_many: int | None = None
 
             @property
@@ -92,20 +92,20 @@ class Recorder:
                 self._rows_of_many = None
 
                 def send() -> None:
-                    super(Recording, self).execute(query, vars)
+                    super(RecordingCursor, self).execute(query, vars)
 
                 recorder.run(self, send, _text(self, query, vars))
 
             def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
                 text = _text(self, sql, None)
-                if not copies_in(text):
+                if not is_copy_from_stdin(text):
                     super().copy_expert(sql, file, size)
                     return
                 data = file.read()
 
                 def send() -> None:
                     rows = io.StringIO(data) if isinstance(data, str) else io.BytesIO(data)
-                    super(Recording, self).copy_expert(sql, rows, size)
+                    super(RecordingCursor, self).copy_expert(sql, rows, size)
 
                 recorder.run(self, send, with_data(text, data))
 
@@ -130,7 +130,7 @@ class Recorder:
                     rows += self.rowcount
                 self._rows_of_many = rows
 
-        connection.cursor_factory = Recording
+        connection.cursor_factory = RecordingCursor
 
     def settle(self) -> None:
         """Take back the last transaction if it was rolled back; the session is idle or closed."""
@@ -160,7 +160,7 @@ class Recorder:
                 self._add(connection, text)
             goes_on = connection.info.transaction_status == TRANSACTION_STATUS_INTRANS
             if is_rollback(text) and goes_on:
-                self._last = take_snapshot(connection, self.observer.tables)
+                self._last = take_catalog_snapshot(connection, self.observer.tables)
         elif connection.autocommit and idle:
             self._add(connection, text, self._run_alone(cursor, send, text))
         else:
@@ -189,9 +189,11 @@ class Recorder:
             send()
         return self._observe(cursor, text, seen)
 
-    def _observe(self, cursor: PlainCursor, text: str, alone: Seen | None = None) -> Observation:
+    def _observe(
+        self, cursor: PlainCursor, text: str, alone: ObservedLocks | None = None
+    ) -> Observation:
         assert self._last is not None
-        after = take_snapshot(cursor.connection, self.observer.tables)
+        after = take_catalog_snapshot(cursor.connection, self.observer.tables)
         observation = Observation(
             text,
             self._last,

@@ -1,4 +1,4 @@
-"""Tables whose rows are written anew, and columns that their rows have no value for."""
+"""Unsafe patterns: table rewrites, and NOT NULL columns without a value for old rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from db_ops.results import UnsafePattern
 _BACKFILL = "backfill in batches, each committed"
 
 
-def rewrites(seen: Observation) -> Iterator[UnsafePattern]:
+def table_rewrites(seen: Observation) -> Iterator[UnsafePattern]:
     """Yield what rewrites a table that was there, and what its rows would make fail."""
     yield from _without_value(seen)
     for table in sorted(seen.rewritten):

@@ -1,4 +1,4 @@
-"""Measured statements as a script for psql, with the transactions that they ran in."""
+"""Write measured statements as a script for psql, with their transactions."""
 
 from __future__ import annotations
 

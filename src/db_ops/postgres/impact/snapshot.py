@@ -1,4 +1,4 @@
-"""What the server shows of the tables under observation, from within the observed session.
+"""A snapshot of the catalogs and counters of the observed tables.
 
 Only catalogs and counters are read, without functions that would lock a table. Sources: PostgreSQL
 documentation, "pg_locks", "The Cumulative Statistics System".
@@ -99,7 +99,7 @@ class Constraint(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class CatalogSnapshot:
     """The observed tables at one moment, by their numbers, and the locks that the session holds.
 
     `xid` is the transaction's, if it has written.
@@ -112,7 +112,7 @@ class Snapshot:
     locks: Mapping[int, str]
     xid: str | None = None
 
-    def at_rest(self) -> Snapshot:
+    def at_rest(self) -> CatalogSnapshot:
         """Return the same tables as they are between transactions: no locks, no counters."""
         return replace(
             self,
@@ -130,7 +130,7 @@ def observed_tables(connection: Connection, version_table: str) -> tuple[int, ..
         return tuple(int(row[0]) for row in cursor.fetchall())
 
 
-def take_snapshot(connection: Connection, tables: tuple[int, ...]) -> Snapshot:
+def take_catalog_snapshot(connection: Connection, tables: tuple[int, ...]) -> CatalogSnapshot:
     """Look at *tables* in whatever transaction *connection* is in."""
     with connection.cursor(cursor_factory=PlainCursor) as cursor:
         if connection.info.server_version >= _HAS_FLUSH:
@@ -139,7 +139,7 @@ def take_snapshot(connection: Connection, tables: tuple[int, ...]) -> Snapshot:
             cursor.execute(_SNAPSHOT, {"oids": list(tables)})
         row: Any = cursor.fetchone()
     relations, indexes, columns, constraints, locks, xid = row
-    return Snapshot(
+    return CatalogSnapshot(
         {oid: Relation(*rest) for oid, *rest in relations or ()},
         {oid: Index(*rest) for oid, *rest in indexes or ()},
         {(table, number): Column(*rest) for table, number, *rest in columns or ()},

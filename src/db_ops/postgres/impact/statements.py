@@ -1,4 +1,4 @@
-"""What the text of a statement tells about it, where the server shows it only when it is run."""
+"""Classify a statement by its text."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _WRITES_ROWS = re.compile(r"(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\b", re.IGNORE
 _READS = re.compile(r"(?:SELECT|WITH|TABLE|VALUES|DECLARE|FETCH)\b", re.IGNORECASE)
 
 
-def bare(statement: str) -> str:
+def without_comments(statement: str) -> str:
     """Return *statement* without the comments and spaces that it begins with."""
     return _COMMENTS.sub("", statement)
 
 
 def is_about_session(statement: str) -> bool:
     """Tell whether *statement* controls the session or its transactions, and touches no table."""
-    return _SESSION.match(bare(statement)) is not None
+    return _SESSION.match(without_comments(statement)) is not None
 
 
 def is_server_wide(statement: str) -> bool:
     """Tell whether *statement* runs in no transaction and changes what other databases share."""
-    return _SERVER_WIDE.match(bare(statement)) is not None
+    return _SERVER_WIDE.match(without_comments(statement)) is not None
 
 
 def may_write(statement: str) -> bool:
@@ -45,30 +45,30 @@ def may_write(statement: str) -> bool:
     return not (reads_rows(statement) or is_about_session(statement))
 
 
-def records(statement: str, version_table: str) -> bool:
+def writes_version_table(statement: str, version_table: str) -> bool:
     """Tell whether *statement* writes into the version table."""
-    begins = _WRITES_ROWS.match(bare(statement))
+    begins = _WRITES_ROWS.match(without_comments(statement))
     return begins is not None and version_table in statement[: begins.end() + 200]
 
 
 def may_change_rows(statement: str) -> bool:
-    return _CHANGES_ROWS.match(bare(statement)) is not None
+    return _CHANGES_ROWS.match(without_comments(statement)) is not None
 
 
 def reads_rows(statement: str) -> bool:
-    return _READS.match(bare(statement)) is not None
+    return _READS.match(without_comments(statement)) is not None
 
 
 def is_show(statement: str) -> bool:
-    return bare(statement)[:5].upper() == "SHOW "
+    return without_comments(statement)[:5].upper() == "SHOW "
 
 
 def is_rollback(statement: str) -> bool:
-    return bare(statement)[:8].upper() == "ROLLBACK"
+    return without_comments(statement)[:8].upper() == "ROLLBACK"
 
 
-def copies_in(statement: str) -> bool:
-    return _COPIES_IN.match(bare(statement)) is not None
+def is_copy_from_stdin(statement: str) -> bool:
+    return _COPIES_IN.match(without_comments(statement)) is not None
 
 
 def with_data(statement: str, data: str | bytes) -> str:
@@ -79,4 +79,4 @@ def with_data(statement: str, data: str | bytes) -> str:
 
 
 def is_truncate(statement: str) -> bool:
-    return bare(statement)[:8].upper() == "TRUNCATE"
+    return without_comments(statement)[:8].upper() == "TRUNCATE"

@@ -1,4 +1,4 @@
-"""What is taken away or renamed under code that still runs, and what it takes with it."""
+"""Unsafe patterns: objects dropped, renamed or detached that running code may use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RELEASE_FIRST = (
 )
 
 
-def structure(seen: Observation) -> Iterator[UnsafePattern]:
+def structure_changes(seen: Observation) -> Iterator[UnsafePattern]:
     """Yield what is dropped, emptied, renamed or detached of what was there."""
     yield from _tables(seen)
     yield from _columns(seen)

@@ -1,4 +1,4 @@
-"""Who is in the way: holders of an advisory lock, blockers of a table lock, in words."""
+"""Describe the sessions that hold an advisory lock or block a table lock."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _blocker(
 
 
 class BlockerWatch:
-    """What the watched session was last seen waiting for."""
+    """The blockers that were last seen."""
 
     def __init__(self) -> None:
         self.last: str | None = None
@@ -110,19 +110,19 @@ class BlockerWatch:
 
 @contextmanager
 def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWatch]:
-    """Look who blocks *connection*, several times within each `lock_timeout`, for a `with` block.
+    """Poll the blockers of *connection* several times per `lock_timeout`, for a `with` block.
 
-    A blocked statement that times out no longer knows by whom, so somebody must look meanwhile.
+    After a statement has timed out, the server no longer tells which session blocked it.
     The connection for it is opened only when the first interval has passed.
     """
     interval = max(server.settings.lock_timeout / 5, 0.1)
     pid = connection.info.backend_pid
     watch, stop = BlockerWatch(), threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         if stop.wait(interval):
             return
-        # Watching is a courtesy: it must not be what makes a migration fail.
+        # An error here must not make a migration fail.
         with suppress(Exception), closing(server.without_waiting().connect()) as looking:
             while not stop.is_set():
                 blockers = describe_blockers(looking, pid)
@@ -131,7 +131,7 @@ def watch_blockers(server: Server, connection: Connection) -> Iterator[BlockerWa
                     server.on_event(StatementBlocked(server.location, blockers))
                 stop.wait(interval)
 
-    thread = threading.Thread(target=look, name="db_ops-blockers", daemon=True)
+    thread = threading.Thread(target=poll, name="db_ops-blockers", daemon=True)
     thread.start()
     try:
         yield watch

@@ -34,12 +34,12 @@ def compare_schemas(expected: Schema, actual: Schema) -> tuple[Change, ...]:
     """
     if (expected.major, expected.grants) != (actual.major, actual.grants):
         raise ValueError("only schemas of one major version, read alike, can be compared")
-    sides = _Sides.of(expected, actual)
+    names = _NameChanges.of(expected, actual)
     changes: list[Change] = []
     for key in expected.objects.keys() | actual.objects.keys():
         ours, theirs = expected.objects.get(key), actual.objects.get(key)
         if ours != theirs:
-            changes += _differences(ours, theirs, sides)
+            changes += _differences(ours, theirs, names)
     return tuple(sorted(changes, key=_position))
 
 
@@ -56,20 +56,20 @@ def undo_statements(changes: Iterable[Change]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Sides:
-    """What has to be known of both sides to judge one object.
+class _NameChanges:
+    """The names in which two schemas differ, needed to compare one object.
 
-    `fallen` are names that only one side has, `replaced` those that are another kind of object on
-    the other side, `partitions` what is a partition wherever it is, `parts` what fell with each.
+    `one_sided` are names that only one schema has, `replaced` those of another kind of object in
+    the other schema, `partitions` all partitions, `parts` the objects that belong to a missing one.
     """
 
-    fallen: Set[str]
+    one_sided: Set[str]
     replaced: Set[str]
     partitions: Set[str]
     parts: Mapping[str, Sequence[SchemaObject]]
 
     @classmethod
-    def of(cls, expected: Schema, actual: Schema) -> _Sides:
+    def of(cls, expected: Schema, actual: Schema) -> _NameChanges:
         missing = {_parental(*key) for key in expected.objects.keys() - actual.objects.keys()}
         extra = {_parental(*key) for key in actual.objects.keys() - expected.objects.keys()}
         keys = expected.objects.keys() | actual.objects.keys()
@@ -83,25 +83,25 @@ class _Sides:
 
 
 def _differences(
-    ours: SchemaObject | None, theirs: SchemaObject | None, sides: _Sides
+    ours: SchemaObject | None, theirs: SchemaObject | None, names: _NameChanges
 ) -> Iterator[Change]:
     known = ours or theirs
     assert known is not None
     kind, name = known.kind, known.name
-    of_partition = not sides.partitions.isdisjoint({name, known.parent or name})
+    of_partition = not names.partitions.isdisjoint({name, known.parent or name})
     if ours is not None and theirs is not None:
         for attribute in sorted(ours.attributes.keys() | theirs.attributes.keys()):
             one, other = ours.attributes.get(attribute), theirs.attributes.get(attribute)
             if one != other:
                 undo = undo_attribute(ours, theirs, attribute)
                 yield Change(kind, name, attribute, one, other, undo, known.parent, of_partition)
-    elif known.parent not in sides.fallen:
+    elif known.parent not in names.one_sided:
         undo = (
-            undo_missing(ours, sides.parts.get(_parental(kind, name), ()))
+            undo_missing(ours, names.parts.get(_parental(kind, name), ()))
             if ours
             else undo_extra(known)
         )
-        if _parental(kind, name) in sides.replaced:
+        if _parental(kind, name) in names.replaced:
             # Dropping a detached partition, say, is not what undoes it.
             undo = ()
         one, other = _described(ours), _described(theirs)

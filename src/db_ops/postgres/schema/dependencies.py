@@ -26,7 +26,7 @@ _CREATE_EXTENSION = "CREATE EXTENSION IF NOT EXISTS"
 _WORD = re.compile(r"\w+")
 
 
-def foundations(migrations: Schema) -> tuple[str, ...]:
+def schema_and_extension_statements(migrations: Schema) -> tuple[str, ...]:
     """Return the statements that make the schemas and extensions of *migrations*."""
     kinds = {kind: _of_kind(migrations, kind) for kind in ("schema", "extension")}
     return (
@@ -39,7 +39,7 @@ def foundations(migrations: Schema) -> tuple[str, ...]:
     )
 
 
-def suppliers(migrations: Schema, statement: str) -> Iterator[str]:
+def required_statements(migrations: Schema, statement: str) -> Iterator[str]:
     """Yield the statements that make what *statement* may refer to, by the words in it.
 
     For an extension, what makes it in the version that the server has.
@@ -55,7 +55,7 @@ def suppliers(migrations: Schema, statement: str) -> Iterator[str]:
                 yield ";\n".join(create)
 
 
-def with_borrowed(models: Schema, migrations: Schema, failed: Iterable[str]) -> Schema:
+def with_unbuilt_objects(models: Schema, migrations: Schema, failed: Iterable[str]) -> Schema:
     """Return *models* with what *failed* statements would have made as *migrations* have it.
 
     So that a comparison says nothing of what could not be built.

@@ -1,4 +1,4 @@
-"""What a schema is once it has been read: objects with attributes, and how two of them differ."""
+"""A schema that has been read: objects with attributes, and their changes."""
 
 from __future__ import annotations
 

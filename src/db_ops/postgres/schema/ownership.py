@@ -1,4 +1,4 @@
-"""Who migrates has one name here and another there: that alone is no difference."""
+"""Compare owners where the role that migrates has another name on each server."""
 
 from __future__ import annotations
 

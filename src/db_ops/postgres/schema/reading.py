@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.schema.kinds import catalog_query, kinds
 from db_ops.postgres.schema.kinds.kind import Kind
-from db_ops.postgres.schema.normalization import normal, normal_sql
+from db_ops.postgres.schema.normalization import normalize, normalize_sql
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 
 # Raise it whenever the rows change, so that an old fingerprint is not taken for a difference.
@@ -111,7 +111,7 @@ def fingerprint_query(major: int) -> str:
             coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''),
             getdatabaseencoding())), 'hex')
         FROM (
-            SELECT {normal_sql("line")} AS line
+            SELECT {normalize_sql("line")} AS line
             FROM (SELECT everything::text AS line FROM ({rows}) AS everything OFFSET 0) AS raw
         ) AS lines
     """
@@ -176,7 +176,7 @@ def _object(
         label,
         parent,
         {
-            name: normal(value)
+            name: normalize(value)
             for name, value in zip(attributes, values, strict=True)
             if value is not None
         },

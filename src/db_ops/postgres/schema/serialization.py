@@ -1,4 +1,4 @@
-"""A schema as JSON and back, to be kept in a file."""
+"""A schema as JSON."""
 
 from __future__ import annotations
 

@@ -1,8 +1,14 @@
-"""What runs or decides: views, functions, triggers, policies, rules."""
+"""The kinds views, functions, triggers, policies and rules."""
 
 from __future__ import annotations
 
-from db_ops.postgres.schema.kinds.kind import COLUMN_OPTIONS, Kind, choice, listed, reference
+from db_ops.postgres.schema.kinds.kind import (
+    COLUMN_OPTIONS,
+    Kind,
+    choice,
+    reference,
+    sorted_elements,
+)
 
 _ENABLED = {"O": "enabled", "D": "disabled", "R": "replica", "A": "always"}
 _RELATION = "pg_class o JOIN relation r ON r.oid = o.oid"
@@ -12,7 +18,7 @@ VIEW = Kind(
     "pg_class",
     _RELATION,
     "r.name",
-    {"definition": "pg_get_viewdef(o.oid)", "options": listed("o.reloptions")},
+    {"definition": "pg_get_viewdef(o.oid)", "options": sorted_elements("o.reloptions")},
     "o.relkind = 'v'",
 )
 MATERIALIZED_VIEW = Kind(
@@ -24,7 +30,7 @@ MATERIALIZED_VIEW = Kind(
     "r.name",
     {
         "definition": "pg_get_viewdef(o.oid)",
-        "options": listed("o.reloptions"),
+        "options": sorted_elements("o.reloptions"),
         "access method": "method.amname",
         "tablespace": "place.spcname",
     },
@@ -160,7 +166,7 @@ EVENT_TRIGGER = Kind(
     "quote_ident(o.evtname)",
     {
         "event": "o.evtevent",
-        "tags": listed("o.evttags"),
+        "tags": sorted_elements("o.evttags"),
         "function": "o.evtfoid::regprocedure",
         "enabled": choice("o.evtenabled", **_ENABLED),
     },

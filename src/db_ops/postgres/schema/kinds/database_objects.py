@@ -1,4 +1,4 @@
-"""What belongs to no schema: extensions, publications, foreign servers."""
+"""The kinds outside of schemas: extensions, publications, foreign servers."""
 
 from __future__ import annotations
 

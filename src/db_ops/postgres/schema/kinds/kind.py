@@ -82,7 +82,7 @@ def reference(oid: str, kind: str) -> str:
     return f"nullif({oid}, 0)::{kind}::text"
 
 
-def listed(array: str) -> str:
+def sorted_elements(array: str) -> str:
     """Return SQL for the elements of a text *array*, sorted; NULL stays NULL."""
     return (
         f"CASE WHEN {array} IS NOT NULL THEN"

@@ -1,4 +1,4 @@
-"""Which objects count: what the catalogs are narrowed to before any kind is read.
+"""Which objects are read: the common table expressions that all kinds share.
 
 Left out by rule: the system's schemas, extensions' members and schemas, the version table, and the
 schema of our own records. `relation` holds partitions too, unless they are not asked for.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.postgres.schema.kinds.kind import COLUMN_OPTIONS, Kind, choice, flag, listed
+from db_ops.postgres.schema.kinds.kind import COLUMN_OPTIONS, Kind, choice, flag, sorted_elements
 
 _RELATION = "pg_class o JOIN relation r ON r.oid = o.oid"
 _PLACE = " LEFT JOIN pg_tablespace place ON place.oid = o.reltablespace"
@@ -33,8 +33,8 @@ TABLE = Kind(
         "partition key": _PARTITION_KEY,
         "inherits": f"CASE WHEN NOT o.relispartition THEN {_INHERITS} END",
         "of type": "CASE WHEN o.reloftype <> 0 THEN format_type(o.reloftype, NULL) END",
-        "options": listed("o.reloptions"),
-        "toast options": listed("toast.reloptions"),
+        "options": sorted_elements("o.reloptions"),
+        "toast options": sorted_elements("toast.reloptions"),
         "row security": choice("o.relrowsecurity", true="enabled", false="disabled"),
         "forced row security": choice("o.relforcerowsecurity", true="forced", false="not forced"),
         "replica identity": _REPLICA_IDENTITY,
@@ -53,7 +53,7 @@ PARTITION = Kind(
         "bound": "pg_get_expr(o.relpartbound, o.oid)",
         "partition key": _PARTITION_KEY,
         "persistence": _PERSISTENCE,
-        "options": listed("o.reloptions"),
+        "options": sorted_elements("o.reloptions"),
         "access method": "method.amname",
         "tablespace": "place.spcname",
     },
@@ -111,7 +111,7 @@ COLUMN = Kind(
         "compression": choice("nullif(o.attcompression, '')", p="pglz", l="lz4"),
         "statistics": "nullif(o.attstattarget, -1)",
         "options": COLUMN_OPTIONS,
-        "foreign options": listed("o.attfdwoptions"),
+        "foreign options": sorted_elements("o.attfdwoptions"),
     },
     "o.attnum > 0 AND NOT o.attisdropped AND NOT r.relispartition AND r.relkind IN ('r', 'p', 'f')",
     parent="r.name",
@@ -153,7 +153,7 @@ CONSTRAINT = Kind(
         "validity": _validity,
         "triggers": _SILENT_FOREIGN_KEY,
         "index validity": flag("NOT i.indisvalid", "INVALID"),
-        "index options": listed("c.reloptions"),
+        "index options": sorted_elements("c.reloptions"),
         "index tablespace": "place.spcname",
         "clustered": flag("i.indisclustered", "clustered"),
     },
@@ -210,7 +210,7 @@ FOREIGN_TABLE = Kind(
     {
         "server": "quote_ident(v.srvname)",
         "inherits": _INHERITS,
-        "foreign options": listed("f.ftoptions"),
+        "foreign options": sorted_elements("f.ftoptions"),
     },
     "NOT o.relispartition",
 )

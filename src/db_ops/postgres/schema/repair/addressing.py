@@ -1,11 +1,11 @@
-"""How SQL addresses an object of each kind."""
+"""How SQL names an object of each kind."""
 
 from __future__ import annotations
 
 from db_ops.postgres.schema.objects import SchemaObject
 
 # Kinds whose words in CREATE, ALTER, DROP and COMMENT are not their name.
-_WORDS = {
+_KEYWORDS = {
     "base type": "TYPE",
     "composite type": "TYPE",
     "enum": "TYPE",
@@ -16,20 +16,20 @@ _WORDS = {
 _ON_PARENT = ("constraint", "trigger", "policy", "rule")
 
 
-def words(kind: str) -> str:
-    """Return the words that name a *kind* in SQL."""
-    return _WORDS.get(kind, kind.upper())
+def sql_keyword(kind: str) -> str:
+    """Return the SQL keywords for a *kind*."""
+    return _KEYWORDS.get(kind, kind.upper())
 
 
 def address(found: SchemaObject) -> str:
     """Return what follows COMMENT ON, and for most kinds DROP and ALTER."""
     if found.kind in _ON_PARENT:
-        return f"{words(found.kind)} {found.label} ON {found.parent}"
+        return f"{sql_keyword(found.kind)} {found.label} ON {found.parent}"
     if found.kind == "domain constraint":
         return f"CONSTRAINT {found.label} ON DOMAIN {found.parent}"
     if found.kind in ("column", "view column"):
         return f"COLUMN {found.name}"
-    return f"{words(found.kind)} {found.name}"
+    return f"{sql_keyword(found.kind)} {found.name}"
 
 
 def literal(text: str) -> str:

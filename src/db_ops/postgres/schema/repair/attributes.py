@@ -1,9 +1,9 @@
-"""Undo for one attribute of an object that both sides have."""
+"""Statements that undo a change of one attribute."""
 
 from __future__ import annotations
 
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair.addressing import address, comment, query, words
+from db_ops.postgres.schema.repair.addressing import address, comment, query, sql_keyword
 from db_ops.postgres.schema.repair.columns import COLUMN_UNDO, Undo
 from db_ops.postgres.schema.repair.objects import add_constraint, recreate
 
@@ -145,7 +145,7 @@ def _enabled(expected: SchemaObject, actual: SchemaObject, value: str | None) ->
     verb = _ENABLE[value or "enabled"]
     if expected.kind == "event trigger":
         return f"ALTER EVENT TRIGGER {expected.name} {verb}"
-    return f"ALTER TABLE {expected.parent} {verb} {words(expected.kind)} {expected.label}"
+    return f"ALTER TABLE {expected.parent} {verb} {sql_keyword(expected.kind)} {expected.label}"
 
 
 def _enum(expected: SchemaObject, actual: SchemaObject, value: str | None) -> tuple[str, ...]:

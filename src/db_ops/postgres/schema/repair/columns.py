@@ -1,4 +1,4 @@
-"""Undo for one attribute of a column."""
+"""Statements that undo a change of one attribute of a column."""
 
 from __future__ import annotations
 

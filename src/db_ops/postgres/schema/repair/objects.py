@@ -1,18 +1,18 @@
-"""Undo for objects that only one side has."""
+"""Statements that undo a missing or an extra object."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair.addressing import address, comment, query, words
+from db_ops.postgres.schema.repair.addressing import address, comment, query, sql_keyword
 
 _TABLE_PARTS = {"column": "COLUMN", "constraint": "CONSTRAINT"}
 _NO_DROP = ("partition", "view column", "owner", "grant", "default privileges")
 
 
 def undo_extra(extra: SchemaObject) -> tuple[str, ...]:
-    """Return the statement that drops *extra*; whatever it holds is lost."""
+    """Return the statement that drops *extra* and its rows."""
     if extra.kind in _TABLE_PARTS:
         return (f"ALTER TABLE {extra.parent} DROP {_TABLE_PARTS[extra.kind]} {extra.label}",)
     if extra.kind == "domain constraint":
@@ -43,7 +43,7 @@ def undo_missing(missing: SchemaObject, parts: Iterable[SchemaObject] = ()) -> t
 
 
 def recreate(expected: SchemaObject) -> tuple[str, ...]:
-    """Return the statements that replace what has the name of *expected* by it."""
+    """Return the statements that replace the object of the same name by *expected*."""
     create = undo_missing(expected)
     return (*undo_extra(expected), *create) if create else ()
 
@@ -162,7 +162,7 @@ def _publication_table(found: SchemaObject) -> str:
 def _cast(found: SchemaObject) -> str:
     of = found.attributes
     how = {"binary": "WITHOUT FUNCTION", "inout": "WITH INOUT"}.get(of["method"])
-    context = "" if of["context"] == "explicit" else f" AS {words(of['context'])}"
+    context = "" if of["context"] == "explicit" else f" AS {sql_keyword(of['context'])}"
     return f"CREATE CAST {found.name} {how or 'WITH FUNCTION ' + of['function']}{context}"
 
 
