@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from db_ops.builds.scratch import Scratch
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.migrations.autogenerate.models import create_models
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.failure_tolerant_cursor import Tolerance
@@ -23,7 +23,7 @@ _QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
 
 
 @dataclass(frozen=True)
-class Side:
+class BuiltSchema:
     """One side of a comparison: what it holds, and `how` it was come by.
 
     That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
@@ -40,21 +40,23 @@ class Side:
     files: Mapping[str, str] | None = None
 
 
-def migrations_side(
-    scratch: Scratch, *, grants: bool = False, revisions: tuple[str, ...] | None = None
-) -> Side:
+def build_migrations_schema(
+    scratch: ScratchDatabases, *, grants: bool = False, revisions: tuple[str, ...] | None = None
+) -> BuiltSchema:
     """Upgrade a scratch database to head, or copy the template of that, and read it.
 
     With *revisions*, up to those and no further. Raises `NoScratchDatabase`,
     `ScratchServerDiffers`, and what migrations raise.
     """
-    with scratch.migrated(revisions) as (target, origin):
+    with scratch.migrated_database(revisions) as (target, origin):
         role = current_role(scratch.connection)
-        schema = read_side(target, grants=grants)
-        return Side(schema, origin.source, role=role, files=origin.files)
+        schema = read_built_schema(target, grants=grants)
+        return BuiltSchema(schema, origin.source, role=role, files=origin.files)
 
 
-def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
+def build_models_schema(
+    scratch: ScratchDatabases, metadata: Any, migrations: Schema
+) -> BuiltSchema:
     """Run `create_all` for *metadata* (one, or a list) in a scratch database, and read that.
 
     What models refer to and cannot make, as schemas, extensions and functions, is made as
@@ -65,7 +67,7 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
     """
     views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
     tolerance = Tolerance(lambda statement: suppliers(migrations, statement))
-    with scratch.empty() as target:
+    with scratch.empty_database() as target:
         server = target.server
         with closing(server.connect()) as connection, server.translating("building the models"):
             if server.watch is not None:
@@ -77,16 +79,16 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
                 for statement in foundations(migrations):
                     cursor.execute(statement)
             skipped = create_models(metadata, connection, target.project, views)
-        schema = read_side(target)
+        schema = read_built_schema(target)
     failed = tolerance.failed
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
     statements = [one.statement for one in failed]
-    return Side(with_borrowed(schema, migrations, statements), "models", unchecked, skipped)
+    return BuiltSchema(with_borrowed(schema, migrations, statements), "models", unchecked, skipped)
 
 
-def read_side(target: Target, *, grants: bool = False) -> Schema:
+def read_built_schema(target: Target, *, grants: bool = False) -> Schema:
     """Read the schema of *target*'s database on a connection of its own."""
     with target.server.target() as connection:
         return read_schema(

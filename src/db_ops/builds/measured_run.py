@@ -50,7 +50,7 @@ def measure_downgrade(scratch: Target, plan: StepPlan) -> Measurement:
 
 
 @dataclass(frozen=True)
-class _Observed(Target):
+class _RecordedTarget(Target):
     """A target whose migrating sessions are recorded."""
 
     recorder: Recorder
@@ -63,7 +63,7 @@ class _Observed(Target):
 
 
 @dataclass
-class _Chapters:
+class _StatementsPerRevision:
     """Notes which of the recorded statements belong to which revision."""
 
     recorder: Recorder
@@ -92,24 +92,24 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
         major = major_version(connection)
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
         recorder = Recorder(observer, worth=partial(_without_ours, scratch.timeouts))
-        chapters = _Chapters(recorder)
+        statements_per_revision = _StatementsPerRevision(recorder)
 
         def on_event(event: Event) -> None:
-            chapters(event)
+            statements_per_revision(event)
             scratch.server.on_event(event)
 
         server = replace(scratch.server, on_event=on_event)
-        run(_Observed(scratch.project, scratch.graph, server, recorder))
+        run(_RecordedTarget(scratch.project, scratch.graph, server, recorder))
     revisions = tuple(
         MeasuredRevision(revision, tuple(recorder.statements[begin:end]))
-        for revision, begin, end in chapters.revisions
+        for revision, begin, end in statements_per_revision.revisions
     )
     table = scratch.project.version_table
     for one in revisions:
         if not any(records(statement.sql, table) for statement in one.statements):
             path = scratch.project.display(scratch.project.env_py)
             raise NotMeasurable(path, one.revision.id)
-    first = chapters.revisions[0][1] if chapters.revisions else 0
+    first = statements_per_revision.revisions[0][1] if statements_per_revision.revisions else 0
     prelude = tuple(one for one in recorder.statements[:first] if may_write(one.sql))
     if scratch.settings.squawk:
         revisions = tuple(lint(one, major, scratch.settings.root) for one in revisions)

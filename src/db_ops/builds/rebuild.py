@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db_ops.builds.builder import Builder, build_beside
+from db_ops.builds.builder import Builder, build_replacement
 from db_ops.postgres.own_databases import sweep
 from db_ops.results import Initialised
 from db_ops.target.target import Target
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def build_in_place(
+def build_target(
     target: Target,
     connection: Connection,
     from_migrations: bool,
@@ -33,7 +33,7 @@ def build_in_place(
     if builder is not None:
         built = builder.build()
     else:
-        built = build_beside(target, connection, present) if replaces else None
+        built = build_replacement(target, connection, present) if replaces else None
     if built and builder and target.settings.spare:
         from db_ops.builds.worker import prepare_in_background
 

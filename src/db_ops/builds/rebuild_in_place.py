@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def rebuilt_in_place(target: Target, connection: Connection, present: int | None) -> Iterator[None]:
+def recreate_under_own_name(
+    target: Target, connection: Connection, present: int | None
+) -> Iterator[None]:
     """Create the target anew for a `with` block; if that fails, the *present* one is there again.
 
     *present* is its oid, None if there is none: then what the block has made stays. Raises

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from db_ops.builds.built_schema import Side
+from db_ops.builds.built_schema import BuiltSchema
 from db_ops.migrations.cache_files import digest, write_whole
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.postgres.schema.serialization import from_json, to_json
@@ -20,14 +20,14 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Kept:
+class SchemaCache:
     """One file, with its content as it was when the command began."""
 
     path: Path | None
     content: bytes
 
     @classmethod
-    def read(cls, folder: Path | None, project: Path, name: str) -> Kept:
+    def read(cls, folder: Path | None, project: Path, name: str) -> SchemaCache:
         """Return the file that keeps the side *name* of *project*; an empty one if there is none.
 
         *name* holds what comparisons of one project may use in turn, as the server's version.
@@ -44,7 +44,7 @@ class Kept:
         head = self._head()
         return head[1] if head and head[0] == key else None
 
-    def side(self) -> Side | None:
+    def side(self) -> BuiltSchema | None:
         """Return the side, None if it cannot be read."""
         head = self._head()
         if head is None:
@@ -52,10 +52,10 @@ class Kept:
         with suppress(ValueError, TypeError, IndexError):
             schema = from_json(self.content.split(b"\n", 1)[1])
             _, files, unchecked, skipped, role = head
-            return Side(schema, "cache", tuple(unchecked), tuple(skipped), role, files)
+            return BuiltSchema(schema, "cache", tuple(unchecked), tuple(skipped), role, files)
         return None
 
-    def write(self, key: str, side: Side) -> None:
+    def write(self, key: str, side: BuiltSchema) -> None:
         """Keep *side*, unless it is not certain what it was built from.
 
         A folder that cannot be written to is no failure: the side is built again.

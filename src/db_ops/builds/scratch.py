@@ -13,11 +13,11 @@ from db_ops.builds.builder import Builder
 from db_ops.builds.scratch_server import (
     ANOTHER_SERVER,
     TargetFacts,
-    check_apart,
+    check_allowed_server,
     embedded_server,
-    facts_of,
     named_server,
-    protection,
+    protection_reason,
+    read_target_facts,
 )
 from db_ops.builds.worker import make_template_elsewhere
 from db_ops.errors import (
@@ -56,7 +56,7 @@ class ScratchOrigin:
 
 
 @dataclass
-class Scratch:
+class ScratchDatabases:
     """Where scratch databases for *target* are made; a context manager, which connects when needed.
 
     What killed processes have left there is dropped first.
@@ -65,7 +65,7 @@ class Scratch:
     target: Target
     _stack: ExitStack = field(default_factory=ExitStack)
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> ScratchDatabases:
         return self
 
     def __exit__(
@@ -77,7 +77,7 @@ class Scratch:
         self._stack.__exit__(kind, error, traceback)
 
     @cached_property
-    def place(self) -> Target:
+    def host(self) -> Target:
         """The project with the server that scratch databases are made on as its own.
 
         Raises `NoScratchDatabase` where there is none.
@@ -85,7 +85,7 @@ class Scratch:
         url = self.target.settings.scratch_url
         if url is not None:
             return replace(self.target, server=named_server(self.target, url))
-        reason = protection(self.target, self._mark)
+        reason = protection_reason(self.target, self._mark)
         if reason is None:
             return self.target
         server = embedded_server(self.target, self._facts.major, reason)
@@ -94,21 +94,21 @@ class Scratch:
     @cached_property
     def connection(self) -> Connection:
         """To the maintenance database there. Raises `NoScratchDatabase`, `ScratchServerDiffers`."""
-        if self.place is self.target:
+        if self.host is self.target:
             connection = self._beside_target
         else:
-            connection = self._maintenance(self.place.server)
-            check_apart(self.target, self._facts, connection)
+            connection = self._maintenance(self.host.server)
+            check_allowed_server(self.target, self._facts, connection)
         reason = takes_no_writes(connection)
         if reason:
             raise self._none(reason, ANOTHER_SERVER)
         if not may_create_databases(connection):
-            location = self.place.server.location
+            location = self.host.server.location
             lacking = InsufficientPrivilege.to_create(location, connection.info.user)
             raise self._none(
                 lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
             )
-        set_up_session(self.place.server, connection)
+        set_up_session(self.host.server, connection)
         sweep(connection)
         return connection
 
@@ -118,7 +118,7 @@ class Scratch:
 
     @cached_property
     def _facts(self) -> TargetFacts:
-        return facts_of(self.target)
+        return read_target_facts(self.target)
 
     @property
     def _mark(self) -> str | None:
@@ -134,13 +134,13 @@ class Scratch:
             raise self._none(error.message, error.hint) from None
 
     @contextmanager
-    def empty(self) -> Iterator[Target]:
+    def empty_database(self) -> Iterator[Target]:
         """Yield the way to an empty database, for a `with` block. Raises `NoScratchDatabase`."""
         with self._database() as target:
             yield target
 
     @contextmanager
-    def migrated(
+    def migrated_database(
         self, revisions: tuple[str, ...] | None = None
     ) -> Iterator[tuple[Target, ScratchOrigin]]:
         """Yield the way to a database at head, for a `with` block, and how it came to be.
@@ -168,13 +168,13 @@ class Scratch:
 
     def _template(self) -> tuple[str | None, Files | None]:
         """Return the name of the template, made now if there is none, and the files it is of."""
-        builder = Builder.of(self.place, self.connection)
+        builder = Builder.of(self.host, self.connection)
         if builder is None or len(builder.target.graph.heads) > 1:
             return None, None
         template = builder.template()
         if template is None:
             # We may have imported what the revisions import; another process sees all they use.
-            make_template_elsewhere(self.place)
+            make_template_elsewhere(self.host)
             template = builder.template()
         for database in templates_built_from(self.connection, builder.key):
             if database.name == template:
@@ -183,13 +183,13 @@ class Scratch:
 
     @contextmanager
     def _database(self, template: str | None = None) -> Iterator[Target]:
-        server = self.place.server
+        server = self.host.server
         with (
             self._watching() as watch,
             scratch_database(server, self.connection, template=template) as name,
         ):
             server = replace(server, url=server.url.scratch_at(name), watch=watch)
-            yield replace(self.place, server=server)
+            yield replace(self.host, server=server)
 
     @contextmanager
     def _watching(self) -> Iterator[Watch]:
@@ -200,7 +200,7 @@ class Scratch:
 
         # What a server is named for, it may be used for.
         keeps = self.target.settings.scratch_url is not None
-        with taken_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+        with taken_back(self.host.server, self.connection, refusal, keeps=keeps) as watch:
             yield watch
 
     def _none(self, reason: str, remedy: str) -> NoScratchDatabase:

@@ -38,7 +38,7 @@ class TargetFacts:
     identities: frozenset[str]
 
 
-def protection(target: Target, mark: str | None) -> str | None:
+def protection_reason(target: Target, mark: str | None) -> str | None:
     """Say why nothing may be built on *target*'s server to be looked at, None if it may."""
     environment = target.settings.environment
     if environment not in DISPOSABLE:
@@ -48,7 +48,7 @@ def protection(target: Target, mark: str | None) -> str | None:
     return None
 
 
-def facts_of(target: Target) -> TargetFacts:
+def read_target_facts(target: Target) -> TargetFacts:
     """Ask *target*'s server, from the database itself if it exists."""
     server = target.server
     with server.target_if_exists() as connection:
@@ -86,7 +86,7 @@ def embedded_server(target: Target, major: int, reason: str) -> Server:
     raise NoScratchDatabase(target.location, reason, remedy)
 
 
-def check_apart(target: Target, facts: TargetFacts, connection: Connection) -> None:
+def check_allowed_server(target: Target, facts: TargetFacts, connection: Connection) -> None:
     """Refuse a server of another version, and one that holds what is protected itself.
 
     Raises `ScratchServerDiffers`, `NoScratchDatabase`.
@@ -94,7 +94,7 @@ def check_apart(target: Target, facts: TargetFacts, connection: Connection) -> N
     major = connection.info.server_version // 10000
     if major != facts.major:
         raise ScratchServerDiffers(target.location, facts.major, major)
-    reason = protection(target, facts.mark)
+    reason = protection_reason(target, facts.mark)
     if reason is None:
         return
     name = "DB_OPS_SCRATCH_URL" if target.settings.scratch_url else "the embedded server"

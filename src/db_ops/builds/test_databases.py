@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Clones:
+class DatabaseFactory:
     """Makes and drops databases for tests; `clones` gives one. Not for several threads at once."""
 
     target: Target
@@ -56,7 +56,7 @@ class Clones:
         self._unwanted.put(url.database)
 
     @contextmanager
-    def dropping(self) -> Iterator[None]:
+    def drop_in_background(self) -> Iterator[None]:
         """Drop on another connection what is unwanted, for a `with` block; wait for the last."""
         with closing(self.target.server.connect(self.connection.info.dbname)) as connection:
             set_up_session(self.target.server, connection)
@@ -77,7 +77,9 @@ class Clones:
 
 
 @contextmanager
-def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones]:
+def database_factory(
+    settings: Settings, *, on_event: OnEvent = ignore
+) -> Iterator[DatabaseFactory]:
     """Make databases for tests from the project's migrations, for a `with` block.
 
     They are copies of the template, which is made first if there is none, by another process. Where
@@ -88,8 +90,8 @@ def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones
     target.graph.goals()
     with maintenance_session(target.server) as connection:
         sweep(connection)
-        made = Clones(target, connection, _template(target, connection))
-        with made.dropping():
+        made = DatabaseFactory(target, connection, _template(target, connection))
+        with made.drop_in_background():
             yield made
 
 

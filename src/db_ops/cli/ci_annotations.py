@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from db_ops.cli.render.result import plain_lines
+from db_ops.cli.render.result import result_lines
 from db_ops.cli.terminal import encodable, one_line, options, write
 from db_ops.errors import DbOpsError
 from db_ops.errors.invocation import as_typed
@@ -30,7 +30,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class Annotation:
     """One thing that is wrong, and where in the repository, if that is known."""
 
     text: str
@@ -53,19 +53,19 @@ def annotate(command: str, done: Result | DbOpsError) -> None:
             _write_report(command, list(_findings(done)))
 
 
-def _findings(done: Result | DbOpsError) -> Iterator[Finding]:
+def _findings(done: Result | DbOpsError) -> Iterator[Annotation]:
     if isinstance(done, DbOpsError):
         path, line = getattr(done, "path", None), getattr(done, "line", None)
         text = "\n".join((done.message, *done.notes))
-        yield Finding(text, done.hint, _in_repository(path or None), line)
+        yield Annotation(text, done.hint, _in_repository(path or None), line)
     elif isinstance(done, Verified):
         for difference in done.differences:
-            yield Finding(difference.description, as_typed(difference.remedy))
+            yield Annotation(difference.description, as_typed(difference.remedy))
     elif done.exit_code:
-        yield Finding("\n".join(plain_lines(done)))
+        yield Annotation("\n".join(result_lines(done)))
 
 
-def _write_workflow_commands(command: str, findings: list[Finding]) -> None:
+def _write_workflow_commands(command: str, findings: list[Annotation]) -> None:
     shown = findings if len(findings) <= _SHOWN else findings[: _SHOWN - 1]
     for one in shown:
         text = f"{one.text}\nnext: {one.remedy}" if one.remedy else one.text
@@ -74,7 +74,7 @@ def _write_workflow_commands(command: str, findings: list[Finding]) -> None:
         _write_error(command, f"{len(findings) - len(shown)} more, see the log of the step", None)
 
 
-def _write_error(command: str, text: str, at: Finding | None) -> None:
+def _write_error(command: str, text: str, at: Annotation | None) -> None:
     properties = {"title": f"db-ops {command}"}
     if at and at.path:
         properties = {"file": at.path, "line": str(at.line or 1), **properties}
@@ -102,7 +102,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
             f"hint: {one_line(done.hint)}",
         ]
     else:
-        lines = plain_lines(done)
+        lines = result_lines(done)
     text = "\n".join(lines)
     # Longer than any in the text, which ends no fence then.
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 3)
@@ -110,7 +110,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
         summary.write(f"### `db-ops {command}`\n\n{fence}text\n{text}\n{fence}\n\n")
 
 
-def _write_report(command: str, findings: list[Finding]) -> None:
+def _write_report(command: str, findings: list[Annotation]) -> None:
     """Write the report of a job; what another command of it has found stays."""
     path = Path(os.environ.get("CI_PROJECT_DIR", ".")) / REPORT
     check = f"db-ops {command}"

@@ -72,7 +72,7 @@ class Command:
 
     @property
     def all_options(self) -> tuple[Option, ...]:
-        return (*self.options, *FOR_EVERY_COMMAND)
+        return (*self.options, *COMMON_OPTIONS)
 
     @property
     def positionals(self) -> tuple[Option, ...]:
@@ -86,7 +86,7 @@ class Command:
         return not self.writes_with or bool(given & set(self.writes_with))
 
 
-FOR_EVERY_COMMAND = (
+COMMON_OPTIONS = (
     Option("json", "Print the result as one JSON document on stdout.", "j"),
     Option("quiet", "Print only what was asked for, and errors.", "q"),
     Option("verbose", "Print everything there is to say, and when it happened.", "v"),

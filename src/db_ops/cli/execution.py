@@ -22,7 +22,7 @@ from db_ops.results import Result
 
 
 @dataclass(frozen=True)
-class ForEveryCommand:
+class CommonOptions:
     """What is given once for all commands of a line; see `db_ops.load`."""
 
     alembic_ini: str | None = None
@@ -35,7 +35,7 @@ def execute(
     read_options: Callable[[], Options],
     *,
     output: OutputOptions,
-    given: ForEveryCommand = ForEveryCommand(),
+    given: CommonOptions = CommonOptions(),
 ) -> int:
     """Run *command* with what *read_options* returns, show what comes of it, return its exit code.
 
@@ -65,7 +65,7 @@ def execute(
 
 
 def _outcome(
-    command: Command, read_options: Callable[[], Options], given: ForEveryCommand
+    command: Command, read_options: Callable[[], Options], given: CommonOptions
 ) -> Result | DbOpsError:
     """Run the command and show its result or its error."""
     try:
@@ -80,9 +80,9 @@ def _outcome(
     return done
 
 
-def _run(command: Command, read: Options, given: ForEveryCommand) -> Result:
+def _run(command: Command, read: Options, given: CommonOptions) -> Result:
     from db_ops.cli.progress.events import Progress
-    from db_ops.cli.render.result import show
+    from db_ops.cli.render.result import print_result
 
     with Progress() as progress:
         load = _loader(given)
@@ -94,10 +94,10 @@ def _run(command: Command, read: Options, given: ForEveryCommand) -> Result:
             taken = {one.parameter for one in command.positionals}
             rest = {name: value for name, value in read.items() if name not in taken}
             done = function(load(), *values, **rest, on_event=progress)
-        return show(done, options.get().json)
+        return print_result(done, options.get().json)
 
 
-def _loader(given: ForEveryCommand) -> Callable[..., Any]:
+def _loader(given: CommonOptions) -> Callable[..., Any]:
     def load(**more: Any) -> Any:
         settings = db_ops.load(**vars(given), **more)
         invocation.set(replace(invocation.get(), alembic=settings.alembic_options()))

@@ -9,16 +9,16 @@ from db_ops.errors.base import enumerate_names
 Line = tuple[str, str]
 
 
-def at(revisions: tuple[str, ...]) -> str:
+def revision_names(revisions: tuple[str, ...]) -> str:
     return ", ".join(revisions) or "base"
 
 
-def here(revisions: tuple[str, ...], ahead: tuple[str, ...]) -> str:
+def position_text(revisions: tuple[str, ...], ahead: tuple[str, ...]) -> str:
     """Say where a database is, and by what it is *ahead*, if it is."""
-    return f"at {at(revisions)}" + (f", ahead {by(ahead)}" if ahead else "")
+    return f"at {revision_names(revisions)}" + (f", ahead {ahead_text(ahead)}" if ahead else "")
 
 
-def by(ahead: tuple[str, ...]) -> str:
+def ahead_text(ahead: tuple[str, ...]) -> str:
     """Say by how many revisions a database is ahead, and by which."""
     count = f"{len(ahead)} revision{'' if len(ahead) == 1 else 's'}"
     return f"of this checkout by {count} ({enumerate_names(ahead)})"

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import db_ops
-from db_ops.cli.arguments import Line, cut
-from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Options
-from db_ops.cli.execution import ForEveryCommand, execute, output_of, show_failure
+from db_ops.cli.arguments import CommandLine, split_commands
+from db_ops.cli.declaration import COMMON_OPTIONS, Command, Options
+from db_ops.cli.execution import CommonOptions, execute, output_of, show_failure
 from db_ops.cli.log import log_form
 from db_ops.cli.parsers import HELP, command_parser, program_parser
 from db_ops.cli.terminal import Options as OutputOptions
@@ -44,10 +44,10 @@ def run(arguments: list[str]) -> int:
     invocation.set(Invocation(program))
     try:
         if arguments[:1] == [_COMPLETE]:
-            from db_ops.cli.completion import candidates
+            from db_ops.cli.completion import completion_candidates
 
-            return _print("\n".join(candidates(arguments[1:])))
-        line = cut(arguments)
+            return _print("\n".join(completion_candidates(arguments[1:])))
+        line = split_commands(arguments)
         text = _asked_for(line, program)
         if text is not None:
             return _print(text)
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
     return _run(commands, common, program)
 
 
-def _asked_for(line: Line, program: str) -> str | None:
+def _asked_for(line: CommandLine, program: str) -> str | None:
     """Return what is to be printed instead of running a command: help, the version, a script."""
     for command, words in line.commands:
         if HELP.flags[-1] in takewhile(lambda word: word != "--", words):
@@ -87,12 +87,12 @@ def _asked_for(line: Line, program: str) -> str | None:
 
 def _run(commands: list[tuple[Command, Namespace]], common: Namespace, program: str) -> int:
     """Run the commands in the order written, until one fails."""
-    given = ForEveryCommand(common.config, common.name, tuple(common.x))
+    given = CommonOptions(common.config, common.name, tuple(common.x))
     invocation.set(Invocation(program, _typed_for_all(given)))
     for command, found in commands:
         both = {
             one.parameter: getattr(common, one.parameter) or getattr(found, one.parameter)
-            for one in FOR_EVERY_COMMAND
+            for one in COMMON_OPTIONS
         }
         read = partial(_of_command, command, found)
         code = execute(command, read, output=output_of(both), given=given)
@@ -118,7 +118,7 @@ def _program() -> str:
     return f"python {shlex.quote(sys.argv[0])}" if path.suffix == ".py" else "db-ops"
 
 
-def _typed_for_all(given: ForEveryCommand) -> tuple[str, ...]:
+def _typed_for_all(given: CommonOptions) -> tuple[str, ...]:
     """Return the options for every command of a line as they are typed."""
     typed: list[str] = []
     if given.alembic_ini is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from db_ops.results import MigrationCreated
 
 
-def asking(
+def create_with_prompts(
     create: Callable[..., MigrationCreated],
     renames: tuple[str, ...],
     *,

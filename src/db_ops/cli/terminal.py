@@ -94,7 +94,7 @@ def open_closed_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
+def print_line(text: str, style: str = "", *, to_stderr: bool = False) -> None:
     """Print one line, in colour where the stream takes it; what it cannot encode is escaped."""
     stream = sys.stderr if to_stderr else sys.stdout
     text = encodable(text, stream)
@@ -146,7 +146,7 @@ def seconds(seconds: float) -> str:
     return f"{seconds:.2f} s"
 
 
-def short(directory: str) -> str:
+def short_path(directory: str) -> str:
     path, here = Path(directory), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else directory
 

@@ -22,7 +22,7 @@ from db_ops.postgres.privileges import rights_in
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
-from db_ops.target.open_project import apply_learnt, read_url_from
+from db_ops.target.open_project import apply_inspection, read_url_from
 from db_ops.target.open_server import embedded_url, server_of
 from db_ops.target.target import Target
 
@@ -116,7 +116,7 @@ class _Examination:
         self.project = self.learnt.applied_to(project)
         for habit, advice in habits_of(project, self.learnt):
             yield Finding("env.py", "habit", habit, advice=advice)
-        self.settings = apply_learnt(self.settings, project, self.learnt)
+        self.settings = apply_inspection(self.settings, project, self.learnt)
 
     def _settings(self) -> Iterator[Finding]:
         settings = self.settings
@@ -172,7 +172,7 @@ class _Examination:
             yield Finding("server", "database", "does not exist", advice="db-ops init")
             return
         with server.target() as connection:
-            found = target.look(connection)
+            found = target.read_recorded_state(connection)
             recorded = found.revisions
             yield Finding("server", "mark", mark_in(found.comment) or "none")
             yield Finding("server", "recorded", ", ".join(recorded) or "base")

@@ -34,8 +34,8 @@ from db_ops.postgres.replacement import nobody_in, put_in_place
 from db_ops.postgres.templates import keep_as_template
 from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import maintained
-from db_ops.target.guard import check_intent, check_mark, guarded
+from db_ops.target.create import maintenance_lock
+from db_ops.target.guard import check_intent, check_mark, guarded_drop
 from db_ops.target.open_server import open_server
 from db_ops.target.position import Position
 from db_ops.target.target import Target, open_target
@@ -61,7 +61,7 @@ def snapshot(
     target = open_target(settings, "snapshot", on_event)
     server = target.server
     check_intent(server, confirm, f" {shlex.quote(name)}")
-    with maintained(server) as connection:
+    with maintenance_lock(server) as connection:
         check_mark(server, connection, confirm, f" {shlex.quote(name)}")
         if any(one.facts.get("name") == name for one in _of(server, connection)):
             raise SnapshotExists(server.location, name)
@@ -87,9 +87,9 @@ def restore(
     server = target.server
     arguments = f" {shlex.quote(name)}"
     check_intent(server, confirm, arguments)
-    with maintained(server) as connection:
+    with maintenance_lock(server) as connection:
         present = database_oid(connection, server.url.database)
-        with guarded(server, connection, confirm, arguments):
+        with guarded_drop(server, connection, confirm, arguments):
             found = _find(server, connection, name)
             started = time.monotonic()
             with scratch_database(server, connection, template=found.name) as copy:
@@ -117,7 +117,7 @@ def snapshots(
     """
     server = open_server(settings, "snapshots", on_event)
     if drop_name is not None:
-        with maintained(server) as connection:
+        with maintenance_lock(server) as connection:
             drop(connection, _find(server, connection, drop_name).name)
     with server.maintenance() as connection:
         found = _of(server, connection)

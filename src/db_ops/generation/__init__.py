@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from db_ops.generation.change_text import describe, is_kept
-from db_ops.generation.planner import Plan, Planner, relevant_changes
-from db_ops.generation.renames import Rename, answered, refuse_undecided
-from db_ops.generation.statements import TODO, Bench, Piece
+from db_ops.generation.change_text import describe_change, is_kept
+from db_ops.generation.planner import RevisionPlan, RevisionPlanner, relevant_changes
+from db_ops.generation.renames import Rename, refuse_undecided, requested_renames
+from db_ops.generation.statements import TODO, RevisionStatement, ScratchSession
 
 __all__ = [
     "TODO",
-    "Bench",
-    "Piece",
-    "Plan",
-    "Planner",
     "Rename",
-    "answered",
-    "describe",
+    "RevisionPlan",
+    "RevisionPlanner",
+    "RevisionStatement",
+    "ScratchSession",
+    "describe_change",
     "is_kept",
     "refuse_undecided",
     "relevant_changes",
+    "requested_renames",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from db_ops.generation.identifiers import plain, short
+from db_ops.generation.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change
 
 _NOT_SHOWN = 60
@@ -31,13 +31,13 @@ def changed_attributes(
     """Return which attributes differ, by kind and plain name of the object; None for all of it."""
     found: dict[tuple[str, tuple[str, ...]], set[str | None]] = {}
     for change in changes:
-        found.setdefault((change.kind, plain(change.name)), set()).add(change.attribute)
+        found.setdefault((change.kind, unquoted_parts(change.name)), set()).add(change.attribute)
     return {key: frozenset(attributes) for key, attributes in found.items()}
 
 
-def describe(change: Change) -> str:
+def describe_change(change: Change) -> str:
     """Say in one line what has to be done to the migrations' side."""
-    subject = f"{change.kind} {short(change.name)}"
+    subject = f"{change.kind} {display_name(change.name)}"
     if change.attribute is None:
         verb = "drop" if change.expected is None else "add"
         value = change.expected if change.expected is not None else change.actual
@@ -49,7 +49,7 @@ def describe(change: Change) -> str:
 def losses(changes: Iterable[Change]) -> Iterator[str]:
     """Say of each change that loses what rows hold what that is."""
     for change in changes:
-        name = short(change.name)
+        name = display_name(change.name)
         if change.attribute is None and change.expected is None:
             if change.kind == "table":
                 yield f"drops table {name} with all its rows"
@@ -60,8 +60,8 @@ def losses(changes: Iterable[Change]) -> Iterator[str]:
         elif change.kind == "column" and change.attribute == "type":
             if not _holds_all(change.actual or "", change.expected or ""):
                 yield (
-                    f"changes {name} from {short(change.actual or '')} to"
-                    f" {short(change.expected or '')}: what does not fit is cut or fails"
+                    f"changes {name} from {display_name(change.actual or '')} to"
+                    f" {display_name(change.expected or '')}: what does not fit is cut or fails"
                 )
         elif change.kind == "column" and change.attribute == "generated" and change.expected:
             if change.actual is None:
@@ -88,7 +88,9 @@ def explain_todo(change: Change, reason: str | None) -> str:
             else "PostgreSQL cannot put the values of a type in another order"
         )
         reason = f"{why}: move the rows, then create the type anew and rewrite its columns"
-    return describe(change) + (f": {reason}" if reason else ": no statement is certain to do it")
+    return describe_change(change) + (
+        f": {reason}" if reason else ": no statement is certain to do it"
+    )
 
 
 def is_kept(change: Change) -> bool:
@@ -103,7 +105,9 @@ def is_kept(change: Change) -> bool:
 def explain_kept(change: Change) -> str:
     """Say what stays, and why."""
     stays = ", ".join(removed_values(change))
-    return f"{stays} stays in type {short(change.name)}: what depends on its columns holds it"
+    return (
+        f"{stays} stays in type {display_name(change.name)}: what depends on its columns holds it"
+    )
 
 
 def _values(values: str | None) -> list[str]:

@@ -14,7 +14,7 @@ _SET_EXPRESSION_SINCE = 17
 _OPTIONS = ("START", "INCREMENT", "MINVALUE", "MAXVALUE", "CACHE")
 
 
-def candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[tuple[str, ...]]:
+def ddl_candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[tuple[str, ...]]:
     """Yield SQL that may make *actual* like *wanted* in one *change*, each whole in itself."""
     if change.undo:
         yield change.undo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result
 
 
@@ -26,7 +26,7 @@ class ConnectionUrl(Result):
     url: str
 
 
-class CachedDatabase(Value):
+class CachedDatabase(FrozenData):
     """A database of ours: of which `kind`, for which service, when it was built (UTC, ISO 8601)."""
 
     name: str

@@ -55,7 +55,7 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
         return
     with (
         target.migration_lock() as locked,
-        _looked_at(target, locked),
+        _warn_if_ahead(target, locked),
         target.recording(locked) as records,
         closing(target.open()) as connection,
     ):
@@ -63,7 +63,7 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
 
 
 @contextmanager
-def _looked_at(target: Target, locked: Connection) -> Iterator[None]:
+def _warn_if_ahead(target: Target, locked: Connection) -> Iterator[None]:
     """Say by what the database is ahead: Alembic only says that it cannot locate a revision."""
     try:
         check_known(target, target.recorded_on(locked), locked, "Alembic needs their files")

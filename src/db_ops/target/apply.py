@@ -85,7 +85,7 @@ def _check_done(target: Target, plan: StepPlan, connection: Connection) -> None:
         )
 
 
-def reached(
+def reached_revisions(
     target: Target, before: tuple[str, ...], goal: Goal, connection: Connection
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return where the database is now, and by what it is ahead; *before* it was there.

@@ -55,7 +55,7 @@ def check_mark(
 
 
 @contextmanager
-def guarded(
+def guarded_drop(
     server: Server, connection: Connection, confirm: str | None, arguments: str = ""
 ) -> Iterator[None]:
     """Do what `check_mark` does, for a `with` block in which the database may be dropped.

@@ -37,7 +37,7 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     learnt = _learn(project, settings, is_known=is_known, check=not project.is_ours)
     if project.is_ours:
         return settings, learnt.applied_to(project)
-    return apply_learnt(settings, project, learnt), learnt.applied_to(project)
+    return apply_inspection(settings, project, learnt), learnt.applied_to(project)
 
 
 def open_revisions(settings: Settings) -> Project:
@@ -83,12 +83,12 @@ def _learn(project: Project, settings: Settings, *, is_known: bool, check: bool 
         learnt = learn(project, is_known=is_known)
     if check:
         # What contradicts the settings is not kept.
-        apply_learnt(settings, project, learnt)
+        apply_inspection(settings, project, learnt)
     cache.write(learnt, used.files())
     return learnt
 
 
-def apply_learnt(settings: Settings, project: Project, learnt: Learnt) -> Settings:
+def apply_inspection(settings: Settings, project: Project, learnt: Learnt) -> Settings:
     """Return *settings* with the database that env.py connects to. Raises `TwoDatabases`."""
     url = settings.url
     if url is None and not settings.embedded:

@@ -149,7 +149,7 @@ class Target:
         with self.server.translating("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
             if read_only:
-                self.look_only(connection)
+                self.set_read_only(connection)
             else:
                 set_up_session(self.server, connection)
                 cursor.execute(self.timeouts)
@@ -159,7 +159,7 @@ class Target:
                     self.server.watch.attach(connection)
         return connection
 
-    def look_only(self, connection: Connection) -> None:
+    def set_read_only(self, connection: Connection) -> None:
         """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
         with connection.cursor() as cursor:
             cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
@@ -213,7 +213,7 @@ class Target:
             recorded_revisions(connection, table, schema) for schema, table in self.project.tables
         )
 
-    def look(self, connection: Connection, *, largest: int | None = None) -> Look:
+    def read_recorded_state(self, connection: Connection, *, largest: int | None = None) -> Look:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
         from db_ops.postgres.history.reader import look
 
@@ -232,9 +232,9 @@ class Target:
             with reading_version_table():
                 yield
         except Unreadable as error:
-            from db_ops.target.version_table import unreadable
+            from db_ops.target.version_table import read_error
 
-            raise unreadable(self, connection, *error.args) from None
+            raise read_error(self, connection, *error.args) from None
 
     def read_records(self, connection: Connection) -> Recorded:
         """Return what is recorded of this service in the database."""

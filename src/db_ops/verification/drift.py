@@ -17,7 +17,7 @@ def judge_drift(found: Look, major: int) -> Drift:
     last = found.last
     if last is None:
         return Drift("unknown", found.problem)
-    since, by = last.finished, by_whom(last)
+    since, by = last.finished, recorded_by(last)
     if set(last.heads) != set(found.revisions):
         at = ", ".join(last.heads) or "base"
         return Drift("unknown", f"the last record is of {at}", since, by)
@@ -34,6 +34,6 @@ def judge_drift(found: Look, major: int) -> Drift:
     return Drift("equal" if equal else "changed", None, since, by)
 
 
-def by_whom(row: Row) -> str:
+def recorded_by(row: Row) -> str:
     """Name the role, and the user of the machine that it was used from."""
     return f"{row.role} ({row.os_user})" if row.os_user else row.role

@@ -8,7 +8,7 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.postgres.history.reader import Recorded, Row
 from db_ops.results import Difference, Revision
 from db_ops.target.position import Position
-from db_ops.verification.drift import RECORD, by_whom
+from db_ops.verification.drift import RECORD, recorded_by
 
 APPLIED = ("upgrade", "stamp", "accept")
 
@@ -84,4 +84,4 @@ def check_files(
 
 def _applied(row: Row) -> str:
     verb = {"upgrade": "it was applied", "stamp": "it was stamped"}.get(row.action, "its record")
-    return f"{verb} on {row.finished[:10]} by {by_whom(row)}"
+    return f"{verb} on {row.finished[:10]} by {recorded_by(row)}"

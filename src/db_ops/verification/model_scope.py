@@ -19,7 +19,7 @@ _BEYOND_MODELS: dict[str, frozenset[str | None]] = {
 }
 
 
-def expressible(change: Change) -> bool:
+def is_expressible_in_models(change: Change) -> bool:
     """Tell whether models can say this, so that their silence about it means something."""
     beyond = _BEYOND_MODELS.get(change.kind)
     return beyond is not None and change.attribute not in beyond

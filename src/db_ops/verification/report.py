@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Silenced
-from db_ops.verification.baseline import Accepted, Rules
+from db_ops.verification.baseline import BaselineEntry, Rules
 from db_ops.verification.revision_checks import ADOPT
 from db_ops.verification.verdict import CREATE_MIGRATION, Disagreement, judge
 
@@ -26,7 +26,7 @@ _CHECK_OUT = "check out the branch that has it"
 
 
 @dataclass(frozen=True)
-class Sides:
+class ComparedSchemas:
     """What was read: `models` or `migrations` are None where that was impossible."""
 
     models: Schema | None
@@ -43,8 +43,8 @@ class Report:
 
     differences: tuple[Difference, ...] = ()
     silenced: tuple[Silenced, ...] = ()
-    met: tuple[Accepted, ...] = ()
-    unaccepted: tuple[Accepted, ...] = ()
+    met: tuple[BaselineEntry, ...] = ()
+    unaccepted: tuple[BaselineEntry, ...] = ()
 
     def __add__(self, other: Report) -> Report:
         """Return both reports, with what they both name once."""
@@ -61,8 +61,8 @@ class Report:
         )
 
 
-def compare_sides(
-    sides: Sides, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
+def build_report(
+    sides: ComparedSchemas, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
 ) -> Report:
     """Judge *sides*, as far as they are known, by *rules*.
 
@@ -85,7 +85,7 @@ def compare_sides(
     for disagreement in verdict.disagreements:
         accepted = next((one for one in rules.accepted if one.covers(disagreement)), None)
         if accepted is None:
-            unaccepted.append(Accepted.of(disagreement))
+            unaccepted.append(BaselineEntry.of(disagreement))
             difference = _difference(disagreement, ahead=ahead)
             differences.append(_to_adopt(difference) if untracked else difference)
         else:

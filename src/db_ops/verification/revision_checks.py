@@ -51,7 +51,7 @@ def compare_history(
     return tuple(found)
 
 
-def adoption(
+def adoption_difference(
     tables: tuple[str, ...], at_head: tuple[str, ...], last: tuple[str, ...]
 ) -> Difference:
     """Return the difference of a database that has the service's *tables* and no revision.

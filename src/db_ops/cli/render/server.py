@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, at, megabytes
-from db_ops.cli.terminal import short
+from db_ops.cli.format import Line, megabytes, revision_names
+from db_ops.cli.terminal import short_path
 from db_ops.results import Cache, ConnectionUrl, ServerStarted, ServerStopped
 
 
 def server_started(result: ServerStarted) -> Iterator[Line]:
     done = "started" if result.started else "already runs"
-    yield f"embedded server {done} in {short(result.directory)}", "green"
+    yield f"embedded server {done} in {short_path(result.directory)}", "green"
 
 
 def server_stopped(result: ServerStopped) -> Iterator[Line]:
     done = "stopped" if result.stopped else "was not running"
-    yield f"embedded server {done} in {short(result.directory)}", "green"
+    yield f"embedded server {done} in {short_path(result.directory)}", "green"
 
 
 def connection_url(result: ConnectionUrl) -> Iterator[Line]:
@@ -28,7 +28,7 @@ def cache(result: Cache) -> Iterator[Line]:
         yield f"{result.location}: nothing is kept", "green"
     for database in result.databases:
         of = f" of {database.service}" if database.service else ""
-        heads = f" at {at(database.heads)}" if database.heads else ""
+        heads = f" at {revision_names(database.heads)}" if database.heads else ""
         built = f", built {database.built}" if database.built else ""
         about = f"{database.kind}{of}{heads}, {megabytes(database.bytes)}{built}"
         dropped = "dropped " if database.name in result.cleared else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, age, at, megabytes
+from db_ops.cli.format import Line, age, megabytes, revision_names
 from db_ops.cli.terminal import seconds
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Restored, Snapshots, SnapshotTaken
@@ -13,7 +13,7 @@ from db_ops.results import Restored, Snapshots, SnapshotTaken
 def snapshot_taken(result: SnapshotTaken) -> Iterator[Line]:
     one = result.snapshot
     yield (
-        f"{result.location}: kept as {one.name} at {at(one.heads)},"
+        f"{result.location}: kept as {one.name} at {revision_names(one.heads)},"
         f" {megabytes(one.bytes)}, in {seconds(result.seconds)}",
         "green",
     )
@@ -23,7 +23,7 @@ def restored(result: Restored) -> Iterator[Line]:
     one = result.snapshot
     yield (
         f"{result.location}: restored from {one.name}, taken {age(one.taken)},"
-        f" in {seconds(result.seconds)}, now at {at(one.heads)}",
+        f" in {seconds(result.seconds)}, now at {revision_names(one.heads)}",
         "green",
     )
     for revision in result.unknown:
@@ -45,5 +45,5 @@ def snapshots(result: Snapshots) -> Iterator[Line]:
         )
     width = max((len(one.name) for one in result.snapshots), default=0)
     for one in result.snapshots:
-        about = f"{age(one.taken):>14}  {megabytes(one.bytes):>10}  {at(one.heads)}"
+        about = f"{age(one.taken):>14}  {megabytes(one.bytes):>10}  {revision_names(one.heads)}"
         yield f"{one.name:<{width}}  {about}", ""
