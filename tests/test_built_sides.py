@@ -60,7 +60,7 @@ def test_migrations_are_built_without_a_database_and_kept_as_a_template(creator:
         side = build_migrations_schema(scratch)
     assert ("table", "public.one") in side.schema.objects
     assert ("table", "public.alembic_version") not in side.schema.objects
-    assert side.how == "template"
+    assert side.source == "template"
     assert kept(creator) == {"template"}
 
 

@@ -24,7 +24,7 @@ _QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
 
 @dataclass(frozen=True)
 class BuiltSchema:
-    """One side of a comparison: what it holds, and `how` it was come by.
+    """One side of a comparison: what it holds, and the `source` it was read from.
 
     That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
     says what could not be built, and so is left out of every comparison. `skipped` names tables of
@@ -33,7 +33,7 @@ class BuiltSchema:
     """
 
     schema: Schema
-    how: str
+    source: str
     unchecked: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     role: str = ""

@@ -80,7 +80,7 @@ class _StatementsPerRevision:
             self.revisions.append((event.step.revision, self.begun, end))
 
 
-def _without_ours(timeouts: str, statement: str) -> str:
+def _without_runner_statements(timeouts: str, statement: str) -> str:
     """Return *statement* without what the runner sends on its own account, alone or along."""
     if "INSERT INTO db_ops.history" in statement:
         return ""
@@ -91,7 +91,7 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     with closing(scratch.server.connect()) as connection:
         major = major_version(connection)
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
-        recorder = Recorder(observer, worth=partial(_without_ours, scratch.timeouts))
+        recorder = Recorder(observer, worth=partial(_without_runner_statements, scratch.timeouts))
         statements_per_revision = _StatementsPerRevision(recorder)
 
         def on_event(event: Event) -> None:

@@ -41,32 +41,32 @@ class SchemaCache:
 
     def files(self, key: str) -> Mapping[str, str] | None:
         """Return the files that the side was built from; None if its key was another."""
-        head = self._head()
-        return head[1] if head and head[0] == key else None
+        header = self._read_header()
+        return header[1] if header and header[0] == key else None
 
-    def side(self) -> BuiltSchema | None:
+    def built_schema(self) -> BuiltSchema | None:
         """Return the side, None if it cannot be read."""
-        head = self._head()
-        if head is None:
+        header = self._read_header()
+        if header is None:
             return None
         with suppress(ValueError, TypeError, IndexError):
             schema = from_json(self.content.split(b"\n", 1)[1])
-            _, files, unchecked, skipped, role = head
+            _, files, unchecked, skipped, role = header
             return BuiltSchema(schema, "cache", tuple(unchecked), tuple(skipped), role, files)
         return None
 
-    def write(self, key: str, side: BuiltSchema) -> None:
-        """Keep *side*, unless it is not certain what it was built from.
+    def write(self, key: str, built: BuiltSchema) -> None:
+        """Keep *built*, unless it is not certain what it was built from.
 
         A folder that cannot be written to is no failure: the side is built again.
         """
-        if self.path is None or side.files is None:
+        if self.path is None or built.files is None:
             return
-        head = json.dumps((key, side.files, side.unchecked, side.skipped, side.role))
+        header = json.dumps((key, built.files, built.unchecked, built.skipped, built.role))
         with suppress(OSError):
-            write_whole(self.path, f"{head}\n{to_json(side.schema)}".encode())
+            write_whole(self.path, f"{header}\n{to_json(built.schema)}".encode())
 
-    def _head(self) -> tuple[str, Mapping[str, str], list[str], list[str], str] | None:
+    def _read_header(self) -> tuple[str, Mapping[str, str], list[str], list[str], str] | None:
         with suppress(ValueError, TypeError):
             key, files, unchecked, skipped, role = json.loads(self.content.split(b"\n", 1)[0])
             return key, files, unchecked, skipped, role

@@ -19,7 +19,7 @@ from db_ops.builds.scratch_server import (
     protection_reason,
     read_target_facts,
 )
-from db_ops.builds.worker import make_template_elsewhere
+from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import (
     ConnectionRejected,
     InsufficientPrivilege,
@@ -174,7 +174,7 @@ class ScratchDatabases:
         template = builder.template()
         if template is None:
             # We may have imported what the revisions import; another process sees all they use.
-            make_template_elsewhere(self.host)
+            make_template_in_subprocess(self.host)
             template = builder.template()
         for database in templates_built_from(self.connection, builder.key):
             if database.name == template:

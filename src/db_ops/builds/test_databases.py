@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.builder import Builder
-from db_ops.builds.worker import make_template_elsewhere
+from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import DbOpsError
 from db_ops.postgres.connection.session import maintenance_session, set_up_session
 from db_ops.postgres.locks.advisory_lock import (
@@ -100,7 +100,7 @@ def _template(target: Target, connection: Connection) -> str | None:
     if builder is None:
         return None
     if builder.template() is None:
-        make_template_elsewhere(target)
+        make_template_in_subprocess(target)
     template = builder.template()
     if template is not None:
         take_advisory_lock(connection, lock_key(template), **target.waiting, shared=True)

@@ -45,7 +45,7 @@ def prepare_in_background(target: Target) -> None:
         process.returncode = 0
 
 
-def make_template_elsewhere(target: Target) -> None:
+def make_template_in_subprocess(target: Target) -> None:
     """Make the template in another process and wait for it. Raises what the migrations raise.
 
     Whom that process waits for is told as if we did.
@@ -59,14 +59,14 @@ def make_template_elsewhere(target: Target) -> None:
             for line in process.stdout:
                 # A process that was killed may have been halfway through.
                 if line.endswith(b"\n"):
-                    _retell(line, target.server.on_event)
+                    _forward_event(line, target.server.on_event)
         except BaseException:
             # Nobody waits for it any more; what it leaves is swept.
             process.terminate()
             raise
 
 
-def _retell(line: bytes, on_event: OnEvent) -> None:
+def _forward_event(line: bytes, on_event: OnEvent) -> None:
     kind, _, rest = line.partition(b" ")
     if kind == b"error":
         raise decode(rest)

@@ -75,9 +75,9 @@ def _option(line: CommandLine, word: str, rest: Iterator[str]) -> None:
             following = next(rest, None)
             if following is not None and not _A_VALUE.match(following):
                 raise UsageError(
-                    f"{_said_of(line)}{flag} lacks its value, {option.metavar}; a value that begins"
-                    f" with a dash is written {option.flags[-1]}={following}",
-                    f"see the options: db-ops {_asked(line)}--help",
+                    f"{_command_prefix(line)}{flag} lacks its value, {option.metavar};"
+                    f" a value that begins with a dash is written {option.flags[-1]}={following}",
+                    f"see the options: db-ops {_command_word(line)}--help",
                 )
             value = following
         long = option.flags[-1]
@@ -105,11 +105,11 @@ def _parts(line: CommandLine, word: str) -> Iterator[tuple[str, str | None]]:
         yield flag, None
 
 
-def _said_of(line: CommandLine) -> str:
+def _command_prefix(line: CommandLine) -> str:
     return f"{line.command.name}: " if line.command else ""
 
 
-def _asked(line: CommandLine) -> str:
+def _command_word(line: CommandLine) -> str:
     return f"{line.command.name} " if line.command else ""
 
 
@@ -126,11 +126,11 @@ def _unknown_word(line: CommandLine, word: str) -> UsageError:
 
 
 def _unknown_option(line: CommandLine, flag: str) -> UsageError:
-    problem = f"{_said_of(line)}there is no option {flag}"
+    problem = f"{_command_prefix(line)}there is no option {flag}"
     known = [option.name for option in line.options if len(option.name) > 1]
     near = get_close_matches(flag.lstrip("-"), known, n=1, cutoff=0.6) if len(flag) > 2 else []
     if near:
-        return UsageError(problem, f"did you mean: db-ops {_asked(line)}--{near[0]}")
+        return UsageError(problem, f"did you mean: db-ops {_command_word(line)}--{near[0]}")
     owners = [
         command.name
         for command in BY_NAME.values()
@@ -142,4 +142,4 @@ def _unknown_option(line: CommandLine, flag: str) -> UsageError:
             f"{problem} before the first command; it is one of {of}",
             f"write it after the command: db-ops {owners[0]} {flag}",
         )
-    return UsageError(problem, f"see the options: db-ops {_asked(line)}--help")
+    return UsageError(problem, f"see the options: db-ops {_command_word(line)}--help")

@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from db_ops.cli.render.result import result_lines
-from db_ops.cli.terminal import encodable, one_line, options, write
+from db_ops.cli.terminal import one_line, options, replace_unencodable, write
 from db_ops.errors import DbOpsError
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Downgraded, Migrated, Result, Verified
@@ -80,7 +80,7 @@ def _write_error(command: str, text: str, at: Annotation | None) -> None:
         properties = {"file": at.path, "line": str(at.line or 1), **properties}
     said = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
     # The runner reads both streams; stdout may be somebody's document.
-    write(encodable(f"::error {said}::{_escaped(text)}", sys.stderr), to_stderr=True)
+    write(replace_unencodable(f"::error {said}::{_escaped(text)}", sys.stderr), to_stderr=True)
 
 
 def _escaped(text: str, more: str = "") -> str:

@@ -14,8 +14,7 @@ import db_ops
 from db_ops.cli.declaration import Command, Options
 from db_ops.cli.json_output import print_document, result_document
 from db_ops.cli.log import log_end, log_form, show_error, show_note, shows_tracebacks
-from db_ops.cli.terminal import Options as OutputOptions
-from db_ops.cli.terminal import discard, flush, open_closed_streams, options
+from db_ops.cli.terminal import OutputOptions, discard_output, flush, open_closed_streams, options
 from db_ops.errors import DbOpsError, ExitCode, OutputLost, UsageError
 from db_ops.errors.invocation import invocation
 from db_ops.results import Result
@@ -57,7 +56,7 @@ def execute(
             log_end(command.name, code, time.monotonic() - started)
     except BrokenPipeError:
         # Nobody reads the output any more, as in `... | head`.
-        discard(sys.stdout)
+        discard_output(sys.stdout)
         return ExitCode.FAILED
     finally:
         options.reset(token)
@@ -168,7 +167,7 @@ def _reserved_stdout() -> Iterator[None]:
             sys.stdout.flush()
         except OSError:
             # Stderr is full; what the project printed is given up.
-            discard(sys.stdout)
+            discard_output(sys.stdout)
         os.dup2(kept, descriptor)
         os.close(kept)
 

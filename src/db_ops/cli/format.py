@@ -24,11 +24,11 @@ def ahead_text(ahead: tuple[str, ...]) -> str:
     return f"of this checkout by {count} ({enumerate_names(ahead)})"
 
 
-def megabytes(number: int) -> str:
+def format_megabytes(number: int) -> str:
     return f"{number / 1_000_000:.1f} MB"
 
 
-def age(moment: str) -> str:
+def format_age(moment: str) -> str:
     passed = max((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds(), 0)
     for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if passed >= length:

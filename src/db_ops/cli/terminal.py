@@ -20,7 +20,7 @@ _OFF = ("", "0", "false")
 
 
 @dataclass(frozen=True)
-class Options:
+class OutputOptions:
     """What every command takes: the form of its answer, and how much is told on the way."""
 
     json: bool = False
@@ -29,7 +29,7 @@ class Options:
     log: str = "text"
 
 
-options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039  # frozen
+options: ContextVar[OutputOptions] = ContextVar("options", default=OutputOptions())  # noqa: B039  # frozen
 # How to take away the line that moves on this terminal, if one does.
 erase: ContextVar[Callable[[], None] | None] = ContextVar("erase", default=None)
 
@@ -44,7 +44,7 @@ def write(text: str, *, to_stderr: bool = False) -> None:
     try:
         print(text, file=stream, flush=True)
     except (OSError, ValueError) as error:
-        discard(stream)
+        discard_output(stream)
         if to_stderr:
             return
         if isinstance(error, BrokenPipeError):
@@ -58,12 +58,12 @@ def flush() -> None:
         try:
             stream.flush()
         except (OSError, ValueError) as error:
-            discard(stream)
+            discard_output(stream)
             if stream is sys.stdout and not isinstance(error, BrokenPipeError):
                 raise OutputLost(getattr(error, "strerror", None) or str(error)) from None
 
 
-def discard(stream: TextIO) -> None:
+def discard_output(stream: TextIO) -> None:
     """Send to nowhere what is still in the buffer of *stream*.
 
     The interpreter would try to write it once more at its end, and complain.
@@ -97,7 +97,7 @@ def open_closed_streams() -> None:
 def print_line(text: str, style: str = "", *, to_stderr: bool = False) -> None:
     """Print one line, in colour where the stream takes it; what it cannot encode is escaped."""
     stream = sys.stderr if to_stderr else sys.stdout
-    text = encodable(text, stream)
+    text = replace_unencodable(text, stream)
     code = _CODES.get(style)
     if code and has_colour(stream):
         text = f"\x1b[{code}m{text}\x1b[0m"
@@ -136,7 +136,7 @@ def size(stream: TextIO) -> tuple[int, int]:
     return columns or 80, lines or 24
 
 
-def encodable(text: str, stream: TextIO) -> str:
+def replace_unencodable(text: str, stream: TextIO) -> str:
     """Return *text* with what the encoding of *stream* lacks as backslash escapes."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

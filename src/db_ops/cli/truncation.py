@@ -10,7 +10,7 @@ from db_ops.cli.terminal import is_interactive, options, size
 _AT_THE_END = 4
 
 
-def on_one_screen(lines: list[Line]) -> list[Line]:
+def fit_to_screen(lines: list[Line]) -> list[Line]:
     """Leave out of the middle what would push the beginning off the terminal."""
     room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
     if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:

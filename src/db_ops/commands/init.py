@@ -7,7 +7,7 @@ import time
 from db_ops.postgres.databases import database_exists
 from db_ops.results import Initialised, OnEvent, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import create_if_missing, maintenance_lock, migrate
+from db_ops.target.create import create_if_missing, locked_maintenance_session, migrate
 from db_ops.target.target import open_target
 from db_ops.verification.untracked_tables import check_tables
 
@@ -34,7 +34,7 @@ def init(
         # Files that do not import must not leave an empty database behind.
         _ = target.scripts
     started = time.monotonic()
-    with maintenance_lock(target.server) as maintenance:
+    with locked_maintenance_session(target.server) as maintenance:
         if not database_exists(maintenance, target.server.url.database):
             # Most calls find the database there.
             from db_ops.builds.rebuild import build_target

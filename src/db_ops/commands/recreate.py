@@ -11,7 +11,7 @@ from db_ops.errors import InsufficientPrivilege
 from db_ops.postgres.databases import database_oid, may_create_databases
 from db_ops.results import Initialised, OnEvent, Recreated, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import maintenance_lock, mark_if_unmarked, migrate
+from db_ops.target.create import locked_maintenance_session, mark_if_unmarked, migrate
 from db_ops.target.guard import check_intent, guarded_drop
 from db_ops.target.target import Target, open_target
 
@@ -38,7 +38,7 @@ def recreate(
     target.graph.goals()
     check_intent(target.server, confirm)
     started = time.monotonic()
-    with maintenance_lock(target.server) as connection:
+    with locked_maintenance_session(target.server) as connection:
         # What the guard then looks at is replaced, and no other one that has its name by then.
         present = database_oid(connection, target.server.url.database)
         with guarded_drop(target.server, connection, confirm):

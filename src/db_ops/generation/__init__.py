@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.generation.change_text import describe_change, is_kept
+from db_ops.generation.change_text import describe_change, is_left_by_downgrade
 from db_ops.generation.planner import RevisionPlan, RevisionPlanner, relevant_changes
 from db_ops.generation.renames import Rename, refuse_undecided, requested_renames
 from db_ops.generation.statements import TODO, RevisionStatement, ScratchSession
@@ -15,7 +15,7 @@ __all__ = [
     "RevisionStatement",
     "ScratchSession",
     "describe_change",
-    "is_kept",
+    "is_left_by_downgrade",
     "refuse_undecided",
     "relevant_changes",
     "requested_renames",

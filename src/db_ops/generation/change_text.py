@@ -93,7 +93,7 @@ def explain_todo(change: Change, reason: str | None) -> str:
     )
 
 
-def is_kept(change: Change) -> bool:
+def is_left_by_downgrade(change: Change) -> bool:
     """Tell whether a way back may leave this: values of a type that nobody has to use."""
     if (change.kind, change.attribute) != ("enum", "values"):
         return False
@@ -102,7 +102,7 @@ def is_kept(change: Change) -> bool:
     return [value for value in present if value in wanted] == wanted
 
 
-def explain_kept(change: Change) -> str:
+def explain_left_by_downgrade(change: Change) -> str:
     """Say what stays, and why."""
     stays = ", ".join(removed_values(change))
     return (

@@ -13,9 +13,9 @@ from typing import Protocol
 from db_ops.generation.change_text import (
     changed_attributes,
     describe_change,
-    explain_kept,
+    explain_left_by_downgrade,
     explain_todo,
-    is_kept,
+    is_left_by_downgrade,
     losses,
 )
 from db_ops.generation.ddl_candidates import ddl_candidates
@@ -192,10 +192,14 @@ class RevisionPlanner:
                 break
             plan.downgrade += taken
         found = compare_schemas(start, self.session.read())
-        plan.kept = tuple(explain_kept(change) for change in found if is_kept(change))
+        plan.kept = tuple(
+            explain_left_by_downgrade(change) for change in found if is_left_by_downgrade(change)
+        )
         plan.downgrade += [RevisionStatement(f"# {text}", "") for text in plan.kept]
         lost = [
-            f"not reverted: {describe_change(change)}" for change in found if not is_kept(change)
+            f"not reverted: {describe_change(change)}"
+            for change in found
+            if not is_left_by_downgrade(change)
         ]
         plan.downgrade += [todo_comment(text) for text in lost]
         plan.todos += tuple(lost)

@@ -89,7 +89,7 @@ def _mark(server: Server, connection: Connection) -> bool:
 
 
 @contextmanager
-def maintenance_lock(server: Server) -> Iterator[Connection]:
+def locked_maintenance_session(server: Server) -> Iterator[Connection]:
     """Connect to a maintenance database, alone in creating or dropping the target.
 
     The target's own lock could not serve: it may not exist.

@@ -79,9 +79,9 @@ class Comparison:
         if state.why_not:
             self.unchecked.append(state.why_not)
         history = self._history(state)
-        kept = {side: self._kept(side, state) for side in ("migrations", "models")}
+        caches = {side: self._cache(side, state) for side in ("migrations", "models")}
         with self.inputs.recording() as used:
-            migrations = self._migrations(kept["migrations"], state)
+            migrations = self._migrations(caches["migrations"], state)
             with self._timed("alembic check"):
                 clean = not history and state.why_not is None and not state.ahead
                 operations, blind, metadata = self._alembic(clean=clean)
@@ -89,7 +89,7 @@ class Comparison:
         files = used.files() if migrations and migrations.files is not None else None
         models = None
         if migrations:
-            models = self._models(kept["models"], state, migrations, metadata, files)
+            models = self._models(caches["models"], state, migrations, metadata, files)
         report = self._judge(state, migrations, models)
         own = untracked_tables(state, migrations, models)
         if own:
@@ -152,19 +152,21 @@ class Comparison:
         checkout = checkout_of(self.target, state.ahead).hint
         return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
 
-    def _migrations(self, kept: SchemaCache, state: TargetState) -> BuiltSchema | None:
+    def _migrations(self, cache: SchemaCache, state: TargetState) -> BuiltSchema | None:
         key = self._migrations_key(state)
         with self._timed("migrations"):
-            files = kept.files(key)
-            side = kept.side() if files is not None and self.inputs.are_still(files) else None
+            files = cache.files(key)
+            side = (
+                cache.built_schema() if files is not None and self.inputs.are_still(files) else None
+            )
             if side is None:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
-                    kept.write(key, side)
+                    cache.write(key, side)
         if side is None:
             return None
-        self.sides["migrations"] = side.how
-        return _of_owner(side, state)
+        self.sides["migrations"] = side.source
+        return _with_owner(side, state)
 
     def _built(self, revisions: tuple[str, ...]) -> BuiltSchema | None:
         """Build the migrations' side; None if that cannot be done, which is said."""
@@ -200,7 +202,7 @@ class Comparison:
 
     def _models(
         self,
-        kept: SchemaCache,
+        cache: SchemaCache,
         state: TargetState,
         migrations: BuiltSchema,
         metadata: Any,
@@ -215,15 +217,17 @@ class Comparison:
             return None
         with self._timed("models"):
             key = content_key(self._migrations_key(state), repr(migrations.files), repr(files))
-            side = kept.side() if files is not None and kept.files(key) is not None else None
+            side = (
+                cache.built_schema() if files is not None and cache.files(key) is not None else None
+            )
             if side is None:
                 try:
                     side = build_models_schema(self.scratch, metadata, migrations.schema)
                 except (NoScratchDatabase, ModelsBroken) as error:
                     self.unchecked.append(f"models were not compared: {error.message}")
                     return None
-                kept.write(key, replace(side, files=files))
-        self.sides["models"] = side.how
+                cache.write(key, replace(side, files=files))
+        self.sides["models"] = side.source
         self.unchecked += side.unchecked
         return side
 
@@ -253,7 +257,7 @@ class Comparison:
         # What the pending revisions will change is theirs; what differs from here is by hand.
         with self._timed("migrations so far"):
             so_far = self._built(recorded)
-            so_far = _of_owner(so_far, state) if so_far else None
+            so_far = _with_owner(so_far, state) if so_far else None
         ahead = ComparedSchemas(known, migrations.schema, None)
         if so_far is None:
             return build_report(
@@ -278,7 +282,7 @@ class Comparison:
         left = tuple(one for one in verified.differences if one.subject is None)
         return replace(verified, differences=left, accepted=len(report.unaccepted))
 
-    def _kept(self, side: str, state: TargetState) -> SchemaCache:
+    def _cache(self, side: str, state: TargetState) -> SchemaCache:
         major = state.schema.major if state.schema else 0
         settings = self.target.settings
         grants = self.grants and side == "migrations"
@@ -303,7 +307,7 @@ class Comparison:
         self.seconds[part] = round(time.monotonic() - started, 3)
 
 
-def _of_owner(side: BuiltSchema, state: TargetState) -> BuiltSchema:
+def _with_owner(side: BuiltSchema, state: TargetState) -> BuiltSchema:
     """Return what the migrations make as if the one who migrates the target had made it."""
     if state.owner is None:
         return side

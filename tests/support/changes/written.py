@@ -29,7 +29,7 @@ from db_ops.generation import (
     RevisionPlanner,
     RevisionStatement,
     describe_change,
-    is_kept,
+    is_left_by_downgrade,
     refuse_undecided,
     relevant_changes,
     requested_renames,
@@ -121,7 +121,7 @@ class Written:
             back = [
                 describe_change(change)
                 for change in compare_schemas(self.base, session.read())
-                if not is_kept(change)
+                if not is_left_by_downgrade(change)
             ]
             said += [text for text in back if f"not reverted: {text}" not in plan.todos]
         named = plan.todos

@@ -35,7 +35,7 @@ def history_lines(result: History) -> Iterator[Line]:
             yield f"{'|' if entry.applied else ' '}     {told}", _style(entry)
 
 
-def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
+def quickly_verified_lines(result: QuicklyVerified) -> Iterator[Line]:
     where = position_text(result.current, result.ahead)
     if result.agreed:
         since = _since(result.drift)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db_ops.cli.format import Line, position_text, revision_names
 from db_ops.cli.terminal import one_line, options, print_line, seconds
-from db_ops.cli.truncation import on_one_screen
+from db_ops.cli.truncation import fit_to_screen
 from db_ops.results import (
     Deleted,
     Downgraded,
@@ -30,22 +30,22 @@ _OMITTED_IF_QUIET = (Migrated, Downgraded, Deleted)
 _RARE_OMITTED_IF_QUIET = ("Restored", "ServerStarted", "ServerStopped", "SnapshotTaken")
 # What few commands show, and where its lines are made: imported only for them.
 _RENDERERS = {
-    "Cache": ("server", "cache"),
-    "ConnectionUrl": ("server", "connection_url"),
-    "Diagnosis": ("project", "diagnosis"),
-    "Diagram": ("project", "diagram"),
+    "Cache": ("server", "cache_lines"),
+    "ConnectionUrl": ("server", "connection_url_lines"),
+    "Diagnosis": ("project", "diagnosis_lines"),
+    "Diagram": ("project", "diagram_lines"),
     "History": ("history", "history_lines"),
-    "MigrationCreated": ("project", "migration_created"),
-    "MigrationRebased": ("project", "migration_rebased"),
+    "MigrationCreated": ("project", "migration_created_lines"),
+    "MigrationRebased": ("project", "migration_rebased_lines"),
     "Planned": ("plan", "plan_lines"),
-    "QuicklyVerified": ("history", "quick_lines"),
-    "Restored": ("snapshot", "restored"),
-    "Scaffolded": ("project", "scaffolded"),
+    "QuicklyVerified": ("history", "quickly_verified_lines"),
+    "Restored": ("snapshot", "restored_lines"),
+    "Scaffolded": ("project", "scaffolded_lines"),
     "Script": ("plan", "script_lines"),
-    "ServerStarted": ("server", "server_started"),
-    "ServerStopped": ("server", "server_stopped"),
-    "SnapshotTaken": ("snapshot", "snapshot_taken"),
-    "Snapshots": ("snapshot", "snapshots"),
+    "ServerStarted": ("server", "server_started_lines"),
+    "ServerStopped": ("server", "server_stopped_lines"),
+    "SnapshotTaken": ("snapshot", "snapshot_taken_lines"),
+    "Snapshots": ("snapshot", "snapshots_lines"),
     "Status": ("history", "status_lines"),
     "Verified": ("verify", "verified_lines"),
 }
@@ -58,7 +58,7 @@ def print_result(result: R, as_json: bool) -> R:
     if type(result).__name__ == "Script":
         _show_script(result)  # type: ignore[arg-type]  # the name says it; the type is not imported
     elif not (options.get().quiet and _is_omitted_if_quiet(result)):
-        for text, style in on_one_screen(list(_all_lines(result))):
+        for text, style in fit_to_screen(list(_all_lines(result))):
             print_line(one_line(text), style)
     return result
 
