@@ -1,4 +1,4 @@
-"""A migrated database for `init` and `recreate`, by the shortest way that leads to the same schema.
+"""Build a migrated database for `init` and `recreate`: from a spare, a template or migrations.
 
 A spare is renamed; else a template is copied; else the migrations run in a scratch database, which
 is kept as the template of the next time. Either way the database gets its name when it is whole.

@@ -1,4 +1,4 @@
-"""What the migrations make and what the models make, read from scratch databases."""
+"""Build the schema of the migrations, or of the models, in a scratch database and read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run revisions in a scratch database, and measure there what each of their statements does."""
+"""Run revisions in a scratch database and measure the effects of each statement."""
 
 from __future__ import annotations
 

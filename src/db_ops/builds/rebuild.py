@@ -1,4 +1,4 @@
-"""A migrated database put in the target's place by the shortest way that its environment allows."""
+"""Replace the target by a migrated database, in the quickest way that its environment allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rebuild under the database's own name, for what cannot be built beside the present one.
+"""Recreate a database under its own name, where it cannot be built beside the present one.
 
 Nothing is dropped before it has worked: until then the present database is a snapshot, which no
 other command drops, so that even a killed process leaves something that `restore` brings back.

@@ -1,4 +1,4 @@
-"""A scratch database that stands where the target does, for what must not happen to the target."""
+"""A scratch database at the revisions of the target."""
 
 from __future__ import annotations
 

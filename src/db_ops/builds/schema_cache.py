@@ -1,4 +1,4 @@
-"""The sides of earlier comparisons, kept in a file as long as all they were built from is the same.
+"""A file cache of the schemas that migrations and models build, valid while their inputs are.
 
 A file may be deleted at any time, and any number of processes may write it at once.
 """

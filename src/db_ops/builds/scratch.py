@@ -1,4 +1,4 @@
-"""Databases to look at: built from the migrations or empty, read, and dropped again."""
+"""Scratch databases, empty or migrated, which are dropped after use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server that scratch databases are made on.
+"""The server that scratch databases are created on.
 
 In development and test it is the target's own. What is protected, by the settings or by the mark of
 the database itself, shares its server with nothing that is built only to be looked at: then it is

@@ -1,4 +1,4 @@
-"""Databases for tests: each a migrated one of its own, made as quickly as the server copies."""
+"""Migrated databases for tests, copied from the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work in a process of its own, whose settings come through its standard input.
+"""Build templates and spares in another process; its settings are sent to its standard input.
 
 They may hold a password. Behind a command that has answered, detached and niced: the next spare,
 and dropping what was replaced. Waited for: a template, where this process has imported modules of

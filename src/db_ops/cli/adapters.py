@@ -1,4 +1,4 @@
-"""What commands do that is more than a call of the function of their name."""
+"""Commands whose options need more than a call of the function of their name."""
 
 from __future__ import annotations
 

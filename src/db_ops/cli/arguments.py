@@ -1,4 +1,4 @@
-"""A command line, cut into its commands: `[options] command [options] [command [options] ...]`.
+"""Split a command line into commands: `[options] command [options] [command [options] ...]`.
 
 Which words are values is known from the declaration, so that a value may be called like a command.
 """

@@ -1,4 +1,4 @@
-"""What went wrong, where GitHub and GitLab show it beside the change that is reviewed.
+"""Annotations for GitHub Actions and GitLab CI.
 
 GitHub reads workflow commands from the log of a step, and a summary from a file. GitLab reads a
 Code Quality report from a file that the job declares as an artifact. Sources: GitHub documentation,

@@ -1,4 +1,4 @@
-"""What a command and an option are, as data: Invoke's tasks and the parser are made from it."""
+"""Commands and options as data, from which Invoke tasks and parsers are made."""
 
 from __future__ import annotations
 

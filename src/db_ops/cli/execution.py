@@ -1,4 +1,4 @@
-"""A command from its options to its exit code: errors in two lines, the result shown."""
+"""Execute a command: read its options, print its result or error, return the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words for what results hold."""
+"""Format revisions, sizes and times for output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command says beside its result: errors, and events as lines of a log."""
+"""Errors and notes on stderr, and events as log lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parsers of the program and of each command, which also write its `--help`."""
+"""The `argparse` parsers of the program and of each command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines on a terminal or in a pipe: results on stdout, progress and errors on stderr."""
+"""Write to a terminal or a pipe: results to stdout, progress and errors to stderr."""
 
 from __future__ import annotations
 

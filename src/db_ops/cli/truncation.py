@@ -1,4 +1,4 @@
-"""A result on one screen."""
+"""Truncate a result to the height of the terminal."""
 
 from __future__ import annotations
 

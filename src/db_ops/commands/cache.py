@@ -1,4 +1,4 @@
-"""What `db_ops` keeps on the server to be quick, and how to be rid of it."""
+"""List or drop the databases that `db_ops` caches on the server."""
 
 from __future__ import annotations
 

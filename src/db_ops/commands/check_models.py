@@ -1,4 +1,4 @@
-"""Models against migrations, where no database of the user's is needed or touched."""
+"""Compare models and migrations in scratch databases, without the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor`: what is set and by whom, what the server allows, what env.py does, what is missing."""
+"""Diagnose settings, server, env.py and installed packages."""
 
 from __future__ import annotations
 

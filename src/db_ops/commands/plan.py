@@ -1,4 +1,4 @@
-"""What an upgrade or a downgrade would do, seen in a scratch database instead of the target."""
+"""Measure an upgrade or downgrade in a scratch database, without changing the target."""
 
 from __future__ import annotations
 

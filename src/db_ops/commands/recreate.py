@@ -1,4 +1,4 @@
-"""Start over: a new database in the place of the present one."""
+"""Replace the database by a new one at the head."""
 
 from __future__ import annotations
 

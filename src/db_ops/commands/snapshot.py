@@ -1,4 +1,4 @@
-"""Keep a development database with its data under a name, and bring it back.
+"""Save a development database under a name, restore it, list what is saved.
 
 A snapshot is a database of ours that nobody can connect to. Nothing but its own command drops it.
 """

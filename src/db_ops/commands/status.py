@@ -1,4 +1,4 @@
-"""The command that only looks where the database stands; `verifying` looks at what it holds."""
+"""Report the revision of the database, what is pending and the next command."""
 
 from __future__ import annotations
 

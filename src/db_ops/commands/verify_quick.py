@@ -1,4 +1,4 @@
-"""The quick look at the target, which rests on what was recorded of it."""
+"""Compare the database with what was recorded of it, without scratch databases."""
 
 from __future__ import annotations
 

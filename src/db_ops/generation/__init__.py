@@ -1,4 +1,4 @@
-"""A revision put together from what the models have and the migrations have not."""
+"""A revision that changes the schema of the migrations into that of the models."""
 
 from __future__ import annotations
 

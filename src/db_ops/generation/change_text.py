@@ -1,4 +1,4 @@
-"""What models and migrations differ in: said in words, with what is lost where it is settled."""
+"""Describe schema differences, and the data that settling them loses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statements that may settle one difference, best first; a scratch database decides.
+"""The DDL statements that may settle a difference, the best first.
 
 Each candidate is a tuple of them, which settle it together.
 """

@@ -1,4 +1,4 @@
-"""A type made anew with fewer values, for the way back: PostgreSQL cannot take one away."""
+"""Recreate an enum type with fewer values: PostgreSQL cannot remove one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names as the catalogs quote them, as people and SQLAlchemy write them."""
+"""Parse and display the qualified, quoted names of the catalogs."""
 
 from __future__ import annotations
 

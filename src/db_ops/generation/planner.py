@@ -1,4 +1,4 @@
-"""From what differs to a revision: renames, types, Alembic's operations, then all that it misses.
+"""Plan a revision: renames, types, operations of Alembic, then what these leave.
 
 Everything is tried on a scratch database while it is put together, so that what is left over is
 known, and so is what each step would take to be undone.

@@ -1,4 +1,4 @@
-"""One revision from plan to proof: planned in one scratch database, run in another."""
+"""Plan, write and prove a revision in scratch databases."""
 
 from __future__ import annotations
 

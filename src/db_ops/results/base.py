@@ -1,4 +1,4 @@
-"""What results and events have in common: they are frozen data."""
+"""The base class of results and events: frozen data."""
 
 from __future__ import annotations
 

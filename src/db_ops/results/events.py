@@ -1,4 +1,4 @@
-"""What operations report on the way."""
+"""The events that commands report while they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operations return that comes from our records in the target."""
+"""The results of `history` and `verify --quick`."""
 
 from __future__ import annotations
 

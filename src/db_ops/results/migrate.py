@@ -1,4 +1,4 @@
-"""What operations that change a database return."""
+"""The results of commands that change a database."""
 
 from __future__ import annotations
 

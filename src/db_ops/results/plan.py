@@ -1,4 +1,4 @@
-"""What a statement of a migration did in a scratch database, and what is unsafe about that."""
+"""The result of `--plan`: the measured effects of statements, and unsafe patterns."""
 
 from __future__ import annotations
 

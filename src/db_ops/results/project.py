@@ -1,4 +1,4 @@
-"""What was found in a project, and written into a new one."""
+"""The results of `doctor` and `new`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about the embedded server, the way to the database, and what is kept there."""
+"""The results of the embedded server commands, `url` and `cache`."""
 
 from __future__ import annotations
 

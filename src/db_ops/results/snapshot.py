@@ -1,4 +1,4 @@
-"""What the commands about snapshots return."""
+"""The results of `snapshot`, `restore` and `snapshots`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a database stands."""
+"""The result of `status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command may do with the state that it finds a database in."""
+"""Check the revisions of a database against those of the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of a project's env.py, for our commands and for the plain `alembic` command."""
+"""The body of a project's env.py, for our commands and for plain `alembic`."""
 
 from __future__ import annotations
 

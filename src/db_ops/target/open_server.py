@@ -1,4 +1,4 @@
-"""The way to the server that settings name, which may be the project's embedded one."""
+"""Open the server that settings name, which may be the embedded one."""
 
 from __future__ import annotations
 

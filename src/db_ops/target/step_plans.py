@@ -1,4 +1,4 @@
-"""Which revisions a command applies or reverts, decided before anything runs."""
+"""The revisions that a command will apply or revert, decided before it runs any."""
 
 from __future__ import annotations
 

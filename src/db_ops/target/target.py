@@ -1,4 +1,4 @@
-"""The database of one project: its server, its revision files, and how they meet."""
+"""A target: the project with its revision files, and the server of its database."""
 
 from __future__ import annotations
 

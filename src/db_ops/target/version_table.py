@@ -1,4 +1,4 @@
-"""The version table, looked for where this session does not find it."""
+"""Errors for a version table that the session does not find or may not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not count: patterns of `pyproject.toml`, and differences that the project accepts.
+"""Ignore patterns of `pyproject.toml`, and the baseline of accepted differences.
 
 The baseline is a file in the project, to be reviewed like code: one entry for each accepted
 difference, with what each side has, so that another change of the same object is reported again.

@@ -1,4 +1,4 @@
-"""What our records say about the database of today."""
+"""Compare the catalogs with the last record of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our records say about the revision files of today."""
+"""Compare the revision files with the records of the applied revisions."""
 
 from __future__ import annotations
 

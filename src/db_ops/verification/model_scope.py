@@ -1,4 +1,4 @@
-"""What SQLAlchemy models can say; the rest exists in migrations alone, and is compared there."""
+"""Which schema objects SQLAlchemy models can express; the others exist in migrations alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three sides and the rules, as the lines of a report."""
+"""Turn the disagreements of three schemas into the differences of a report."""
 
 from __future__ import annotations
 

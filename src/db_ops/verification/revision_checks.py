@@ -1,4 +1,4 @@
-"""The revision files compared with what a database says it has applied."""
+"""Compare the revision graph with the revisions recorded in a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The target, looked at for a comparison and nothing more."""
+"""Read the state of the target: recorded revisions, schema and records."""
 
 from __future__ import annotations
 

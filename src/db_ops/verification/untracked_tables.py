@@ -1,4 +1,4 @@
-"""Tables of a database in which no revision is recorded: this service's, or somebody else's."""
+"""Refuse a database without recorded revisions that already has the service's tables."""
 
 from __future__ import annotations
 

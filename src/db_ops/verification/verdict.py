@@ -1,4 +1,4 @@
-"""Three schemas judged: each disagreement named once, with who has what and what settles it."""
+"""Compare three schemas; name each disagreement once, with its cause and remedies."""
 
 from __future__ import annotations
 

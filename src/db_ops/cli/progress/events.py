@@ -1,4 +1,4 @@
-"""Progress as text, and the end of a command that a signal stops."""
+"""Show events as progress, and end a command that a signal stops."""
 
 from __future__ import annotations
 

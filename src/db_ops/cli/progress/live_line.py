@@ -1,4 +1,4 @@
-"""One line of a terminal that is written again and again while something takes its time."""
+"""A terminal line that is rewritten while an operation runs."""
 
 from __future__ import annotations
 

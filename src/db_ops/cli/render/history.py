@@ -1,4 +1,4 @@
-"""What comes from our records, as text: the history, the quick look, drift, a revision's age."""
+"""Render `history`, `verify --quick` and `status` as text."""
 
 from __future__ import annotations
 

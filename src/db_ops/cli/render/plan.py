@@ -1,4 +1,4 @@
-"""What `--plan` prints: each statement, what it does to tables that are there, what would hurt."""
+"""Render `--plan` as text: each statement, its effects, and what is unsafe about it."""
 
 from __future__ import annotations
 

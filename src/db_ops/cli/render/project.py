@@ -1,4 +1,4 @@
-"""Text for people about the project itself: what was written into it, drawn of it, found in it."""
+"""Render `create-migration`, `doctor`, `new` and `diagram` as text."""
 
 from __future__ import annotations
 

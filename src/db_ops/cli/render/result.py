@@ -1,4 +1,4 @@
-"""Results as text for people."""
+"""Render and print results as text."""
 
 from __future__ import annotations
 

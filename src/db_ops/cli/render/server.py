@@ -1,4 +1,4 @@
-"""What is said about the embedded server, the way to the database, and what is kept there."""
+"""Render the commands of the embedded server, `url` and `cache` as text."""
 
 from __future__ import annotations
 

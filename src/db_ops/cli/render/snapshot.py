@@ -1,4 +1,4 @@
-"""What is said about snapshots."""
+"""Render `snapshot`, `restore` and `snapshots` as text."""
 
 from __future__ import annotations
 

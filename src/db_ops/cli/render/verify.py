@@ -1,4 +1,4 @@
-"""What `verify` found, as text for people."""
+"""Render `verify` as text."""
 
 from __future__ import annotations
 
