@@ -49,16 +49,16 @@ _NO_SUCH_DATABASE = "3D000"
 
 
 class _OwnNameStored(Exception):
-    """What was built holds the name of the database that it was built in."""
+    """The built database stores its own name."""
 
 
 class _TargetCreatedMeanwhile(Exception):
-    """Somebody has created the target while its successor was built."""
+    """Another process has created the target in the meantime."""
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What was put in the target's place, and the name of what it replaced, if anything."""
+    """How the target was built, and the name of the database that it replaced, if any."""
 
     origin: Origin
     steps: tuple[Step, ...] = ()
@@ -68,7 +68,7 @@ class BuildResult:
 def build_replacement(
     target: Target, connection: Connection, present: int | None
 ) -> BuildResult | None:
-    """Run the migrations in a scratch database and put it in the place of the one at hand.
+    """Run the migrations in a scratch database and replace the target by it.
 
     In any environment. None, and nothing has changed, where the name of the database matters to a
     revision, or a pooler knows no other one.
@@ -80,7 +80,7 @@ def build_replacement(
 
 @dataclass(frozen=True)
 class Builder:
-    """The way to a migrated database; `connection` is to the maintenance database."""
+    """Builds a migrated database; `connection` is to the maintenance database."""
 
     target: Target
     connection: Connection
@@ -116,7 +116,7 @@ class Builder:
         return self.target.server.url.database
 
     def build(self) -> BuildResult | None:
-        """Put a migrated database in the target's place; what was there gets another name.
+        """Replace the target by a migrated database; the present one is renamed.
 
         If a revision fails, a target that is to be replaced stays (`RebuildFailed`); without one,
         what was built so far takes its place, for the next command to go on from there. None, and
@@ -179,7 +179,7 @@ class Builder:
     def _place_copy(
         self, origin: Origin, started: float, steps: tuple[Step, ...] = ()
     ) -> BuildResult | None:
-        """Put a copy of the template in the target's place; None if it has just been cleared."""
+        """Replace the target by a copy of the template; None if that has just been dropped."""
         server, connection = self.target.server, self.connection
         try:
             with scratch_database(server, connection, template=origin.template) as copy:
@@ -190,7 +190,7 @@ class Builder:
             raise
 
     def migrate(self, started: float, *, keep: bool = True) -> BuildResult | None:
-        """Run the migrations in a scratch database, which takes the target's place.
+        """Run the migrations in a scratch database, which replaces the target.
 
         With *keep*, as a template for the next time, of which a copy does. None if a pooler knows
         the target and no other database.

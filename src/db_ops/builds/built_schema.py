@@ -24,7 +24,7 @@ _QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
 
 @dataclass(frozen=True)
 class BuiltSchema:
-    """One side of a comparison: what it holds, and the `source` it was read from.
+    """A schema that was built for a comparison, and its `source`.
 
     That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
     says what could not be built, and so is left out of every comparison. `skipped` names tables of

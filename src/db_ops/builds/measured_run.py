@@ -81,7 +81,7 @@ class _StatementsPerRevision:
 
 
 def _without_runner_statements(timeouts: str, statement: str) -> str:
-    """Return *statement* without what the runner sends on its own account, alone or along."""
+    """Return *statement* without what the runner itself sends, alone or in front of it."""
     if "INSERT INTO db_ops.history" in statement:
         return ""
     return _SETTING_AFTER.sub("", statement.removeprefix(timeouts)).lstrip("; ")

@@ -21,7 +21,7 @@ def build_target(
     replaces: bool,
     present: int | None = None,
 ) -> Initialised | None:
-    """Put a copy of a template, or what will be one, in the target's place, if that can be done.
+    """Replace the target by a copy of a template, or by what will be one, if that can be done.
 
     A target that is replaced is built beside it in any case, if that can be done.
     """

@@ -21,14 +21,14 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class SchemaCache:
-    """One file, with its content as it was when the command began."""
+    """One cache file, with its content as it was when the command began."""
 
     path: Path | None
     content: bytes
 
     @classmethod
     def read(cls, folder: Path | None, project: Path, name: str) -> SchemaCache:
-        """Return the file that keeps the side *name* of *project*; an empty one if there is none.
+        """Return the cache file of the schema *name* of *project*; an empty one if there is none.
 
         *name* holds what comparisons of one project may use in turn, as the server's version.
         """
@@ -40,12 +40,12 @@ class SchemaCache:
         return cls(path, b"")
 
     def files(self, key: str) -> Mapping[str, str] | None:
-        """Return the files that the side was built from; None if its key was another."""
+        """Return the files that the schema was built from; None if its key was another."""
         header = self._read_header()
         return header[1] if header and header[0] == key else None
 
     def built_schema(self) -> BuiltSchema | None:
-        """Return the side, None if it cannot be read."""
+        """Return the cached schema, None if it cannot be read."""
         header = self._read_header()
         if header is None:
             return None
@@ -58,7 +58,7 @@ class SchemaCache:
     def write(self, key: str, built: BuiltSchema) -> None:
         """Keep *built*, unless it is not certain what it was built from.
 
-        A folder that cannot be written to is no failure: the side is built again.
+        A folder that cannot be written to is no failure: the schema is built again.
         """
         if self.path is None or built.files is None:
             return

@@ -57,7 +57,7 @@ class ScratchOrigin:
 
 @dataclass
 class ScratchDatabases:
-    """Where scratch databases for *target* are made; a context manager, which connects when needed.
+    """Creates scratch databases for *target*; a context manager that connects when first used.
 
     What killed processes have left there is dropped first.
     """
@@ -78,7 +78,7 @@ class ScratchDatabases:
 
     @cached_property
     def host(self) -> Target:
-        """The project with the server that scratch databases are made on as its own.
+        """The project, with the server that its scratch databases are created on.
 
         Raises `NoScratchDatabase` where there is none.
         """
@@ -93,7 +93,10 @@ class ScratchDatabases:
 
     @cached_property
     def connection(self) -> Connection:
-        """To the maintenance database there. Raises `NoScratchDatabase`, `ScratchServerDiffers`."""
+        """A connection to the maintenance database of that server.
+
+        Raises `NoScratchDatabase`, `ScratchServerDiffers`.
+        """
         if self.host is self.target:
             connection = self._beside_target
         else:
@@ -135,7 +138,7 @@ class ScratchDatabases:
 
     @contextmanager
     def empty_database(self) -> Iterator[Target]:
-        """Yield the way to an empty database, for a `with` block. Raises `NoScratchDatabase`."""
+        """Create an empty database for a `with` block. Raises `NoScratchDatabase`."""
         with self._database() as target:
             yield target
 
@@ -143,7 +146,7 @@ class ScratchDatabases:
     def migrated_database(
         self, revisions: tuple[str, ...] | None = None
     ) -> Iterator[tuple[Target, ScratchOrigin]]:
-        """Yield the way to a database at head, for a `with` block, and how it came to be.
+        """Create a database at head for a `with` block; yield it and its origin.
 
         A copy of the template; in development and test one is made if there is none. Elsewhere,
         where none can be made, and to stop at *revisions*, the migrations run. Raises

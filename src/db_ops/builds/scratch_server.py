@@ -31,7 +31,7 @@ ANOTHER_SERVER = "set DB_OPS_SCRATCH_URL to another server of the same major ver
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """What decides where scratch databases may be: the target's major version and its mark."""
+    """What decides which server may hold scratch databases: the target's version and mark."""
 
     major: int
     mark: str | None
@@ -39,7 +39,7 @@ class TargetFacts:
 
 
 def protection_reason(target: Target, mark: str | None) -> str | None:
-    """Say why nothing may be built on *target*'s server to be looked at, None if it may."""
+    """Return why no scratch database may be created on *target*'s server, None if it may."""
     environment = target.settings.environment
     if environment not in DISPOSABLE:
         return f"the environment is {environment}, so revisions and models do not run on its server"
@@ -49,7 +49,7 @@ def protection_reason(target: Target, mark: str | None) -> str | None:
 
 
 def read_target_facts(target: Target) -> TargetFacts:
-    """Ask *target*'s server, from the database itself if it exists."""
+    """Read the facts of *target*, from the database itself if it exists."""
     server = target.server
     with server.target_if_exists() as connection:
         if connection is not None:
@@ -59,14 +59,14 @@ def read_target_facts(target: Target) -> TargetFacts:
 
 
 def named_server(target: Target, url: DatabaseUrl) -> Server:
-    """Return the way to the server of `DB_OPS_SCRATCH_URL`."""
+    """Return the server of `DB_OPS_SCRATCH_URL`."""
     service = target.server.url.database
     maintenance = url.database if url.database != service else None
     return _server_at(target, url.at(service), maintenance)
 
 
 def embedded_server(target: Target, major: int, reason: str) -> Server:
-    """Return the way to the project's embedded server of version *major*, started if need be.
+    """Return the project's embedded server of version *major*, started if need be.
 
     Raises `NoScratchDatabase`, saying *reason*, where there is none.
     """
@@ -87,7 +87,7 @@ def embedded_server(target: Target, major: int, reason: str) -> Server:
 
 
 def check_allowed_server(target: Target, facts: TargetFacts, connection: Connection) -> None:
-    """Refuse a server of another version, and one that holds what is protected itself.
+    """Refuse a server of another major version, and one that holds a protected database.
 
     Raises `ScratchServerDiffers`, `NoScratchDatabase`.
     """

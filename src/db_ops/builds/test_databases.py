@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatabaseFactory:
-    """Makes and drops databases for tests; `clones` gives one. Not for several threads at once."""
+    """Creates and drops databases for tests; see `database_factory`. Not thread-safe."""
 
     target: Target
     connection: Connection
@@ -40,7 +40,7 @@ class DatabaseFactory:
     _dropped: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
 
     def create(self) -> DatabaseUrl:
-        """Create a migrated database and return the way to it."""
+        """Create a migrated database and return its URL."""
         server, name = self.target.server, own_name(TEST)
         while not self._dropped.empty():
             release_if_alive(self.connection, lock_key(self._dropped.get()))
@@ -57,7 +57,7 @@ class DatabaseFactory:
 
     @contextmanager
     def drop_in_background(self) -> Iterator[None]:
-        """Drop on another connection what is unwanted, for a `with` block; wait for the last."""
+        """Drop databases on another connection, for a `with` block; wait for the last one."""
         with closing(self.target.server.connect(self.connection.info.dbname)) as connection:
             set_up_session(self.target.server, connection)
             thread = threading.Thread(target=self._drop_on, args=(connection,), daemon=True)

@@ -75,7 +75,7 @@ def _forward_event(line: bytes, on_event: OnEvent) -> None:
 
 
 def prepare() -> None:
-    """Do, for the settings on standard input, the work behind a command."""
+    """Make the next spare for the settings on standard input, and drop what was replaced."""
     if hasattr(os, "nice"):  # not on Windows
         os.nice(19)
     settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)

@@ -44,7 +44,7 @@ class CommandLine:
 
 
 def split_commands(words: list[str]) -> CommandLine:
-    """Cut a command line into its commands. Raises `UsageError` for an unknown word."""
+    """Split a command line into its commands. Raises `UsageError` for an unknown word."""
     line = CommandLine()
     rest = iter(words)
     missing = 0

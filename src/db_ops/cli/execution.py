@@ -22,7 +22,7 @@ from db_ops.results import Result
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """What is given once for all commands of a line; see `db_ops.load`."""
+    """The options that are given once for all commands of a line; see `db_ops.load`."""
 
     alembic_ini: str | None = None
     section: str | None = None

@@ -14,12 +14,12 @@ def revision_names(revisions: tuple[str, ...]) -> str:
 
 
 def position_text(revisions: tuple[str, ...], ahead: tuple[str, ...]) -> str:
-    """Say where a database is, and by what it is *ahead*, if it is."""
+    """Return the revisions of a database, and those by which it is *ahead*, as text."""
     return f"at {revision_names(revisions)}" + (f", ahead {ahead_text(ahead)}" if ahead else "")
 
 
 def ahead_text(ahead: tuple[str, ...]) -> str:
-    """Say by how many revisions a database is ahead, and by which."""
+    """Return by how many revisions a database is ahead, and by which, as text."""
     count = f"{len(ahead)} revision{'' if len(ahead) == 1 else 's'}"
     return f"of this checkout by {count} ({enumerate_names(ahead)})"
 

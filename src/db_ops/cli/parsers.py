@@ -51,7 +51,7 @@ Several commands in a line run in the order written."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are `UsageError`."""
+    """A parser whose errors are `UsageError`."""
 
     said_of: str = ""
 

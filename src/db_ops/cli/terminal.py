@@ -21,7 +21,7 @@ _OFF = ("", "0", "false")
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What every command takes: the form of its answer, and how much is told on the way."""
+    """The output options of every command: format and verbosity."""
 
     json: bool = False
     quiet: bool = False
@@ -35,7 +35,7 @@ erase: ContextVar[Callable[[], None] | None] = ContextVar("erase", default=None)
 
 
 def write(text: str, *, to_stderr: bool = False) -> None:
-    """Write one line and let it through at once.
+    """Write one line and flush it.
 
     What cannot be written to stderr is given up: nothing may stop half-way for it. Raises
     `OutputLost` for stdout, and `BrokenPipeError` where nobody reads it any more.
@@ -53,7 +53,7 @@ def write(text: str, *, to_stderr: bool = False) -> None:
 
 
 def flush() -> None:
-    """Let through what the project's own code has printed. Raises what `write` raises."""
+    """Flush what the project's own code has printed. Raises what `write` raises."""
     for stream in (sys.stderr, sys.stdout):
         try:
             stream.flush()
@@ -64,7 +64,7 @@ def flush() -> None:
 
 
 def discard_output(stream: TextIO) -> None:
-    """Send to nowhere what is still in the buffer of *stream*.
+    """Discard what is still in the buffer of *stream*.
 
     The interpreter would try to write it once more at its end, and complain.
     """
@@ -75,7 +75,7 @@ def discard_output(stream: TextIO) -> None:
 
 
 def open_closed_streams() -> None:
-    """Take the place of standard streams that the caller has closed.
+    """Open the null device for standard streams that the caller has closed.
 
     A connection or a file of somebody's would get their descriptors, and what is printed would go
     there. Stdout is opened for reading, so that the attempt to write to it fails as it should.

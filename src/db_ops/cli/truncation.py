@@ -11,7 +11,7 @@ _AT_THE_END = 4
 
 
 def fit_to_screen(lines: list[Line]) -> list[Line]:
-    """Leave out of the middle what would push the beginning off the terminal."""
+    """Omit lines from the middle, so that the first one stays on the terminal."""
     room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
     if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
         return lines

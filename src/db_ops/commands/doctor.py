@@ -48,7 +48,7 @@ _DEFAULTED = (
 
 
 def doctor(settings: Settings, *, on_event: OnEvent = ignore) -> Diagnosis:
-    """Look at everything that commands depend on, and say what to do about what is wrong.
+    """Check everything that commands depend on, and name a remedy for each problem.
 
     Goes on where something fails, so that all of it is told at once. Writes nothing, starts no
     server; passwords are not among what it tells. The result's exit code is 3 if there is a
@@ -61,7 +61,7 @@ def doctor(settings: Settings, *, on_event: OnEvent = ignore) -> Diagnosis:
 
 @dataclass
 class _Examination:
-    """What has been found out so far."""
+    """The examination, with what is known so far."""
 
     settings: Settings
     on_event: OnEvent

@@ -28,7 +28,7 @@ _WIDER = {
 def changed_attributes(
     changes: Iterable[Change],
 ) -> dict[tuple[str, tuple[str, ...]], frozenset[str | None]]:
-    """Return which attributes differ, by kind and plain name of the object; None for all of it."""
+    """Return which attributes differ, by kind and unquoted name; None for the whole object."""
     found: dict[tuple[str, tuple[str, ...]], set[str | None]] = {}
     for change in changes:
         found.setdefault((change.kind, unquoted_parts(change.name)), set()).add(change.attribute)
@@ -36,7 +36,7 @@ def changed_attributes(
 
 
 def describe_change(change: Change) -> str:
-    """Say in one line what has to be done to the migrations' side."""
+    """Describe in one line what has to change in the migrations."""
     subject = f"{change.kind} {display_name(change.name)}"
     if change.attribute is None:
         verb = "drop" if change.expected is None else "add"
@@ -47,7 +47,7 @@ def describe_change(change: Change) -> str:
 
 
 def losses(changes: Iterable[Change]) -> Iterator[str]:
-    """Say of each change that loses what rows hold what that is."""
+    """Describe the data that each change loses, if it loses any."""
     for change in changes:
         name = display_name(change.name)
         if change.attribute is None and change.expected is None:
@@ -79,7 +79,7 @@ def removed_values(change: Change) -> tuple[str, ...]:
 
 
 def explain_todo(change: Change, reason: str | None) -> str:
-    """Say what could not be written, and why."""
+    """Describe what could not be written, and why."""
     if change.kind == "enum" and change.attribute == "values" and reason is None:
         gone = ", ".join(removed_values(change))
         why = (
@@ -94,7 +94,7 @@ def explain_todo(change: Change, reason: str | None) -> str:
 
 
 def is_left_by_downgrade(change: Change) -> bool:
-    """Tell whether a way back may leave this: values of a type that nobody has to use."""
+    """Tell whether a downgrade may leave *change* as it is: enum values that nothing uses."""
     if (change.kind, change.attribute) != ("enum", "values"):
         return False
     present = _values(change.actual)
@@ -103,7 +103,7 @@ def is_left_by_downgrade(change: Change) -> bool:
 
 
 def explain_left_by_downgrade(change: Change) -> str:
-    """Say what stays, and why."""
+    """Describe what a downgrade leaves, and why."""
     stays = ", ".join(removed_values(change))
     return (
         f"{stays} stays in type {display_name(change.name)}: what depends on its columns holds it"

@@ -15,5 +15,5 @@ def unquoted_parts(name: str) -> tuple[str, ...]:
 
 
 def display_name(name: str) -> str:
-    """Return a qualified name as people say it: without the schema that goes without saying."""
+    """Return a qualified name for display: without the schema if that is `public`."""
     return name.removeprefix("public.")

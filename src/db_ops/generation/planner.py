@@ -39,7 +39,7 @@ _ROUNDS = 5
 
 
 class DraftOperations(Protocol):
-    """What Alembic would do, narrowed to what is changed."""
+    """The operations that Alembic drafts, restricted to what has changed."""
 
     def upgrade(self, changed: Changed) -> tuple[Operation, ...]: ...
 
@@ -48,7 +48,7 @@ class DraftOperations(Protocol):
 
 @dataclass
 class RevisionPlan:
-    """What a revision will hold: `upgrade` and `downgrade` as Python, the rest in words.
+    """The content of a revision: its `upgrade` and `downgrade`, and the text about them.
 
     `changes` is what it does, `losses` what that loses, `todos` what could not be written, `kept`
     what `downgrade` leaves as it is.

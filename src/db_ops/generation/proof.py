@@ -149,7 +149,7 @@ class RevisionGenerator:
 
 @dataclass
 class ProofResult:
-    """What a run in a scratch database has shown."""
+    """What running a revision in a scratch database has shown."""
 
     unproven: tuple[str, ...] = ()
     unsafe: tuple[UnsafePattern, ...] = ()
@@ -194,7 +194,7 @@ def _scratch_session(work: Target, generator: RevisionGenerator) -> Iterator[_Sc
 
 
 def change_filter(target: Target, models: BuiltSchema, start: Schema) -> Callable[[Change], bool]:
-    """Return what tells whether a difference is to be settled: as `verify` would, by its rules."""
+    """Return a predicate: is a difference to be settled? As `verify` decides, by its rules."""
     rules = read_rules(target.settings.root, target.project.script_location)
     verdict = judge(models.schema, start, start, ignore=rules.ignore)
     accepted = [
@@ -215,7 +215,7 @@ def change_filter(target: Target, models: BuiltSchema, start: Schema) -> Callabl
 
 
 def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
-    """Go back to *start* and forth again; yield what is not as it was."""
+    """Downgrade to *start* and upgrade again; yield what differs from *start*."""
     run_steps(new.run(revert_plan(new, new.recorded(), (head,))), lock_retries=0)
     left = compare_schemas(start, read_built_schema(new))
     for change in (one for one in left if not is_left_by_downgrade(one)):

@@ -64,7 +64,7 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
 
 @contextmanager
 def _warn_if_ahead(target: Target, locked: Connection) -> Iterator[None]:
-    """Say by what the database is ahead: Alembic only says that it cannot locate a revision."""
+    """Warn of revisions without a file: Alembic only says that it cannot locate them."""
     try:
         check_known(target, target.recorded_on(locked), locked, "Alembic needs their files")
     except (DatabaseAhead, UnknownRevisions) as error:

@@ -90,7 +90,7 @@ def _mark(server: Server, connection: Connection) -> bool:
 
 @contextmanager
 def locked_maintenance_session(server: Server) -> Iterator[Connection]:
-    """Connect to a maintenance database, alone in creating or dropping the target.
+    """Connect to a maintenance database, with the lock on creating and dropping the target.
 
     The target's own lock could not serve: it may not exist.
     """

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """A project and the way to its database; what the migration runner works on."""
+    """A project and the server of its database; what the migration runner works on."""
 
     project: Project
     graph: Graph
@@ -172,7 +172,7 @@ class Target:
             return remedy_for(connection, message, statement, self.server.url.source)
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
-        """Look who blocks *connection*, for a `with` block."""
+        """Watch for sessions that block *connection*, for a `with` block."""
         from db_ops.postgres.locks.blockers import watch_blockers
 
         return watch_blockers(self.server, connection)

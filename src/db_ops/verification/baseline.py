@@ -25,7 +25,7 @@ _HEAD = """\
 
 @dataclass(frozen=True)
 class BaselineEntry:
-    """A difference that the project knows and lives with: its subject, and who has what."""
+    """An accepted difference: its subject, and the values of each schema."""
 
     subject: str
     values: Mapping[str, str]
@@ -49,7 +49,7 @@ class BaselineEntry:
 
 @dataclass(frozen=True)
 class Rules:
-    """What does not count; `path` is where the baseline is, or would be."""
+    """What is ignored and accepted; `path` is where the baseline is, or would be."""
 
     path: Path
     ignore: tuple[str, ...] = ()

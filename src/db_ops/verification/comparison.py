@@ -53,7 +53,7 @@ def compare_all(target: Target, *, grants: bool, accept: bool) -> Verified:
 
 @dataclass
 class Comparison:
-    """One run of `verify`, and what it has come to know so far."""
+    """One run of `verify`, with its findings so far."""
 
     target: Target
     scratch: ScratchDatabases
@@ -169,7 +169,7 @@ class Comparison:
         return _with_owner(side, state)
 
     def _built(self, revisions: tuple[str, ...]) -> BuiltSchema | None:
-        """Build the migrations' side; None if that cannot be done, which is said."""
+        """Build the schema of the migrations; None if that cannot be done, which is reported."""
         heads = revisions == self.target.graph.heads
         try:
             return build_migrations_schema(

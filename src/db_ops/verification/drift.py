@@ -35,5 +35,5 @@ def judge_drift(found: Look, major: int) -> Drift:
 
 
 def recorded_by(row: Row) -> str:
-    """Name the role, and the user of the machine that it was used from."""
+    """Return the role of a record, and the operating system user."""
     return f"{row.role} ({row.os_user})" if row.os_user else row.role

@@ -20,6 +20,6 @@ _BEYOND_MODELS: dict[str, frozenset[str | None]] = {
 
 
 def is_expressible_in_models(change: Change) -> bool:
-    """Tell whether models can say this, so that their silence about it means something."""
+    """Tell whether models can express this, so that its absence from them is a difference."""
     beyond = _BEYOND_MODELS.get(change.kind)
     return beyond is not None and change.attribute not in beyond

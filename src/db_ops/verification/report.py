@@ -27,7 +27,7 @@ _CHECK_OUT = "check out the branch that has it"
 
 @dataclass(frozen=True)
 class ComparedSchemas:
-    """What was read: `models` or `migrations` are None where that was impossible."""
+    """The schemas to compare; None for one that could not be read."""
 
     models: Schema | None
     migrations: Schema | None
@@ -96,7 +96,7 @@ def build_report(
 
 
 def alembic_differences(operations: Iterable[str]) -> tuple[Difference, ...]:
-    """Return the word of `alembic check` as differences, for want of better ones."""
+    """Return the operations of `alembic check` as differences, for want of better ones."""
     return tuple(
         Difference("models", f"models and database differ: {operation}", CREATE_MIGRATION)
         for operation in operations

@@ -26,7 +26,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 @dataclass(frozen=True)
 class TargetState:
-    """What the target holds: the revisions recorded, its schema, and what its server is like.
+    """The state of the target: the revisions recorded, its schema, and facts of its server.
 
     `schema` is None if there is no such database, `recorded` also if the role may not read it:
     then `why_not` says that. `owner` is whose the version table is, `records` what ours say.

@@ -20,7 +20,7 @@ _Key = tuple[str, str, str | None]
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One thing on which the sides differ: an object, or one `attribute` of it.
+    """An object on which the schemas differ, or one `attribute` of it.
 
     `values` holds what each side says that was asked (`models`, `migrations`, `database`), None for
     nothing. `cause` is `models` (they are ahead of the migrations), `pending` (the database is
@@ -39,7 +39,7 @@ class Disagreement:
 
     @property
     def subject(self) -> str:
-        """What it is about, in one line: what an ignore pattern is held against."""
+        """The object in one line, which ignore patterns are matched with."""
         return f"{self.kind} {self.name}" + (f": {self.attribute}" if self.attribute else "")
 
 

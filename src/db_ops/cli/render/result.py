@@ -75,7 +75,7 @@ def _show_script(script: Script) -> None:
 
 
 def result_lines(result: Result) -> list[str]:
-    """Return what `show` prints, whole and without colours."""
+    """Return what `print_result` prints, in full and without colours."""
     return [one_line(text) for text, _ in _lines(result)]
 
 
