@@ -44,7 +44,7 @@ class SchemaCache:
         header = self._read_header()
         return header[1] if header and header[0] == key else None
 
-    def built_schema(self) -> BuiltSchema | None:
+    def load(self) -> BuiltSchema | None:
         """Return the cached schema, None if it cannot be read."""
         header = self._read_header()
         if header is None:

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from db_ops.builds.built_schema import BuiltSchema, build_migrations_schema, build_models_schema
 from db_ops.builds.schema_cache import SchemaCache, content_key
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
-    DbOpsError,
     EmptyMetadata,
     MigrationFailed,
     ModelsBroken,
@@ -156,9 +155,7 @@ class Comparison:
         key = self._migrations_key(state)
         with self._timed("migrations"):
             files = cache.files(key)
-            side = (
-                cache.built_schema() if files is not None and self.inputs.are_still(files) else None
-            )
+            side = cache.load() if files is not None and self.inputs.are_still(files) else None
             if side is None:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
@@ -175,18 +172,13 @@ class Comparison:
             return build_migrations_schema(
                 self.scratch, grants=self.grants, revisions=None if heads else revisions
             )
-        except NoScratchDatabase as error:
-            self._only_reflection(error)
-        except MigrationFailed as error:
-            self._only_reflection(error)
+        except (NoScratchDatabase, MigrationFailed) as error:
+            self.unchecked.append(
+                f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
+                " functions, triggers, policies and most of what makes a constraint or an index"
+                " were not looked at",
+            )
         return None
-
-    def _only_reflection(self, error: DbOpsError) -> None:
-        self.unchecked.append(
-            f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
-            " functions, triggers, policies and most of what makes a constraint or an index"
-            " were not looked at",
-        )
 
     def _alembic(self, *, clean: bool) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
         """Return what `alembic check` says, what it does not look at, and the models' metadata.
@@ -217,9 +209,7 @@ class Comparison:
             return None
         with self._timed("models"):
             key = content_key(self._migrations_key(state), repr(migrations.files), repr(files))
-            side = (
-                cache.built_schema() if files is not None and cache.files(key) is not None else None
-            )
+            side = cache.load() if files is not None and cache.files(key) is not None else None
             if side is None:
                 try:
                     side = build_models_schema(self.scratch, metadata, migrations.schema)
@@ -239,33 +229,25 @@ class Comparison:
         unknown = graph.unknown(recorded)
         behind = state.schema is not None and bool(state.pending)
         made = migrations.schema if migrations else None
+        schemas = ComparedSchemas(known, made, state.schema)
+        report = partial(build_report, rules=self.rules)
         if state.drift is not None and state.drift.state == "equal":
             # What the newer release has made of the database is as it left it.
-            return build_report(
-                ComparedSchemas(known, made, None), self.rules, behind=False, ahead=True
-            )
+            return report(ComparedSchemas(known, made, None), behind=False, ahead=True)
         if made is not None and untracked_tables(state, migrations, models):
-            sides = ComparedSchemas(known, made, state.schema)
-            return build_report(sides, self.rules, behind=False, ahead=False, untracked=True)
+            return report(schemas, behind=False, ahead=False, untracked=True)
         if migrations is None or not behind or unknown:
-            return build_report(
-                ComparedSchemas(known, made, state.schema),
-                self.rules,
-                behind=behind,
-                ahead=bool(unknown),
-            )
+            return report(schemas, behind=behind, ahead=bool(unknown))
         # What the pending revisions will change is theirs; what differs from here is by hand.
         with self._timed("migrations so far"):
             so_far = self._built(recorded)
             so_far = _with_owner(so_far, state) if so_far else None
         ahead = ComparedSchemas(known, migrations.schema, None)
         if so_far is None:
-            return build_report(
-                replace(ahead, database=state.schema), self.rules, behind=True, ahead=False
-            )
+            return report(schemas, behind=True, ahead=False)
         here = ComparedSchemas(None, so_far.schema, state.schema)
-        return build_report(ahead, self.rules, behind=False, ahead=False) + build_report(
-            here, self.rules, behind=False, ahead=False, untracked=not recorded
+        return report(ahead, behind=False, ahead=False) + report(
+            here, behind=False, ahead=False, untracked=not recorded
         )
 
     def _settle(self, verified: Verified, report: Report, *, whole: bool, accept: bool) -> Verified:

@@ -62,20 +62,20 @@ class Report:
 
 
 def build_report(
-    sides: ComparedSchemas, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
+    schemas: ComparedSchemas, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
 ) -> Report:
-    """Judge *sides*, as far as they are known, by *rules*.
+    """Judge *schemas*, as far as they are known, by *rules*.
 
     *behind* says that revisions are pending, *ahead* that the database has some that no file here
     has, *untracked* that no revision is recorded in it: then no statement to undo anything is
     proposed. Without migrations, the database's own
     unfinished indexes and constraints are all that can be told.
     """
-    known = sides.migrations or sides.database
+    known = schemas.migrations or schemas.database
     if known is None:
         return Report()
-    models = sides.models if sides.migrations else None
-    database = sides.database or known
+    models = schemas.models if schemas.migrations else None
+    database = schemas.database or known
     verdict = judge(models, known, database, behind=behind or ahead, ignore=rules.ignore)
     differences, unaccepted, met = [], [], []
     silenced = [

@@ -94,11 +94,11 @@ def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] |
         return None, f"revisions were not compared: {denied.reason}; {denied.hint}"
 
 
-def untracked_tables(state: TargetState, *sides: BuiltSchema | None) -> tuple[str, ...]:
+def untracked_tables(state: TargetState, *built: BuiltSchema | None) -> tuple[str, ...]:
     """Return the tables of the service that are there although no revision is recorded."""
     if state.recorded != () or state.schema is None:
         return ()
-    schemas = [side.schema for side in sides if side is not None]
+    schemas = [one.schema for one in built if one is not None]
     made = {name for schema in schemas for kind, name in schema.objects if kind == "table"}
     there = {name for kind, name in state.schema.objects if kind == "table"}
     return tuple(sorted(made & there))
