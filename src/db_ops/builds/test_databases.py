@@ -103,6 +103,6 @@ def _template(target: Target, connection: Connection) -> str | None:
         make_template_in_subprocess(target)
     template = builder.template()
     if template is not None:
-        take_advisory_lock(connection, lock_key(template), **target.waiting, shared=True)
+        take_advisory_lock(connection, lock_key(template), **target.lock_options, shared=True)
     # Whoever held it may have dropped it.
     return template if builder.template() == template else None

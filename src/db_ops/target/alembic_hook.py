@@ -56,7 +56,7 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
     with (
         target.migration_lock() as locked,
         _warn_if_ahead(target, locked),
-        target.recording(locked) as records,
+        target.record_run(locked) as records,
         closing(target.open()) as connection,
     ):
         yield Opened(connection, records)

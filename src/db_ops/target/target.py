@@ -102,7 +102,7 @@ class Target:
         return Records(locked, *self._version_table, command, tell, checksum)
 
     @contextmanager
-    def recording(self, locked: Connection) -> Iterator[Records | None]:
+    def record_run(self, locked: Connection) -> Iterator[Records | None]:
         """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
         records = self.records(locked)
         if records is None:
@@ -154,7 +154,7 @@ class Target:
                 set_up_session(self.server, connection)
                 cursor.execute(self.timeouts)
                 key = self._key("session", connection)
-                take_advisory_lock(connection, key, **self.waiting)
+                take_advisory_lock(connection, key, **self.lock_options)
                 if self.server.watch is not None:
                     self.server.watch.attach(connection)
         return connection
@@ -264,8 +264,8 @@ class Target:
             return
         prepare_to_write(self.server, connection)
         migrate, session = (self._key(one, connection) for one in ("migrate", "session"))
-        with advisory_lock(connection, migrate, **self.waiting):
-            with advisory_lock(connection, session, **self.waiting):
+        with advisory_lock(connection, migrate, **self.lock_options):
+            with advisory_lock(connection, session, **self.lock_options):
                 pass
             yield connection
 
@@ -282,7 +282,7 @@ class Target:
         return lock_key(purpose, current_database(connection), *table)
 
     @property
-    def waiting(self) -> Waiting:
+    def lock_options(self) -> Waiting:
         """How to wait for the lock of another process."""
         timeout, on_event = self.settings.migration_lock_timeout, self.server.on_event
         return {"location": self.location, "timeout": timeout, "on_event": on_event}
