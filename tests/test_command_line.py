@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from db_ops.cli.commands import COMMANDS
-from db_ops.cli.completion import candidates
-from db_ops.cli.declaration import FOR_EVERY_COMMAND
+from db_ops.cli.completion import completion_candidates
+from db_ops.cli.declaration import COMMON_OPTIONS
 from tests.support.doors import BIN, run
 from tests.support.project import Project
 
@@ -115,7 +115,7 @@ def test_every_letter_means_one_option_of_a_command() -> None:
 
 def test_a_stranger_is_told_in_sentences() -> None:
     for command in COMMANDS:
-        for option in (*command.options, *FOR_EVERY_COMMAND):
+        for option in (*command.options, *COMMON_OPTIONS):
             assert option.help[0].isupper(), (command.name, option.name)
             assert option.help.endswith((".", ").")), (command.name, option.name)
         assert command.summary.endswith("."), command.name
@@ -149,7 +149,7 @@ def test_the_program_does_without_invoke(project: Project) -> None:
     ],
 )
 def test_what_may_come_next_is_completed(words: list[str], some: set[str], none: set[str]) -> None:
-    found = set(candidates(words))
+    found = set(completion_candidates(words))
     assert some <= found
     assert not none & found
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg2
 import pytest
 
-from db_ops.builds.test_databases import clones
+from db_ops.builds.test_databases import database_factory
 from db_ops.errors import MigrationLockHeld
 from db_ops.postgres.locks.advisory_lock import lock_key, release_advisory_lock, try_advisory_lock
 from db_ops.results import Event, WaitingForLock
@@ -69,11 +69,11 @@ def test_a_test_s_database_is_not_swept_by_others(
     project: Project, other: str, server_url: str
 ) -> None:
     project.table("0001", "one")
-    with clones(settings_of(project)) as made:
+    with database_factory(settings_of(project)) as made:
         url = made.create()
         project.env["DB_OPS_MAINTENANCE_DATABASE"] = other
         project.run("cache", "--clear").succeeded()
-        with clones(settings_of(project, maintenance_database=other)):
+        with database_factory(settings_of(project, maintenance_database=other)):
             assert exists(server_url, url.database)
         template = made.template
         assert template is not None
@@ -85,7 +85,7 @@ def test_a_template_that_somebody_holds_is_waited_for_within_bounds(
     project: Project, other: str, server_url: str
 ) -> None:
     project.table("0001", "one")
-    with clones(settings_of(project)) as made:
+    with database_factory(settings_of(project)) as made:
         template = str(made.template)
     events: list[Event] = []
     holder = psycopg2.connect(
@@ -96,7 +96,10 @@ def test_a_template_that_somebody_holds_is_waited_for_within_bounds(
     with holder.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (lock_key(template),))
     settings = settings_of(project, migration_lock_timeout=1.5)
-    with pytest.raises(MigrationLockHeld) as raised, clones(settings, on_event=events.append):
+    with (
+        pytest.raises(MigrationLockHeld) as raised,
+        database_factory(settings, on_event=events.append),
+    ):
         pytest.fail("the template is somebody else's")
     holder.close()
     assert "the-holder" in raised.value.message

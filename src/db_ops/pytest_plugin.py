@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
-    from db_ops.builds.test_databases import Clones
+    from db_ops.builds.test_databases import DatabaseFactory
 
 
 @pytest.fixture(scope="session")
-def db_ops_clones(pytestconfig: pytest.Config) -> Iterator[Clones]:
+def db_ops_databases(pytestconfig: pytest.Config) -> Iterator[DatabaseFactory]:
     """What makes the databases; in each process of a distributed run one of its own."""
-    from db_ops.builds.test_databases import clones
+    from db_ops.builds.test_databases import database_factory
     from db_ops.errors import DbOpsError
     from db_ops.settings import load
 
     try:
-        with clones(load(pytestconfig.rootpath, for_tests=True)) as made:
+        with database_factory(load(pytestconfig.rootpath, for_tests=True)) as made:
             yield made
     except DbOpsError as error:
         text = f"{error.message}\nhint: {error.hint}"
@@ -35,11 +35,11 @@ def db_ops_clones(pytestconfig: pytest.Config) -> Iterator[Clones]:
 
 
 @pytest.fixture
-def database_url(db_ops_clones: Clones) -> Iterator[str]:
+def database_url(db_ops_databases: DatabaseFactory) -> Iterator[str]:
     """The URL of a migrated database of this test's own, gone after the test."""
-    url = db_ops_clones.create()
+    url = db_ops_databases.create()
     yield url.render(with_password=True)
-    db_ops_clones.drop(url)
+    db_ops_databases.drop(url)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.revisions.steps import StepPlan, TableSteps
-from db_ops.target.step_plans import Newest
+from db_ops.target.step_plans import NewestRevisions
 from tests.checkout.test_revision_graph import History, histories, write
 
 EXAMPLES = 40
@@ -79,7 +79,7 @@ class Simulation:
 
     def downgrade(self, branch: str | None, steps: int) -> None:
         at = {name: number for number, name in enumerate(self.applied)}
-        newest = Newest(self.graph, self.heads, at, "here", "inv db.downgrade")
+        newest = NewestRevisions(self.graph, self.heads, at, "here", "inv db.downgrade")
         try:
             doomed = newest.take(steps, branch)
         except (AmbiguousDowngrade, NeededByOthers) as error:
@@ -93,7 +93,7 @@ class Simulation:
         self._run(self._plan("downgrade", doomed), doomed)
         self.applied = [name for name in self.applied if name not in doomed]
 
-    def _hinted(self, newest: Newest, error: AmbiguousDowngrade | NeededByOthers) -> None:
+    def _hinted(self, newest: NewestRevisions, error: AmbiguousDowngrade | NeededByOthers) -> None:
         """See that each command that a hint names works."""
         needed = isinstance(error, NeededByOthers)
         for command in [error.command] if needed else error.commands:

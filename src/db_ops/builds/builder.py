@@ -1,4 +1,4 @@
-"""A migrated database for `init` and `recreate`, by the shortest way that leads to the same schema.
+"""Build a migrated database for `init` and `recreate`: from a spare, a template or migrations.
 
 A spare is renamed; else a template is copied; else the migrations run in a scratch database, which
 is kept as the template of the next time. Either way the database gets its name when it is whole.
@@ -53,25 +53,27 @@ TEMPLATE_COMMAND = "template"
 _NO_SUCH_DATABASE = "3D000"
 
 
-class _NameMatters(Exception):
-    """What was built holds the name of the database that it was built in."""
+class _OwnNameStored(Exception):
+    """The built database stores its own name."""
 
 
-class _PlaceTaken(Exception):
-    """Somebody has created the target while its successor was built."""
+class _TargetCreatedMeanwhile(Exception):
+    """Another process has created the target in the meantime."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """What was put in the target's place, and the name of what it replaced, if anything."""
+class BuildResult:
+    """How the target was built, and the name of the database that it replaced, if any."""
 
     origin: Origin
     steps: tuple[Step, ...] = ()
     replaced: str | None = None
 
 
-def build_beside(target: Target, connection: Connection, present: int | None) -> Built | None:
-    """Run the migrations in a scratch database and put it in the place of the one at hand.
+def build_replacement(
+    target: Target, connection: Connection, present: int | None
+) -> BuildResult | None:
+    """Run the migrations in a scratch database and replace the target by it.
 
     In any environment. None, and nothing has changed, where the name of the database matters to a
     revision, or a pooler knows no other one.
@@ -83,7 +85,7 @@ def build_beside(target: Target, connection: Connection, present: int | None) ->
 
 @dataclass(frozen=True)
 class Builder:
-    """The way to a migrated database; `connection` is to the maintenance database."""
+    """Builds a migrated database; `connection` is to the maintenance database."""
 
     target: Target
     connection: Connection
@@ -118,8 +120,8 @@ class Builder:
     def service(self) -> str:
         return self.target.server.url.database
 
-    def build(self) -> Built | None:
-        """Put a migrated database in the target's place; what was there gets another name.
+    def build(self) -> BuildResult | None:
+        """Replace the target by a migrated database; the present one is renamed.
 
         If a revision fails, a target that is to be replaced stays (`RebuildFailed`); without one,
         what was built so far takes its place, for the next command to go on from there. None, and
@@ -127,11 +129,11 @@ class Builder:
         created the target meanwhile.
         """
         started = time.monotonic()
-        with suppress(_PlaceTaken):
+        with suppress(_TargetCreatedMeanwhile):
             copied = self._copy(started)
             if copied is not None:
                 return copied
-            with self._alone():
+            with self._build_lock():
                 # Somebody else may have built the template meanwhile.
                 return self._copy(started) or self.migrate(started)
         return None
@@ -145,14 +147,14 @@ class Builder:
 
     def make_template(self) -> str | None:
         """Return the template, made now if there is none; None if these migrations allow none."""
-        with self._alone():
+        with self._build_lock():
             template = self.template()
             if template is not None:
                 return template
             server, connection = self.target.server, self.connection
             # What has to stay on the server, or cannot, makes no template, which is no error.
             with (
-                suppress(NoScratchDatabase, _NameMatters),
+                suppress(NoScratchDatabase, _OwnNameStored),
                 rolled_back(server, connection, self._refusal) as watch,
                 scratch_database(server, connection) as scratch,
             ):
@@ -169,7 +171,7 @@ class Builder:
             if template and not spare_of(self.connection, self.service, template):
                 make_spare(self.target.server, self.connection, self.service, template)
 
-    def _copy(self, started: float) -> Built | None:
+    def _copy(self, started: float) -> BuildResult | None:
         template = self.template()
         if template is None:
             return None
@@ -181,8 +183,8 @@ class Builder:
 
     def _place_copy(
         self, origin: Origin, started: float, steps: tuple[Step, ...] = ()
-    ) -> Built | None:
-        """Put a copy of the template in the target's place; None if it has just been cleared."""
+    ) -> BuildResult | None:
+        """Replace the target by a copy of the template; None if that has just been dropped."""
         server, connection = self.target.server, self.connection
         try:
             with scratch_database(server, connection, template=origin.template) as copy:
@@ -192,8 +194,8 @@ class Builder:
                 return None
             raise
 
-    def migrate(self, started: float, *, keep: bool = True) -> Built | None:
-        """Run the migrations in a scratch database, which takes the target's place.
+    def migrate(self, started: float, *, keep: bool = True) -> BuildResult | None:
+        """Run the migrations in a scratch database, which replaces the target.
 
         With *keep*, as a template for the next time, of which a copy does. None if a pooler knows
         the target and no other database.
@@ -204,12 +206,12 @@ class Builder:
         with scratch_database(server, connection) as scratch:
             try:
                 steps, template = self._run_in(scratch, started, watch, keep=keep)
-            except (ConnectionRejected, _NameMatters):
+            except (ConnectionRejected, _OwnNameStored):
                 return None
             except BaseException as error:
                 if watch.refused or _misses(error, self.service):
                     return None
-                self._save(scratch, error)
+                self._settle_failed_build(scratch, error)
                 raise
             if template is None:
                 return self._place(scratch, Origin("migrations", 0), started, steps)
@@ -218,13 +220,13 @@ class Builder:
 
     def _place(
         self, name: str, origin: Origin, started: float, steps: tuple[Step, ...] = ()
-    ) -> Built:
+    ) -> BuildResult:
         server, replaced = self.target.server, None
         if self.replaces:
             replaced = replace_target(server, self.connection, name, self.present)
         elif not rename_to_target(server, self.connection, name):
-            raise _PlaceTaken
-        return Built(replace(origin, seconds=time.monotonic() - started), steps, replaced)
+            raise _TargetCreatedMeanwhile
+        return BuildResult(replace(origin, seconds=time.monotonic() - started), steps, replaced)
 
     def _run_in(
         self, scratch: str, started: float, watch: TrialWatch, *, keep: bool = True
@@ -234,10 +236,10 @@ class Builder:
         None for what a copy under another name would lack or have wrong.
         """
         with self.inputs.recording() as used:
-            steps = apply_pending(self._at(scratch, watch), ())
-        with self._at(scratch).server.target() as connection:
+            steps = apply_pending(self._scratch_target(scratch, watch), ())
+        with self._scratch_target(scratch).server.target() as connection:
             if contains_name(connection, scratch):
-                raise _NameMatters
+                raise _OwnNameStored
         files = used.files() if keep else None
         if files is None or watch.changes or has_settings_or_grants(self.connection, scratch):
             return steps, None
@@ -254,7 +256,7 @@ class Builder:
         prune(self.connection, self.service)
         return steps, name
 
-    def _save(self, scratch: str, error: BaseException) -> None:
+    def _settle_failed_build(self, scratch: str, error: BaseException) -> None:
         """Decide what a failed build leaves: the database as it was, or what was built so far."""
         server = self.target.server
         if self.replaces:
@@ -263,10 +265,10 @@ class Builder:
                 raise RebuildFailed(**vars(error)) from error
             return
         with suppress(DbOpsError):
-            if isinstance(error, MigrationFailed) or self._at(scratch).recorded():
+            if isinstance(error, MigrationFailed) or self._scratch_target(scratch).recorded():
                 rename_to_target(server, self.connection, scratch)
 
-    def _at(self, scratch: str, watch: TrialWatch | None = None) -> Target:
+    def _scratch_target(self, scratch: str, watch: TrialWatch | None = None) -> Target:
         server = self.target.server
         # For a command that only looks, it never becomes the database that is meant.
         aside = server.command == TEMPLATE_COMMAND
@@ -277,7 +279,7 @@ class Builder:
         return NoScratchDatabase(self.target.location, reason, "run the migrations in the database")
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _build_lock(self) -> Iterator[None]:
         """Keep others, of any service, from building the same template meanwhile."""
         server = self.target.server
         with advisory_lock(

@@ -1,4 +1,4 @@
-"""What the migrations make and what the models make, read from scratch databases."""
+"""Build the schema of the migrations, or of the models, in a scratch database and read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from db_ops.builds.scratch import Scratch
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.migrations.autogenerate.models import create_models
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.failure_tolerant_cursor import StatementErrorHandler
@@ -27,8 +27,8 @@ _QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a comparison: what it holds, and `how` it was come by.
+class BuiltSchema:
+    """A schema that was built for a comparison, and its `source`.
 
     That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
     says what could not be built, and so is left out of every comparison. `skipped` names tables of
@@ -37,28 +37,30 @@ class Side:
     """
 
     schema: Schema
-    how: str
+    source: str
     unchecked: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     role: str = ""
     files: Mapping[str, str] | None = None
 
 
-def migrations_side(
-    scratch: Scratch, *, grants: bool = False, revisions: tuple[str, ...] | None = None
-) -> Side:
+def build_migrations_schema(
+    scratch: ScratchDatabases, *, grants: bool = False, revisions: tuple[str, ...] | None = None
+) -> BuiltSchema:
     """Upgrade a scratch database to head, or copy the template of that, and read it.
 
     With *revisions*, up to those and no further. Raises `NoScratchDatabase`,
     `ScratchServerDiffers`, and what migrations raise.
     """
-    with scratch.migrated(revisions) as (target, origin):
+    with scratch.migrated_database(revisions) as (target, origin):
         role = current_role(scratch.connection)
-        schema = read_side(target, grants=grants)
-        return Side(schema, origin.source, role=role, files=origin.files)
+        schema = read_built_schema(target, grants=grants)
+        return BuiltSchema(schema, origin.source, role=role, files=origin.files)
 
 
-def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
+def build_models_schema(
+    scratch: ScratchDatabases, metadata: Any, migrations: Schema
+) -> BuiltSchema:
     """Run `create_all` for *metadata* (one, or a list) in a scratch database, and read that.
 
     What models refer to and cannot make, as schemas, extensions and functions, is made as
@@ -71,7 +73,7 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
     error_handler = StatementErrorHandler(
         lambda statement: required_statements(migrations, statement)
     )
-    with scratch.empty() as target:
+    with scratch.empty_database() as target:
         server = target.server
         with (
             closing(server.connect()) as connection,
@@ -86,16 +88,18 @@ def models_side(scratch: Scratch, metadata: Any, migrations: Schema) -> Side:
                 for statement in schema_and_extension_statements(migrations):
                     cursor.execute(statement)
             skipped = create_models(metadata, connection, target.project, views)
-        schema = read_side(target)
+        schema = read_built_schema(target)
     failed = error_handler.failed
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
     statements = [one.statement for one in failed]
-    return Side(with_unbuilt_objects(schema, migrations, statements), "models", unchecked, skipped)
+    return BuiltSchema(
+        with_unbuilt_objects(schema, migrations, statements), "models", unchecked, skipped
+    )
 
 
-def read_side(target: Target, *, grants: bool = False) -> Schema:
+def read_built_schema(target: Target, *, grants: bool = False) -> Schema:
     """Read the schema of *target*'s database on a connection of its own."""
     with target.server.target() as connection:
         return read_schema(

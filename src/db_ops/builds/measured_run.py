@@ -1,4 +1,4 @@
-"""Run revisions in a scratch database, and measure there what each of their statements does."""
+"""Run revisions in a scratch database and measure the effects of each statement."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def measure_downgrade(scratch: Target, plan: StepPlan) -> Measurement:
 
 
 @dataclass(frozen=True)
-class _Observed(Target):
+class _RecordedTarget(Target):
     """A target whose migrating sessions are recorded."""
 
     recorder: StatementRecorder
@@ -69,7 +69,7 @@ class _Observed(Target):
 
 
 @dataclass
-class _Chapters:
+class _StatementsPerRevision:
     """Notes which of the recorded statements belong to which revision."""
 
     recorder: StatementRecorder
@@ -86,8 +86,8 @@ class _Chapters:
             self.revisions.append((event.step.revision, self.begun, end))
 
 
-def _without_ours(timeouts: str, statement: str) -> str:
-    """Return *statement* without what the runner sends on its own account, alone or along."""
+def _without_runner_statements(timeouts: str, statement: str) -> str:
+    """Return *statement* without what the runner itself sends, alone or in front of it."""
     if "INSERT INTO db_ops.history" in statement:
         return ""
     return _SETTING_AFTER.sub("", statement.removeprefix(timeouts)).lstrip("; ")
@@ -97,25 +97,27 @@ def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     with closing(scratch.server.connect()) as connection:
         major = major_version(connection)
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
-        recorder = StatementRecorder(observer, worth=partial(_without_ours, scratch.timeouts))
-        chapters = _Chapters(recorder)
+        recorder = StatementRecorder(
+            observer, worth=partial(_without_runner_statements, scratch.timeouts)
+        )
+        statements_per_revision = _StatementsPerRevision(recorder)
 
         def on_event(event: Event) -> None:
-            chapters(event)
+            statements_per_revision(event)
             scratch.server.on_event(event)
 
         server = replace(scratch.server, on_event=on_event)
-        run(_Observed(scratch.project, scratch.graph, server, recorder))
+        run(_RecordedTarget(scratch.project, scratch.graph, server, recorder))
     revisions = tuple(
         MeasuredRevision(revision, tuple(recorder.statements[begin:end]))
-        for revision, begin, end in chapters.revisions
+        for revision, begin, end in statements_per_revision.revisions
     )
     table = scratch.project.version_table
     for one in revisions:
         if not any(writes_version_table(statement.sql, table) for statement in one.statements):
             path = scratch.project.display(scratch.project.env_py)
             raise NotMeasurable(path, one.revision.id)
-    first = chapters.revisions[0][1] if chapters.revisions else 0
+    first = statements_per_revision.revisions[0][1] if statements_per_revision.revisions else 0
     prelude = tuple(one for one in recorder.statements[:first] if may_write(one.sql))
     if scratch.settings.squawk:
         revisions = tuple(lint(one, major, scratch.settings.root) for one in revisions)

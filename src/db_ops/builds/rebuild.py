@@ -1,10 +1,10 @@
-"""A migrated database put in the target's place by the shortest way that its environment allows."""
+"""Replace the target by a migrated database, in the quickest way that its environment allows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db_ops.builds.builder import Builder, build_beside
+from db_ops.builds.builder import Builder, build_replacement
 from db_ops.postgres.own_databases import drop_unused_databases
 from db_ops.results import Initialised
 from db_ops.target.target import Target
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def build_in_place(
+def build_target(
     target: Target,
     connection: Connection,
     from_migrations: bool,
@@ -21,7 +21,7 @@ def build_in_place(
     replaces: bool,
     present: int | None = None,
 ) -> Initialised | None:
-    """Put a copy of a template, or what will be one, in the target's place, if that can be done.
+    """Replace the target by a copy of a template, or by what will be one, if that can be done.
 
     A target that is replaced is built beside it in any case, if that can be done.
     """
@@ -33,7 +33,7 @@ def build_in_place(
     if builder is not None:
         built = builder.build()
     else:
-        built = build_beside(target, connection, present) if replaces else None
+        built = build_replacement(target, connection, present) if replaces else None
     if built and builder and target.settings.spare:
         from db_ops.builds.worker import prepare_in_background
 

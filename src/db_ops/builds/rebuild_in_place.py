@@ -1,4 +1,4 @@
-"""A rebuild under the database's own name, for what cannot be built beside the present one.
+"""Recreate a database under its own name, where it cannot be built beside the present one.
 
 Nothing is dropped before it has worked: until then the present database is a snapshot, which no
 other command drops, so that even a killed process leaves something that `restore` brings back.
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def rebuilt_in_place(target: Target, connection: Connection, present: int | None) -> Iterator[None]:
+def recreate_under_own_name(
+    target: Target, connection: Connection, present: int | None
+) -> Iterator[None]:
     """Create the target anew for a `with` block; if that fails, the *present* one is there again.
 
     *present* is its oid, None if there is none: then what the block has made stays. Raises

@@ -1,4 +1,4 @@
-"""A scratch database that stands where the target does, for what must not happen to the target."""
+"""A scratch database at the revisions of the target."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from db_ops.builds.scratch import Scratch
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import MigrationFailed, RebuildFailed
 from db_ops.results import (
     Connected,
@@ -22,7 +22,7 @@ _TOLD = (Connected, LeftOnServer, ServerStarting, WaitingForServer, WaitingForLo
 
 
 @contextmanager
-def standing_like(target: Target, recorded: tuple[str, ...]) -> Iterator[Target]:
+def scratch_database_at(target: Target, recorded: tuple[str, ...]) -> Iterator[Target]:
     """Make a database at the revisions *recorded*, for a `with` block; the target is not touched.
 
     A copy of the template if they are the heads and there is one, else the revisions run. What a
@@ -38,8 +38,8 @@ def standing_like(target: Target, recorded: tuple[str, ...]) -> Iterator[Target]
     at_head = recorded == target.graph.heads
     try:
         with (
-            Scratch(quiet) as scratch,
-            scratch.migrated(None if at_head else recorded) as (there, _),
+            ScratchDatabases(quiet) as scratch,
+            scratch.migrated_database(None if at_head else recorded) as (there, _),
         ):
             yield there
     except MigrationFailed as error:

@@ -1,4 +1,4 @@
-"""The sides of earlier comparisons, kept in a file as long as all they were built from is the same.
+"""A file cache of the schemas that migrations and models build, valid while their inputs are.
 
 A file may be deleted at any time, and any number of processes may write it at once.
 """
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from db_ops.builds.built_schema import Side
+from db_ops.builds.built_schema import BuiltSchema
 from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.postgres.schema.serialization import from_json, to_json
@@ -20,15 +20,15 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Kept:
-    """One file, with its content as it was when the command began."""
+class SchemaCache:
+    """One cache file, with its content as it was when the command began."""
 
     path: Path | None
     content: bytes
 
     @classmethod
-    def read(cls, folder: Path | None, project: Path, name: str) -> Kept:
-        """Return the file that keeps the side *name* of *project*; an empty one if there is none.
+    def read(cls, folder: Path | None, project: Path, name: str) -> SchemaCache:
+        """Return the cache file of the schema *name* of *project*; an empty one if there is none.
 
         *name* holds what comparisons of one project may use in turn, as the server's version.
         """
@@ -40,33 +40,33 @@ class Kept:
         return cls(path, b"")
 
     def files(self, key: str) -> Mapping[str, str] | None:
-        """Return the files that the side was built from; None if its key was another."""
-        head = self._head()
-        return head[1] if head and head[0] == key else None
+        """Return the files that the schema was built from; None if its key was another."""
+        header = self._read_header()
+        return header[1] if header and header[0] == key else None
 
-    def side(self) -> Side | None:
-        """Return the side, None if it cannot be read."""
-        head = self._head()
-        if head is None:
+    def load(self) -> BuiltSchema | None:
+        """Return the cached schema, None if it cannot be read."""
+        header = self._read_header()
+        if header is None:
             return None
         with suppress(ValueError, TypeError, IndexError):
             schema = from_json(self.content.split(b"\n", 1)[1])
-            _, files, unchecked, skipped, role = head
-            return Side(schema, "cache", tuple(unchecked), tuple(skipped), role, files)
+            _, files, unchecked, skipped, role = header
+            return BuiltSchema(schema, "cache", tuple(unchecked), tuple(skipped), role, files)
         return None
 
-    def write(self, key: str, side: Side) -> None:
-        """Keep *side*, unless it is not certain what it was built from.
+    def write(self, key: str, built: BuiltSchema) -> None:
+        """Keep *built*, unless it is not certain what it was built from.
 
-        A folder that cannot be written to is no failure: the side is built again.
+        A folder that cannot be written to is no failure: the schema is built again.
         """
-        if self.path is None or side.files is None:
+        if self.path is None or built.files is None:
             return
-        head = json.dumps((key, side.files, side.unchecked, side.skipped, side.role))
+        header = json.dumps((key, built.files, built.unchecked, built.skipped, built.role))
         with suppress(OSError):
-            write_atomically(self.path, f"{head}\n{to_json(side.schema)}".encode())
+            write_atomically(self.path, f"{header}\n{to_json(built.schema)}".encode())
 
-    def _head(self) -> tuple[str, Mapping[str, str], list[str], list[str], str] | None:
+    def _read_header(self) -> tuple[str, Mapping[str, str], list[str], list[str], str] | None:
         with suppress(ValueError, TypeError):
             key, files, unchecked, skipped, role = json.loads(self.content.split(b"\n", 1)[0])
             return key, files, unchecked, skipped, role

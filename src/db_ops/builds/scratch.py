@@ -1,4 +1,4 @@
-"""Databases to look at: built from the migrations or empty, read, and dropped again."""
+"""Scratch databases, empty or migrated, which are dropped after use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from db_ops.builds.builder import Builder
 from db_ops.builds.scratch_server import (
     ANOTHER_SERVER,
     TargetFacts,
-    check_apart,
+    check_allowed_server,
     embedded_server,
-    facts_of,
     named_server,
-    protection,
+    protection_reason,
+    read_target_facts,
 )
-from db_ops.builds.worker import make_template_elsewhere
+from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import (
     ConnectionRejected,
     InsufficientPrivilege,
@@ -56,8 +56,8 @@ class ScratchOrigin:
 
 
 @dataclass
-class Scratch:
-    """Where scratch databases for *target* are made; a context manager, which connects when needed.
+class ScratchDatabases:
+    """Creates scratch databases for *target*; a context manager that connects when first used.
 
     What killed processes have left there is dropped first.
     """
@@ -65,7 +65,7 @@ class Scratch:
     target: Target
     _stack: ExitStack = field(default_factory=ExitStack)
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> ScratchDatabases:
         return self
 
     def __exit__(
@@ -77,15 +77,15 @@ class Scratch:
         self._stack.__exit__(kind, error, traceback)
 
     @cached_property
-    def place(self) -> Target:
-        """The project with the server that scratch databases are made on as its own.
+    def host(self) -> Target:
+        """The project, with the server that its scratch databases are created on.
 
         Raises `NoScratchDatabase` where there is none.
         """
         url = self.target.settings.scratch_url
         if url is not None:
             return replace(self.target, server=named_server(self.target, url))
-        reason = protection(self.target, self._mark)
+        reason = protection_reason(self.target, self._mark)
         if reason is None:
             return self.target
         server = embedded_server(self.target, self._facts.major, reason)
@@ -93,22 +93,25 @@ class Scratch:
 
     @cached_property
     def connection(self) -> Connection:
-        """To the maintenance database there. Raises `NoScratchDatabase`, `ScratchServerDiffers`."""
-        if self.place is self.target:
+        """A connection to the maintenance database of that server.
+
+        Raises `NoScratchDatabase`, `ScratchServerDiffers`.
+        """
+        if self.host is self.target:
             connection = self._beside_target
         else:
-            connection = self._maintenance(self.place.server)
-            check_apart(self.target, self._facts, connection)
+            connection = self._maintenance(self.host.server)
+            check_allowed_server(self.target, self._facts, connection)
         reason = read_only_reason(connection)
         if reason:
             raise self._none(reason, ANOTHER_SERVER)
         if not may_create_databases(connection):
-            location = self.place.server.location
+            location = self.host.server.location
             lacking = InsufficientPrivilege.to_create(location, connection.info.user)
             raise self._none(
                 lacking.message.partition(": ")[2], f"{lacking.remedy}, or {ANOTHER_SERVER}"
             )
-        set_up_session(self.place.server, connection)
+        set_up_session(self.host.server, connection)
         drop_unused_databases(connection)
         return connection
 
@@ -118,7 +121,7 @@ class Scratch:
 
     @cached_property
     def _facts(self) -> TargetFacts:
-        return facts_of(self.target)
+        return read_target_facts(self.target)
 
     @property
     def _mark(self) -> str | None:
@@ -134,16 +137,16 @@ class Scratch:
             raise self._none(error.message, error.hint) from None
 
     @contextmanager
-    def empty(self) -> Iterator[Target]:
-        """Yield the way to an empty database, for a `with` block. Raises `NoScratchDatabase`."""
+    def empty_database(self) -> Iterator[Target]:
+        """Create an empty database for a `with` block. Raises `NoScratchDatabase`."""
         with self._database() as target:
             yield target
 
     @contextmanager
-    def migrated(
+    def migrated_database(
         self, revisions: tuple[str, ...] | None = None
     ) -> Iterator[tuple[Target, ScratchOrigin]]:
-        """Yield the way to a database at head, for a `with` block, and how it came to be.
+        """Create a database at head for a `with` block; yield it and its origin.
 
         A copy of the template; in development and test one is made if there is none. Elsewhere,
         where none can be made, and to stop at *revisions*, the migrations run. Raises
@@ -168,13 +171,13 @@ class Scratch:
 
     def _template(self) -> tuple[str | None, Files | None]:
         """Return the name of the template, made now if there is none, and the files it is of."""
-        builder = Builder.of(self.place, self.connection)
+        builder = Builder.of(self.host, self.connection)
         if builder is None or len(builder.target.graph.heads) > 1:
             return None, None
         template = builder.template()
         if template is None:
             # We may have imported what the revisions import; another process sees all they use.
-            make_template_elsewhere(self.place)
+            make_template_in_subprocess(self.host)
             template = builder.template()
         for database in templates_built_from(self.connection, builder.key):
             if database.name == template:
@@ -183,13 +186,13 @@ class Scratch:
 
     @contextmanager
     def _database(self, template: str | None = None) -> Iterator[Target]:
-        server = self.place.server
+        server = self.host.server
         with (
             self._watching() as watch,
             scratch_database(server, self.connection, template=template) as name,
         ):
             server = replace(server, url=server.url.scratch_at(name), watch=watch)
-            yield replace(self.place, server=server)
+            yield replace(self.host, server=server)
 
     @contextmanager
     def _watching(self) -> Iterator[TrialWatch]:
@@ -200,7 +203,7 @@ class Scratch:
 
         # What a server is named for, it may be used for.
         keeps = self.target.settings.scratch_url is not None
-        with rolled_back(self.place.server, self.connection, refusal, keeps=keeps) as watch:
+        with rolled_back(self.host.server, self.connection, refusal, keeps=keeps) as watch:
             yield watch
 
     def _none(self, reason: str, remedy: str) -> NoScratchDatabase:

@@ -1,4 +1,4 @@
-"""The server that scratch databases are made on.
+"""The server that scratch databases are created on.
 
 In development and test it is the target's own. What is protected, by the settings or by the mark of
 the database itself, shares its server with nothing that is built only to be looked at: then it is
@@ -31,15 +31,15 @@ ANOTHER_SERVER = "set DB_OPS_SCRATCH_URL to another server of the same major ver
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """What decides where scratch databases may be: the target's major version and its mark."""
+    """What decides which server may hold scratch databases: the target's version and mark."""
 
     major: int
     mark: str | None
     identities: frozenset[str]
 
 
-def protection(target: Target, mark: str | None) -> str | None:
-    """Say why nothing may be built on *target*'s server to be looked at, None if it may."""
+def protection_reason(target: Target, mark: str | None) -> str | None:
+    """Return why no scratch database may be created on *target*'s server, None if it may."""
     environment = target.settings.environment
     if environment not in DISPOSABLE:
         return f"the environment is {environment}, so revisions and models do not run on its server"
@@ -48,8 +48,8 @@ def protection(target: Target, mark: str | None) -> str | None:
     return None
 
 
-def facts_of(target: Target) -> TargetFacts:
-    """Ask *target*'s server, from the database itself if it exists."""
+def read_target_facts(target: Target) -> TargetFacts:
+    """Read the facts of *target*, from the database itself if it exists."""
     server = target.server
     with server.target_if_exists() as connection:
         if connection is not None:
@@ -59,14 +59,14 @@ def facts_of(target: Target) -> TargetFacts:
 
 
 def named_server(target: Target, url: DatabaseUrl) -> Server:
-    """Return the way to the server of `DB_OPS_SCRATCH_URL`."""
+    """Return the server of `DB_OPS_SCRATCH_URL`."""
     service = target.server.url.database
     maintenance = url.database if url.database != service else None
     return _server_at(target, url.with_database(service), maintenance)
 
 
 def embedded_server(target: Target, major: int, reason: str) -> Server:
-    """Return the way to the project's embedded server of version *major*, started if need be.
+    """Return the project's embedded server of version *major*, started if need be.
 
     Raises `NoScratchDatabase`, saying *reason*, where there is none.
     """
@@ -86,15 +86,15 @@ def embedded_server(target: Target, major: int, reason: str) -> Server:
     raise NoScratchDatabase(target.location, reason, remedy)
 
 
-def check_apart(target: Target, facts: TargetFacts, connection: Connection) -> None:
-    """Refuse a server of another version, and one that holds what is protected itself.
+def check_allowed_server(target: Target, facts: TargetFacts, connection: Connection) -> None:
+    """Refuse a server of another major version, and one that holds a protected database.
 
     Raises `ScratchServerDiffers`, `NoScratchDatabase`.
     """
     major = connection.info.server_version // 10000
     if major != facts.major:
         raise ScratchServerDiffers(target.location, facts.major, major)
-    reason = protection(target, facts.mark)
+    reason = protection_reason(target, facts.mark)
     if reason is None:
         return
     name = "DB_OPS_SCRATCH_URL" if target.settings.scratch_url else "the embedded server"

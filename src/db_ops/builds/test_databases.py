@@ -1,4 +1,4 @@
-"""Databases for tests: each a migrated one of its own, made as quickly as the server copies."""
+"""Migrated databases for tests, copied from the template."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.builder import Builder
-from db_ops.builds.worker import make_template_elsewhere
+from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import DbOpsError
 from db_ops.postgres.connection.session import maintenance_session, set_up_session
 from db_ops.postgres.locks.advisory_lock import (
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Clones:
-    """Makes and drops databases for tests; `clones` gives one. Not for several threads at once."""
+class DatabaseFactory:
+    """Creates and drops databases for tests; see `database_factory`. Not thread-safe."""
 
     target: Target
     connection: Connection
@@ -40,7 +40,7 @@ class Clones:
     _dropped: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
 
     def create(self) -> DatabaseUrl:
-        """Create a migrated database and return the way to it."""
+        """Create a migrated database and return its URL."""
         server, name = self.target.server, own_name(TEST)
         while not self._dropped.empty():
             release_if_alive(self.connection, lock_key(self._dropped.get()))
@@ -56,8 +56,8 @@ class Clones:
         self._unwanted.put(url.database)
 
     @contextmanager
-    def dropping(self) -> Iterator[None]:
-        """Drop on another connection what is unwanted, for a `with` block; wait for the last."""
+    def drop_in_background(self) -> Iterator[None]:
+        """Drop databases on another connection, for a `with` block; wait for the last one."""
         with closing(self.target.server.connect(self.connection.info.dbname)) as connection:
             set_up_session(self.target.server, connection)
             thread = threading.Thread(target=self._drop_on, args=(connection,), daemon=True)
@@ -77,7 +77,9 @@ class Clones:
 
 
 @contextmanager
-def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones]:
+def database_factory(
+    settings: Settings, *, on_event: OnEvent = ignore
+) -> Iterator[DatabaseFactory]:
     """Make databases for tests from the project's migrations, for a `with` block.
 
     They are copies of the template, which is made first if there is none, by another process. Where
@@ -88,8 +90,8 @@ def clones(settings: Settings, *, on_event: OnEvent = ignore) -> Iterator[Clones
     target.graph.goals()
     with maintenance_session(target.server) as connection:
         drop_unused_databases(connection)
-        made = Clones(target, connection, _template(target, connection))
-        with made.dropping():
+        made = DatabaseFactory(target, connection, _template(target, connection))
+        with made.drop_in_background():
             yield made
 
 
@@ -98,9 +100,9 @@ def _template(target: Target, connection: Connection) -> str | None:
     if builder is None:
         return None
     if builder.template() is None:
-        make_template_elsewhere(target)
+        make_template_in_subprocess(target)
     template = builder.template()
     if template is not None:
-        take_advisory_lock(connection, lock_key(template), **target.waiting, shared=True)
+        take_advisory_lock(connection, lock_key(template), **target.lock_options, shared=True)
     # Whoever held it may have dropped it.
     return template if builder.template() == template else None

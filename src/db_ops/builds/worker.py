@@ -1,4 +1,4 @@
-"""Work in a process of its own, whose settings come through its standard input.
+"""Build templates and spares in another process; its settings are sent to its standard input.
 
 They may hold a password. Behind a command that has answered, detached and niced: the next spare,
 and dropping what was replaced. Waited for: a template, where this process has imported modules of
@@ -45,7 +45,7 @@ def prepare_in_background(target: Target) -> None:
         process.returncode = 0
 
 
-def make_template_elsewhere(target: Target) -> None:
+def make_template_in_subprocess(target: Target) -> None:
     """Make the template in another process and wait for it. Raises what the migrations raise.
 
     Whom that process waits for is told as if we did.
@@ -59,14 +59,14 @@ def make_template_elsewhere(target: Target) -> None:
             for line in process.stdout:
                 # A process that was killed may have been halfway through.
                 if line.endswith(b"\n"):
-                    _retell(line, target.server.on_event)
+                    _forward_event(line, target.server.on_event)
         except BaseException:
             # Nobody waits for it any more; what it leaves is swept.
             process.terminate()
             raise
 
 
-def _retell(line: bytes, on_event: OnEvent) -> None:
+def _forward_event(line: bytes, on_event: OnEvent) -> None:
     kind, _, rest = line.partition(b" ")
     if kind == b"error":
         raise decode(rest)
@@ -75,7 +75,7 @@ def _retell(line: bytes, on_event: OnEvent) -> None:
 
 
 def prepare() -> None:
-    """Do, for the settings on standard input, the work behind a command."""
+    """Make the next spare for the settings on standard input, and drop what was replaced."""
     if hasattr(os, "nice"):  # not on Windows
         os.nice(19)
     settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)

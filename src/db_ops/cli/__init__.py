@@ -1,4 +1,4 @@
-"""The command line: one declaration of the commands behind every door.
+"""The command line: one declaration of the commands for every entry point.
 
 The only room that prints and exits. `collection` holds the Invoke tasks for a project's `tasks.py`.
 """

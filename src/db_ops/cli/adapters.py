@@ -1,4 +1,4 @@
-"""What commands do that is more than a call of the function of their name."""
+"""Commands whose options need more than a call of the function of their name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Load = Callable[..., Any]
 
 
 def create_migration(load: Load, options: Options, on_event: OnEvent) -> Result:
-    from db_ops.cli.prompts import asking
+    from db_ops.cli.prompts import create_with_prompts
 
     settings = load()
     given = dict(options)
@@ -26,7 +26,7 @@ def create_migration(load: Load, options: Options, on_event: OnEvent) -> Result:
     message = given.pop("message") or ""
     renames, no_rename = tuple(given.pop("rename")), given.pop("no_rename")
     create = partial(db_ops.create_migration, settings, message, on_event=on_event, **given)
-    return asking(create, renames, no_rename=no_rename)
+    return create_with_prompts(create, renames, no_rename=no_rename)
 
 
 def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:

@@ -1,4 +1,4 @@
-"""A command line, cut into its commands: `[options] command [options] [command [options] ...]`.
+"""Split a command line into commands: `[options] command [options] [command [options] ...]`.
 
 Which words are values is known from the declaration, so that a value may be called like a command.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from db_ops.cli.commands import BY_NAME
-from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Option
-from db_ops.cli.parsers import FOR_EVERY_LINE, HELP, OF_THE_PROGRAM
+from db_ops.cli.declaration import COMMON_OPTIONS, Command, Option
+from db_ops.cli.parsers import HELP, LINE_OPTIONS, PROGRAM_OPTIONS
 from db_ops.errors import UsageError
 
 # As argparse has it: a number below zero and a text with spaces are values.
@@ -20,7 +20,7 @@ _A_VALUE = re.compile(r"(?!-)|-\Z|-\d|-.* ", re.DOTALL)
 
 
 @dataclass
-class Line:
+class CommandLine:
     """The words of a command line: those for all of it, and those of each command."""
 
     common: list[str] = field(default_factory=list)
@@ -34,18 +34,18 @@ class Line:
     def options(self) -> tuple[Option, ...]:
         """Return the options that may come next; a command's own come first."""
         if self.command is None:
-            return (*OF_THE_PROGRAM, *FOR_EVERY_COMMAND)
-        return (*self.command.all_options, HELP, *FOR_EVERY_LINE)
+            return (*PROGRAM_OPTIONS, *COMMON_OPTIONS)
+        return (*self.command.all_options, HELP, *LINE_OPTIONS)
 
     def keep(self, option: Option, *words: str) -> None:
         """Note *words* where *option* belongs: with its command, or with the whole line."""
-        whole = self.command is None or option in FOR_EVERY_LINE
+        whole = self.command is None or option in LINE_OPTIONS
         (self.common if whole else self.commands[-1][1]).extend(words)
 
 
-def cut(words: list[str]) -> Line:
-    """Cut a command line into its commands. Raises `UsageError` for an unknown word."""
-    line = Line()
+def split_commands(words: list[str]) -> CommandLine:
+    """Split a command line into its commands. Raises `UsageError` for an unknown word."""
+    line = CommandLine()
     rest = iter(words)
     missing = 0
     for word in rest:
@@ -65,7 +65,7 @@ def cut(words: list[str]) -> Line:
     return line
 
 
-def _option(line: Line, word: str, rest: Iterator[str]) -> None:
+def _option(line: CommandLine, word: str, rest: Iterator[str]) -> None:
     for flag, value in _parts(line, word):
         option = next((one for one in line.options if flag in one.flags), None)
         if option is None:
@@ -75,9 +75,9 @@ def _option(line: Line, word: str, rest: Iterator[str]) -> None:
             following = next(rest, None)
             if following is not None and not _A_VALUE.match(following):
                 raise UsageError(
-                    f"{_said_of(line)}{flag} lacks its value, {option.metavar}; a value that begins"
-                    f" with a dash is written {option.flags[-1]}={following}",
-                    f"see the options: db-ops {_asked(line)}--help",
+                    f"{_command_prefix(line)}{flag} lacks its value, {option.metavar};"
+                    f" a value that begins with a dash is written {option.flags[-1]}={following}",
+                    f"see the options: db-ops {_command_word(line)}--help",
                 )
             value = following
         long = option.flags[-1]
@@ -89,7 +89,7 @@ def _option(line: Line, word: str, rest: Iterator[str]) -> None:
             line.keep(option, f"{long}{value}")
 
 
-def _parts(line: Line, word: str) -> Iterator[tuple[str, str | None]]:
+def _parts(line: CommandLine, word: str) -> Iterator[tuple[str, str | None]]:
     """Yield the options in one word, `--name=value` or letters, with the value in it."""
     if word.startswith("--"):
         name, equals, value = word.partition("=")
@@ -105,15 +105,15 @@ def _parts(line: Line, word: str) -> Iterator[tuple[str, str | None]]:
         yield flag, None
 
 
-def _said_of(line: Line) -> str:
+def _command_prefix(line: CommandLine) -> str:
     return f"{line.command.name}: " if line.command else ""
 
 
-def _asked(line: Line) -> str:
+def _command_word(line: CommandLine) -> str:
     return f"{line.command.name} " if line.command else ""
 
 
-def _unknown_word(line: Line, word: str) -> UsageError:
+def _unknown_word(line: CommandLine, word: str) -> UsageError:
     near = get_close_matches(word.removeprefix("db."), BY_NAME, n=1, cutoff=0.6)
     if near:
         return UsageError(f"there is no command {word!r}", f"did you mean: db-ops {near[0]}")
@@ -125,12 +125,12 @@ def _unknown_word(line: Line, word: str) -> UsageError:
     )
 
 
-def _unknown_option(line: Line, flag: str) -> UsageError:
-    problem = f"{_said_of(line)}there is no option {flag}"
+def _unknown_option(line: CommandLine, flag: str) -> UsageError:
+    problem = f"{_command_prefix(line)}there is no option {flag}"
     known = [option.name for option in line.options if len(option.name) > 1]
     near = get_close_matches(flag.lstrip("-"), known, n=1, cutoff=0.6) if len(flag) > 2 else []
     if near:
-        return UsageError(problem, f"did you mean: db-ops {_asked(line)}--{near[0]}")
+        return UsageError(problem, f"did you mean: db-ops {_command_word(line)}--{near[0]}")
     owners = [
         command.name
         for command in BY_NAME.values()
@@ -142,4 +142,4 @@ def _unknown_option(line: Line, flag: str) -> UsageError:
             f"{problem} before the first command; it is one of {of}",
             f"write it after the command: db-ops {owners[0]} {flag}",
         )
-    return UsageError(problem, f"see the options: db-ops {_asked(line)}--help")
+    return UsageError(problem, f"see the options: db-ops {_command_word(line)}--help")

@@ -1,4 +1,4 @@
-"""What went wrong, where GitHub and GitLab show it beside the change that is reviewed.
+"""Annotations for GitHub Actions and GitLab CI.
 
 GitHub reads workflow commands from the log of a step, and a summary from a file. GitLab reads a
 Code Quality report from a file that the job declares as an artifact. Sources: GitHub documentation,
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from db_ops.cli.render.result import plain_lines
-from db_ops.cli.terminal import encodable, one_line, options, write
+from db_ops.cli.render.result import result_lines
+from db_ops.cli.terminal import one_line, options, replace_unencodable, write
 from db_ops.errors import DbOpsError
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Downgraded, Migrated, Result, Verified
@@ -30,7 +30,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class Annotation:
     """One thing that is wrong, and where in the repository, if that is known."""
 
     text: str
@@ -47,40 +47,42 @@ def annotate(command: str, done: Result | DbOpsError) -> None:
     with suppress(OSError):
         if os.environ.get("GITHUB_ACTIONS") == "true":
             if options.get().log == "text":
-                _write_workflow_commands(command, list(_findings(done)))
+                _write_workflow_commands(command, list(_annotations(done)))
             _add_to_summary(command, done)
         if os.environ.get("GITLAB_CI") == "true" and isinstance(done, DbOpsError | Verified):
-            _write_report(command, list(_findings(done)))
+            _write_report(command, list(_annotations(done)))
 
 
-def _findings(done: Result | DbOpsError) -> Iterator[Finding]:
+def _annotations(done: Result | DbOpsError) -> Iterator[Annotation]:
     if isinstance(done, DbOpsError):
         path, line = getattr(done, "path", None), getattr(done, "line", None)
         text = "\n".join((done.message, *done.notes))
-        yield Finding(text, done.hint, _in_repository(path or None), line)
+        yield Annotation(text, done.hint, _in_repository(path or None), line)
     elif isinstance(done, Verified):
         for difference in done.differences:
-            yield Finding(difference.description, as_typed(difference.remedy))
+            yield Annotation(difference.description, as_typed(difference.remedy))
     elif done.exit_code:
-        yield Finding("\n".join(plain_lines(done)))
+        yield Annotation("\n".join(result_lines(done)))
 
 
-def _write_workflow_commands(command: str, findings: list[Finding]) -> None:
-    shown = findings if len(findings) <= _SHOWN else findings[: _SHOWN - 1]
+def _write_workflow_commands(command: str, annotations: list[Annotation]) -> None:
+    shown = annotations if len(annotations) <= _SHOWN else annotations[: _SHOWN - 1]
     for one in shown:
         text = f"{one.text}\nnext: {one.remedy}" if one.remedy else one.text
         _write_error(command, text, one)
-    if len(shown) < len(findings):
-        _write_error(command, f"{len(findings) - len(shown)} more, see the log of the step", None)
+    if len(shown) < len(annotations):
+        _write_error(
+            command, f"{len(annotations) - len(shown)} more, see the log of the step", None
+        )
 
 
-def _write_error(command: str, text: str, at: Finding | None) -> None:
+def _write_error(command: str, text: str, annotation: Annotation | None) -> None:
     properties = {"title": f"db-ops {command}"}
-    if at and at.path:
-        properties = {"file": at.path, "line": str(at.line or 1), **properties}
+    if annotation and annotation.path:
+        properties = {"file": annotation.path, "line": str(annotation.line or 1), **properties}
     said = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
     # The runner reads both streams; stdout may be somebody's document.
-    write(encodable(f"::error {said}::{_escaped(text)}", sys.stderr), to_stderr=True)
+    write(replace_unencodable(f"::error {said}::{_escaped(text)}", sys.stderr), to_stderr=True)
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -102,7 +104,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
             f"hint: {one_line(done.hint)}",
         ]
     else:
-        lines = plain_lines(done)
+        lines = result_lines(done)
     text = "\n".join(lines)
     # Longer than any in the text, which ends no fence then.
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 3)
@@ -110,7 +112,7 @@ def _add_to_summary(command: str, done: Result | DbOpsError) -> None:
         summary.write(f"### `db-ops {command}`\n\n{fence}text\n{text}\n{fence}\n\n")
 
 
-def _write_report(command: str, findings: list[Finding]) -> None:
+def _write_report(command: str, annotations: list[Annotation]) -> None:
     """Write the report of a job; what another command of it has found stays."""
     path = Path(os.environ.get("CI_PROJECT_DIR", ".")) / REPORT
     check = f"db-ops {command}"
@@ -122,7 +124,7 @@ def _write_report(command: str, findings: list[Finding]) -> None:
             "severity": "major",
             "location": {"path": one.path or "alembic.ini", "lines": {"begin": one.line or 1}},
         }
-        for one in findings
+        for one in annotations
     ]
     others = [entry for entry in _entries(path) if entry.get("check_name") != check]
     path.write_text(json.dumps([*others, *entries], indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Every command and its options; `--help`, the parsers and the completion are made from this."""
+"""The declaration of every command and its options."""
 
 from __future__ import annotations
 

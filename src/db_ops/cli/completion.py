@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from db_ops.cli.arguments import Line
+from db_ops.cli.arguments import CommandLine
 from db_ops.cli.commands import BY_NAME
 from db_ops.cli.parsers import COMPLETION
 from db_ops.errors import UsageError
@@ -83,10 +83,10 @@ def completion_script(shell: str, program: str) -> str:
     return template.format(script=f"{script}|*/{script}", names=" ".join(names))
 
 
-def candidates(words: list[str]) -> list[str]:
+def completion_candidates(words: list[str]) -> list[str]:
     """Return what may stand in the place of the last of *words*."""
     *before, current = words or [""]
-    line, awaits, missing = Line(), False, 0
+    line, awaits, missing = CommandLine(), False, 0
     for word in before:
         if awaits:
             awaits = False

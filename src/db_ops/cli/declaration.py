@@ -1,4 +1,4 @@
-"""What a command and an option are, as data: Invoke's tasks and the parser are made from it."""
+"""Commands and options as data, from which Invoke tasks and parsers are made."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Command:
 
     @property
     def all_options(self) -> tuple[Option, ...]:
-        return (*self.options, *FOR_EVERY_COMMAND)
+        return (*self.options, *COMMON_OPTIONS)
 
     @property
     def positionals(self) -> tuple[Option, ...]:
@@ -86,7 +86,7 @@ class Command:
         return not self.writes_with or bool(given & set(self.writes_with))
 
 
-FOR_EVERY_COMMAND = (
+COMMON_OPTIONS = (
     Option("json", "Print the result as one JSON document on stdout.", "j"),
     Option("quiet", "Print only what was asked for, and errors.", "q"),
     Option("verbose", "Print everything there is to say, and when it happened.", "v"),

@@ -1,4 +1,4 @@
-"""A command from its options to its exit code: errors in two lines, the result shown."""
+"""Execute a command: read its options, print its result or error, return the exit code."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ import db_ops
 from db_ops.cli.declaration import Command, Options
 from db_ops.cli.json_output import print_document, result_document
 from db_ops.cli.log import log_end, log_form, show_error, show_note, shows_tracebacks
-from db_ops.cli.terminal import Options as OutputOptions
-from db_ops.cli.terminal import discard, flush, open_closed_streams, options
+from db_ops.cli.terminal import OutputOptions, discard_output, flush, open_closed_streams, options
 from db_ops.errors import DbOpsError, ExitCode, OutputLost, UsageError
 from db_ops.errors.invocation import invocation
 from db_ops.results import Result
 
 
 @dataclass(frozen=True)
-class ForEveryCommand:
-    """What is given once for all commands of a line; see `db_ops.load`."""
+class CommonOptions:
+    """The options that are given once for all commands of a line; see `db_ops.load`."""
 
     alembic_ini: str | None = None
     section: str | None = None
@@ -35,7 +34,7 @@ def execute(
     read_options: Callable[[], Options],
     *,
     output: OutputOptions,
-    given: ForEveryCommand = ForEveryCommand(),
+    given: CommonOptions = CommonOptions(),
 ) -> int:
     """Run *command* with what *read_options* returns, show what comes of it, return its exit code.
 
@@ -57,7 +56,7 @@ def execute(
             log_end(command.name, code, time.monotonic() - started)
     except BrokenPipeError:
         # Nobody reads the output any more, as in `... | head`.
-        discard(sys.stdout)
+        discard_output(sys.stdout)
         return ExitCode.FAILED
     finally:
         options.reset(token)
@@ -65,7 +64,7 @@ def execute(
 
 
 def _outcome(
-    command: Command, read_options: Callable[[], Options], given: ForEveryCommand
+    command: Command, read_options: Callable[[], Options], given: CommonOptions
 ) -> Result | DbOpsError:
     """Run the command and show its result or its error."""
     try:
@@ -80,9 +79,9 @@ def _outcome(
     return done
 
 
-def _run(command: Command, read: Options, given: ForEveryCommand) -> Result:
+def _run(command: Command, read: Options, given: CommonOptions) -> Result:
     from db_ops.cli.progress.events import Progress
-    from db_ops.cli.render.result import show
+    from db_ops.cli.render.result import print_result
 
     with Progress() as progress:
         load = _loader(given)
@@ -94,10 +93,10 @@ def _run(command: Command, read: Options, given: ForEveryCommand) -> Result:
             taken = {one.parameter for one in command.positionals}
             rest = {name: value for name, value in read.items() if name not in taken}
             done = function(load(), *values, **rest, on_event=progress)
-        return show(done, options.get().json)
+        return print_result(done, options.get().json)
 
 
-def _loader(given: ForEveryCommand) -> Callable[..., Any]:
+def _loader(given: CommonOptions) -> Callable[..., Any]:
     def load(**more: Any) -> Any:
         settings = db_ops.load(**vars(given), **more)
         invocation.set(replace(invocation.get(), alembic=settings.alembic_options()))
@@ -168,7 +167,7 @@ def _reserved_stdout() -> Iterator[None]:
             sys.stdout.flush()
         except OSError:
             # Stderr is full; what the project printed is given up.
-            discard(sys.stdout)
+            discard_output(sys.stdout)
         os.dup2(kept, descriptor)
         os.close(kept)
 

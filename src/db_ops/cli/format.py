@@ -1,4 +1,4 @@
-"""Words for what results hold."""
+"""Format revisions, sizes and times for output."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from db_ops.errors.base import enumerate_names
 Line = tuple[str, str]
 
 
-def at(revisions: tuple[str, ...]) -> str:
+def revision_names(revisions: tuple[str, ...]) -> str:
     return ", ".join(revisions) or "base"
 
 
-def here(revisions: tuple[str, ...], ahead: tuple[str, ...]) -> str:
-    """Say where a database is, and by what it is *ahead*, if it is."""
-    return f"at {at(revisions)}" + (f", ahead {by(ahead)}" if ahead else "")
+def position_text(revisions: tuple[str, ...], ahead: tuple[str, ...]) -> str:
+    """Return the revisions of a database, and those by which it is *ahead*, as text."""
+    return f"at {revision_names(revisions)}" + (f", ahead {ahead_text(ahead)}" if ahead else "")
 
 
-def by(ahead: tuple[str, ...]) -> str:
-    """Say by how many revisions a database is ahead, and by which."""
+def ahead_text(ahead: tuple[str, ...]) -> str:
+    """Return by how many revisions a database is ahead, and by which, as text."""
     count = f"{len(ahead)} revision{'' if len(ahead) == 1 else 's'}"
     return f"of this checkout by {count} ({enumerate_names(ahead)})"
 
 
-def megabytes(number: int) -> str:
+def format_megabytes(number: int) -> str:
     return f"{number / 1_000_000:.1f} MB"
 
 
-def age(moment: str) -> str:
+def format_age(moment: str) -> str:
     passed = max((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds(), 0)
     for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if passed >= length:

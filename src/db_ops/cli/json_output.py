@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from db_ops.cli.terminal import encodable, write
+from db_ops.cli.terminal import replace_unencodable, write
 from db_ops.errors import DbOpsError
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Event, Result
@@ -49,7 +49,7 @@ def print_document(document: Mapping[str, Any], *, to_stderr: bool = False) -> N
     ascii_only = (stream.encoding or "utf-8").lower().replace("-", "") != "utf8"
     text = json.dumps(document, ensure_ascii=ascii_only, default=_plain)
     # What is left are lone surrogates, of which JSON has the same escapes.
-    write(encodable(text, stream), to_stderr=to_stderr)
+    write(replace_unencodable(text, stream), to_stderr=to_stderr)
 
 
 def _typed(value: Any, name: str = "") -> Any:

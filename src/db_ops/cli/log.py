@@ -1,4 +1,4 @@
-"""What a command says beside its result: errors, and events as lines of a log."""
+"""Errors and notes on stderr, and events as log lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from db_ops.cli.json_output import error_document, event_document, print_document
-from db_ops.cli.terminal import one_line, options, say
+from db_ops.cli.terminal import one_line, options, print_line
 from db_ops.errors import DbOpsError, InvalidSettings
 from db_ops.results import Connected, Event
 
@@ -40,7 +40,7 @@ def show_note(text: str) -> None:
     if options.get().log == "json":
         _log("info", {"event": "Noted", "text": text})
     else:
-        say(f"note: {one_line(text)}", "yellow", to_stderr=True)
+        print_line(f"note: {one_line(text)}", "yellow", to_stderr=True)
 
 
 def show_error(error: DbOpsError, traceback: str | None = None) -> None:
@@ -53,11 +53,11 @@ def show_error(error: DbOpsError, traceback: str | None = None) -> None:
         _log("error", {"event": "Failed", **document})
     else:
         for line in (traceback or "").splitlines():
-            say(line, to_stderr=True)
-        say(f"error: {one_line(error.message)}", "bold red", to_stderr=True)
+            print_line(line, to_stderr=True)
+        print_line(f"error: {one_line(error.message)}", "bold red", to_stderr=True)
         for note in error.notes:
-            say(f"  {one_line(note)}", to_stderr=True)
-        say(f"hint: {one_line(error.hint)}", to_stderr=True)
+            print_line(f"  {one_line(note)}", to_stderr=True)
+        print_line(f"hint: {one_line(error.hint)}", to_stderr=True)
     if options.get().json:
         print_document(error_document(error))
 

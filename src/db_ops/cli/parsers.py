@@ -1,4 +1,4 @@
-"""The parsers of the program and of each command, which also write its `--help`."""
+"""The `argparse` parsers of the program and of each command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NoReturn
 
 from db_ops.cli.commands import COMMANDS
-from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Kind, Option
+from db_ops.cli.declaration import COMMON_OPTIONS, Command, Kind, Option
 from db_ops.errors import UsageError
 from db_ops.errors.invocation import invocation
 
@@ -42,8 +42,8 @@ COMPLETION = Option(
     metavar="SHELL",
 )
 # Wherever they stand, they are for all commands of the line.
-FOR_EVERY_LINE = (CONFIG, NAME, X)
-OF_THE_PROGRAM = (*FOR_EVERY_LINE, HELP, VERSION, LIST, COMPLETION)
+LINE_OPTIONS = (CONFIG, NAME, X)
+PROGRAM_OPTIONS = (*LINE_OPTIONS, HELP, VERSION, LIST, COMPLETION)
 
 _ABOUT = """\
 One command for every moment in the life of a service's PostgreSQL database.
@@ -51,7 +51,7 @@ Several commands in a line run in the order written."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are `UsageError`."""
+    """A parser whose errors are `UsageError`."""
 
     said_of: str = ""
 
@@ -86,10 +86,12 @@ def program_parser() -> Parser:
         add_help=False,
         allow_abbrev=False,
     )
-    _add(parser.add_argument_group("for the whole line, before or after a command"), OF_THE_PROGRAM)
+    _add(
+        parser.add_argument_group("for the whole line, before or after a command"), PROGRAM_OPTIONS
+    )
     _add(
         parser.add_argument_group("of every command; before the first one, for all of them"),
-        FOR_EVERY_COMMAND,
+        COMMON_OPTIONS,
     )
     return parser
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import db_ops
-from db_ops.cli.arguments import Line, cut
-from db_ops.cli.declaration import FOR_EVERY_COMMAND, Command, Options
-from db_ops.cli.execution import ForEveryCommand, execute, output_of, show_failure
+from db_ops.cli.arguments import CommandLine, split_commands
+from db_ops.cli.declaration import COMMON_OPTIONS, Command, Options
+from db_ops.cli.execution import CommonOptions, execute, output_of, show_failure
 from db_ops.cli.log import log_form
 from db_ops.cli.parsers import HELP, command_parser, program_parser
-from db_ops.cli.terminal import Options as OutputOptions
-from db_ops.cli.terminal import discard, open_closed_streams, options, write
+from db_ops.cli.terminal import OutputOptions, discard_output, open_closed_streams, options, write
 from db_ops.errors import DbOpsError, ExitCode
 from db_ops.errors.invocation import Invocation, invocation
 
@@ -44,11 +43,11 @@ def run(arguments: list[str]) -> int:
     invocation.set(Invocation(program))
     try:
         if arguments[:1] == [_COMPLETE]:
-            from db_ops.cli.completion import candidates
+            from db_ops.cli.completion import completion_candidates
 
-            return _print("\n".join(candidates(arguments[1:])))
-        line = cut(arguments)
-        text = _asked_for(line, program)
+            return _print("\n".join(completion_candidates(arguments[1:])))
+        line = split_commands(arguments)
+        text = _informational_text(line, program)
         if text is not None:
             return _print(text)
         common = program_parser().parse_args(line.common)
@@ -64,12 +63,12 @@ def run(arguments: list[str]) -> int:
         return int(error.exit_code)
     except BrokenPipeError:
         # Nobody reads the output any more, as in `... | head`.
-        discard(sys.stdout)
+        discard_output(sys.stdout)
         return int(ExitCode.FAILED)
     return _run(commands, common, program)
 
 
-def _asked_for(line: Line, program: str) -> str | None:
+def _informational_text(line: CommandLine, program: str) -> str | None:
     """Return what is to be printed instead of running a command: help, the version, a script."""
     for command, words in line.commands:
         if HELP.flags[-1] in takewhile(lambda word: word != "--", words):
@@ -87,21 +86,21 @@ def _asked_for(line: Line, program: str) -> str | None:
 
 def _run(commands: list[tuple[Command, Namespace]], common: Namespace, program: str) -> int:
     """Run the commands in the order written, until one fails."""
-    given = ForEveryCommand(common.config, common.name, tuple(common.x))
-    invocation.set(Invocation(program, _typed_for_all(given)))
+    given = CommonOptions(common.config, common.name, tuple(common.x))
+    invocation.set(Invocation(program, _common_arguments(given)))
     for command, found in commands:
         both = {
             one.parameter: getattr(common, one.parameter) or getattr(found, one.parameter)
-            for one in FOR_EVERY_COMMAND
+            for one in COMMON_OPTIONS
         }
-        read = partial(_of_command, command, found)
+        read = partial(_command_options, command, found)
         code = execute(command, read, output=output_of(both), given=given)
         if code:
             return code
     return int(ExitCode.DONE)
 
 
-def _of_command(command: Command, found: Namespace) -> Options:
+def _command_options(command: Command, found: Namespace) -> Options:
     return {one.parameter: getattr(found, one.parameter) for one in command.options}
 
 
@@ -118,7 +117,7 @@ def _program() -> str:
     return f"python {shlex.quote(sys.argv[0])}" if path.suffix == ".py" else "db-ops"
 
 
-def _typed_for_all(given: ForEveryCommand) -> tuple[str, ...]:
+def _common_arguments(given: CommonOptions) -> tuple[str, ...]:
     """Return the options for every command of a line as they are typed."""
     typed: list[str] = []
     if given.alembic_ini is not None:

@@ -1,4 +1,4 @@
-"""Questions that only the author of a change can answer, asked where somebody sits."""
+"""Ask on the terminal which columns and tables were renamed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from db_ops.results import MigrationCreated
 
 
-def asking(
+def create_with_prompts(
     create: Callable[..., MigrationCreated],
     renames: tuple[str, ...],
     *,

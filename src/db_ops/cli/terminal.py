@@ -1,4 +1,4 @@
-"""Lines on a terminal or in a pipe: results on stdout, progress and errors on stderr."""
+"""Write to a terminal or a pipe: results to stdout, progress and errors to stderr."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _OFF = ("", "0", "false")
 
 
 @dataclass(frozen=True)
-class Options:
-    """What every command takes: the form of its answer, and how much is told on the way."""
+class OutputOptions:
+    """The output options of every command: format and verbosity."""
 
     json: bool = False
     quiet: bool = False
@@ -29,13 +29,13 @@ class Options:
     log: str = "text"
 
 
-options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039  # frozen
+options: ContextVar[OutputOptions] = ContextVar("options", default=OutputOptions())  # noqa: B039  # frozen
 # How to take away the line that moves on this terminal, if one does.
 erase: ContextVar[Callable[[], None] | None] = ContextVar("erase", default=None)
 
 
 def write(text: str, *, to_stderr: bool = False) -> None:
-    """Write one line and let it through at once.
+    """Write one line and flush it.
 
     What cannot be written to stderr is given up: nothing may stop half-way for it. Raises
     `OutputLost` for stdout, and `BrokenPipeError` where nobody reads it any more.
@@ -44,7 +44,7 @@ def write(text: str, *, to_stderr: bool = False) -> None:
     try:
         print(text, file=stream, flush=True)
     except (OSError, ValueError) as error:
-        discard(stream)
+        discard_output(stream)
         if to_stderr:
             return
         if isinstance(error, BrokenPipeError):
@@ -53,18 +53,18 @@ def write(text: str, *, to_stderr: bool = False) -> None:
 
 
 def flush() -> None:
-    """Let through what the project's own code has printed. Raises what `write` raises."""
+    """Flush what the project's own code has printed. Raises what `write` raises."""
     for stream in (sys.stderr, sys.stdout):
         try:
             stream.flush()
         except (OSError, ValueError) as error:
-            discard(stream)
+            discard_output(stream)
             if stream is sys.stdout and not isinstance(error, BrokenPipeError):
                 raise OutputLost(getattr(error, "strerror", None) or str(error)) from None
 
 
-def discard(stream: TextIO) -> None:
-    """Send to nowhere what is still in the buffer of *stream*.
+def discard_output(stream: TextIO) -> None:
+    """Discard what is still in the buffer of *stream*.
 
     The interpreter would try to write it once more at its end, and complain.
     """
@@ -75,7 +75,7 @@ def discard(stream: TextIO) -> None:
 
 
 def open_closed_streams() -> None:
-    """Take the place of standard streams that the caller has closed.
+    """Open the null device for standard streams that the caller has closed.
 
     A connection or a file of somebody's would get their descriptors, and what is printed would go
     there. Stdout is opened for reading, so that the attempt to write to it fails as it should.
@@ -94,10 +94,10 @@ def open_closed_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def say(text: str, style: str = "", *, to_stderr: bool = False) -> None:
+def print_line(text: str, style: str = "", *, to_stderr: bool = False) -> None:
     """Print one line, in colour where the stream takes it; what it cannot encode is escaped."""
     stream = sys.stderr if to_stderr else sys.stdout
-    text = encodable(text, stream)
+    text = replace_unencodable(text, stream)
     code = _CODES.get(style)
     if code and has_colour(stream):
         text = f"\x1b[{code}m{text}\x1b[0m"
@@ -136,7 +136,7 @@ def size(stream: TextIO) -> tuple[int, int]:
     return columns or 80, lines or 24
 
 
-def encodable(text: str, stream: TextIO) -> str:
+def replace_unencodable(text: str, stream: TextIO) -> str:
     """Return *text* with what the encoding of *stream* lacks as backslash escapes."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
@@ -146,7 +146,7 @@ def seconds(seconds: float) -> str:
     return f"{seconds:.2f} s"
 
 
-def short(directory: str) -> str:
+def short_path(directory: str) -> str:
     path, here = Path(directory), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else directory
 

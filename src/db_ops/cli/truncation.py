@@ -1,4 +1,4 @@
-"""A result on one screen."""
+"""Truncate a result to the height of the terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from db_ops.cli.terminal import is_interactive, options, size
 _AT_THE_END = 4
 
 
-def on_one_screen(lines: list[Line]) -> list[Line]:
-    """Leave out of the middle what would push the beginning off the terminal."""
+def fit_to_screen(lines: list[Line]) -> list[Line]:
+    """Omit lines from the middle, so that the first one stays on the terminal."""
     room = max(size(sys.stdout)[1] - 2, _AT_THE_END + 4)
     if options.get().verbose or not is_interactive(sys.stdout) or len(lines) <= room:
         return lines

@@ -1,4 +1,4 @@
-"""What `db_ops` keeps on the server to be quick, and how to be rid of it."""
+"""List or drop the databases that `db_ops` caches on the server."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def cache(settings: Settings, *, clear: bool = False, on_event: OnEvent = ignore
         found = [one for one in own_databases(connection, sizes=True) if one.kind in KINDS]
         ours = [one for one in found if one.facts.get("service") in (None, server.url.database)]
         cleared = [one.name for one in ours if clear and drop_unused(connection, one.name)]
-    return Cache(server.url.server, tuple(map(_cached, found)), tuple(cleared))
+    return Cache(server.url.server, tuple(map(_as_result, found)), tuple(cleared))
 
 
-def _cached(database: OwnDatabase) -> CachedDatabase:
+def _as_result(database: OwnDatabase) -> CachedDatabase:
     facts = database.facts
     built = facts.get("built")
     return CachedDatabase(

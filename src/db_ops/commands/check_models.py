@@ -1,10 +1,10 @@
-"""Models against migrations, where no database of the user's is needed or touched."""
+"""Compare models and migrations in scratch databases, without the target."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from db_ops.builds.test_databases import clones
+from db_ops.builds.test_databases import database_factory
 from db_ops.commands.verify import verify
 from db_ops.results import OnEvent, Verified, ignore
 from db_ops.settings import Settings
@@ -17,7 +17,7 @@ def check_models(settings: Settings, *, on_event: OnEvent = ignore) -> Verified:
     `DB_OPS_TEST_URL` or the embedded one, whatever `DATABASE_URL` says. Unchanged migrations are
     not run again. Raises what `verify` and `init` raise.
     """
-    with clones(settings, on_event=on_event) as made:
+    with database_factory(settings, on_event=on_event) as made:
         url = made.create()
         try:
             found = verify(replace(settings, url=url), on_event=on_event)

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from db_ops.builds.built_schema import models_side, read_side
-from db_ops.builds.scratch import Scratch
+from db_ops.builds.built_schema import build_models_schema, read_built_schema
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
     EmptyMetadata,
     UnfinishedMigration,
@@ -15,9 +15,9 @@ from db_ops.errors import (
 )
 from db_ops.generation import (
     TODO,
-    answered,
+    requested_renames,
 )
-from db_ops.generation.proof import Author, counting
+from db_ops.generation.proof import RevisionGenerator, change_filter
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.revisions.names import branch_head
@@ -72,23 +72,23 @@ def create_migration(
     metadata = load_metadata(target.project, target.scripts)
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
-    with Scratch(target) as scratch:
-        with scratch.migrated() as (work, _):
-            start = read_side(work)
-            models = models_side(scratch, metadata, start)
-            counts = counting(target, models, start)
-            author = Author(target, text, start, models.schema, counts, head)
-            renames = answered(models.schema, start, rename)
-            plan = author.plan(work, renames, decided=no_rename)
+    with ScratchDatabases(target) as scratch:
+        with scratch.migrated_database() as (work, _):
+            start = read_built_schema(work)
+            models = build_models_schema(scratch, metadata, start)
+            is_relevant = change_filter(target, models, start)
+            generator = RevisionGenerator(target, text, start, models.schema, is_relevant, head)
+            renames = requested_renames(models.schema, start, rename)
+            plan = generator.plan(work, renames, decided=no_rename)
         partial = bool(models.unchecked)
         created = MigrationCreated(
             target.location, None, (), unchecked=models.unchecked, partial=partial
         )
         if not plan.changes:
             return created
-        with scratch.migrated() as (trial, _):
-            revision = author.write(plan, irreversible=irreversible)
-            trial_run = author.prove(trial, revision, irreversible=irreversible)
+        with scratch.migrated_database() as (trial, _):
+            revision = generator.write(plan, irreversible=irreversible)
+            trial_run = generator.prove(trial, revision, irreversible=irreversible)
     return replace(
         created,
         revision=revision,

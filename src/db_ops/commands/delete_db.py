@@ -5,8 +5,8 @@ from __future__ import annotations
 from db_ops.postgres.databases import drop_database
 from db_ops.results import Deleted, OnEvent, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import maintained
-from db_ops.target.guard import check_intent, guarded
+from db_ops.target.create import locked_maintenance_session
+from db_ops.target.guard import check_intent, guarded_drop
 from db_ops.target.open_server import open_server
 
 
@@ -20,6 +20,9 @@ def delete_db(
     """
     server = open_server(settings, "delete-db", on_event)
     check_intent(server, confirm)
-    with maintained(server) as connection, guarded(server, connection, confirm):
+    with (
+        locked_maintenance_session(server) as connection,
+        guarded_drop(server, connection, confirm),
+    ):
         existed = drop_database(server, connection)
     return Deleted(server.location, existed)

@@ -1,4 +1,4 @@
-"""The schema and the revision graph as Mermaid.
+"""The schema or the revision graph as a Mermaid diagram.
 
 Equal input gives equal text, so that a file of it can be compared in CI. Sources: Mermaid
 documentation, "Entity Relationship Diagrams", "Flowcharts".

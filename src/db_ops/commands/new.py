@@ -1,4 +1,4 @@
-"""`new`: the files with which a service begins to have migrations."""
+"""Create the files of a new project: `alembic.ini`, `alembic/` and `tasks.py`."""
 
 from __future__ import annotations
 

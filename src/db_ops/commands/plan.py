@@ -1,4 +1,4 @@
-"""What an upgrade or a downgrade would do, seen in a scratch database instead of the target."""
+"""Measure an upgrade or downgrade in a scratch database, without changing the target."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.measured_run import measure_downgrade, measure_upgrade
-from db_ops.builds.rehearsal import standing_like
+from db_ops.builds.rehearsal import scratch_database_at
 from db_ops.errors import UsageError
 from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.postgres.catalog import estimated_rows
@@ -38,7 +38,7 @@ def plan_upgrade(
     """
     target = _open(settings, "upgrade", on_event)
     with target.server.target() as connection:
-        position, rows = _look(target, connection)
+        position, rows = _read_position(target, connection)
     current = position.recorded
     goal, measurement = _upgrade(target, position, revision, "db-ops upgrade --plan -r")
     planned = _planned(target, "upgrade", current, goal, measurement, rows)
@@ -55,7 +55,7 @@ def upgrade_sql(
     """
     target = _open(settings, "upgrade", on_event)
     with target.server.target() as connection:
-        position, _ = _look(target, connection)
+        position, _ = _read_position(target, connection)
     current = position.recorded
     goal, measurement = _upgrade(target, position, revision, "db-ops upgrade --sql -r")
     sql = write_script(
@@ -79,12 +79,12 @@ def plan_downgrade(
         raise UsageError(f"steps: {steps} is not 1 or more", "see one: db-ops downgrade --plan")
     target = _open(settings, "downgrade", on_event)
     with target.server.target() as connection:
-        position, rows = _look(target, connection)
+        position, rows = _read_position(target, connection)
         current = position.recorded
         plan = downgrade_plan(target, connection, steps, branch, "db-ops downgrade --plan")
     plan.check(target.scripts)
     left = target.graph.applied(current).difference(*(table.steps for table in plan.tables))
-    with standing_like(target, current) as scratch:
+    with scratch_database_at(target, current) as scratch:
         measurement = measure_downgrade(scratch, plan)
     return _planned(target, "downgrade", current, target.graph.tips(left), measurement, rows)
 
@@ -96,7 +96,7 @@ def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
     return target
 
 
-def _look(target: Target, connection: Connection) -> tuple[Position, Mapping[str, int]]:
+def _read_position(target: Target, connection: Connection) -> tuple[Position, Mapping[str, int]]:
     """Return where the target stands, and how many rows its tables have."""
     recorded = target.recorded_on(connection)
     position = check_known(target, recorded, connection)
@@ -112,7 +112,7 @@ def _upgrade(
     goal = upgrade_goal(target.graph, revision, position.known, command)
     if position.ahead or not target.graph.pending(current, goal):
         return current, Measurement((), ())
-    with standing_like(target, current) as scratch:
+    with scratch_database_at(target, current) as scratch:
         measurement = measure_upgrade(scratch, current, goal)
         return scratch.recorded(), measurement
 

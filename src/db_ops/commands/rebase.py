@@ -1,4 +1,4 @@
-"""Put an unmerged branch of revisions on top of the other head, instead of merging them."""
+"""Move an unmerged branch of revisions onto the other head, instead of merging them."""
 
 from __future__ import annotations
 

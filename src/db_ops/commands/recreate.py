@@ -1,18 +1,18 @@
-"""Start over: a new database in the place of the present one."""
+"""Replace the database by a new one at the head."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from db_ops.builds.rebuild import build_in_place
-from db_ops.builds.rebuild_in_place import rebuilt_in_place
+from db_ops.builds.rebuild import build_target
+from db_ops.builds.rebuild_in_place import recreate_under_own_name
 from db_ops.errors import InsufficientPrivilege
 from db_ops.postgres.databases import database_oid, may_create_databases
 from db_ops.results import Initialised, OnEvent, Recreated, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import maintained, mark_if_unmarked, migrate
-from db_ops.target.guard import check_intent, guarded
+from db_ops.target.create import locked_maintenance_session, mark_if_unmarked, migrate
+from db_ops.target.guard import check_intent, guarded_drop
 from db_ops.target.target import Target, open_target
 
 if TYPE_CHECKING:
@@ -38,15 +38,13 @@ def recreate(
     target.graph.goals()
     check_intent(target.server, confirm)
     started = time.monotonic()
-    with maintained(target.server) as connection:
+    with locked_maintenance_session(target.server) as connection:
         # What the guard then looks at is replaced, and no other one that has its name by then.
         present = database_oid(connection, target.server.url.database)
-        with guarded(target.server, connection, confirm):
+        with guarded_drop(target.server, connection, confirm):
             if not may_create_databases(connection):
                 raise InsufficientPrivilege.to_create(target.location, connection.info.user)
-            done = build_in_place(
-                target, connection, from_migrations, replaces=True, present=present
-            )
+            done = build_target(target, connection, from_migrations, replaces=True, present=present)
             if done is None:
                 done = _rebuild_in_place(target, connection, present, started)
     return Recreated(**vars(done), dropped=present is not None)
@@ -55,6 +53,6 @@ def recreate(
 def _rebuild_in_place(
     target: Target, connection: Connection, present: int | None, started: float
 ) -> Initialised:
-    with rebuilt_in_place(target, connection, present), target.server.target() as new:
+    with recreate_under_own_name(target, connection, present), target.server.target() as new:
         marked = mark_if_unmarked(target.server, new, created=True)
         return migrate(target, new, started, created=True, marked=marked)

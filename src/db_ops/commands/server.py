@@ -1,4 +1,4 @@
-"""The embedded server, and the URL of the database for everybody else."""
+"""Start and stop the embedded server; print the URL of the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep a development database with its data under a name, and bring it back.
+"""Save a development database under a name, restore it, list what is saved.
 
 A snapshot is a database of ours that nobody can connect to. Nothing but its own command drops it.
 """
@@ -34,8 +34,8 @@ from db_ops.postgres.replacement import disconnect_sessions, replace_target
 from db_ops.postgres.templates import keep_as_template
 from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
 from db_ops.settings import Settings
-from db_ops.target.create import maintained
-from db_ops.target.guard import check_intent, check_mark, guarded
+from db_ops.target.create import locked_maintenance_session
+from db_ops.target.guard import check_intent, check_mark, guarded_drop
 from db_ops.target.open_server import open_server
 from db_ops.target.position import Position
 from db_ops.target.target import Target, open_target
@@ -61,16 +61,16 @@ def snapshot(
     target = open_target(settings, "snapshot", on_event)
     server = target.server
     check_intent(server, confirm, f" {shlex.quote(name)}")
-    with maintained(server) as connection:
+    with locked_maintenance_session(server) as connection:
         check_mark(server, connection, confirm, f" {shlex.quote(name)}")
-        if any(one.facts.get("name") == name for one in _of(server, connection)):
+        if any(one.facts.get("name") == name for one in _snapshots_of(server, connection)):
             raise SnapshotExists(server.location, name)
         with target.migration_lock():
             _check_rights(server, connection)
         started = time.monotonic()
         _copy(target, connection, name)
-        taken = _find(server, connection, name)
-    return SnapshotTaken(server.location, _shown(taken), time.monotonic() - started)
+        taken = _find_snapshot(server, connection, name)
+    return SnapshotTaken(server.location, _as_result(taken), time.monotonic() - started)
 
 
 def restore(
@@ -87,16 +87,16 @@ def restore(
     server = target.server
     arguments = f" {shlex.quote(name)}"
     check_intent(server, confirm, arguments)
-    with maintained(server) as connection:
+    with locked_maintenance_session(server) as connection:
         present = database_oid(connection, server.url.database)
-        with guarded(server, connection, confirm, arguments):
-            found = _find(server, connection, name)
+        with guarded_drop(server, connection, confirm, arguments):
+            found = _find_snapshot(server, connection, name)
             started = time.monotonic()
             with scratch_database(server, connection, template=found.name) as copy:
                 replace_target(server, connection, copy, present)
             seconds = time.monotonic() - started
             drop_unused_databases(connection)
-    shown = _shown(found)
+    shown = _as_result(found)
     position = Position(target.graph, shown.heads)
     return Restored(
         location=server.location,
@@ -117,11 +117,11 @@ def snapshots(
     """
     server = open_server(settings, "snapshots", on_event)
     if drop_name is not None:
-        with maintained(server) as connection:
-            drop(connection, _find(server, connection, drop_name).name)
+        with locked_maintenance_session(server) as connection:
+            drop(connection, _find_snapshot(server, connection, drop_name).name)
     with server.maintenance() as connection:
-        found = _of(server, connection)
-    newest = sorted(map(_shown, found), key=lambda one: one.taken, reverse=True)
+        found = _snapshots_of(server, connection)
+    newest = sorted(map(_as_result, found), key=lambda one: one.taken, reverse=True)
     return Snapshots(server.location, tuple(newest), drop_name)
 
 
@@ -169,7 +169,7 @@ def _check_rights(server: Server, connection: Connection) -> None:
         )
 
 
-def _of(server: Server, connection: Connection) -> tuple[OwnDatabase, ...]:
+def _snapshots_of(server: Server, connection: Connection) -> tuple[OwnDatabase, ...]:
     return tuple(
         database
         for database in own_databases(connection, sizes=True)
@@ -177,14 +177,14 @@ def _of(server: Server, connection: Connection) -> tuple[OwnDatabase, ...]:
     )
 
 
-def _find(server: Server, connection: Connection, name: str) -> OwnDatabase:
-    known = {str(one.facts.get("name")): one for one in _of(server, connection)}
+def _find_snapshot(server: Server, connection: Connection, name: str) -> OwnDatabase:
+    known = {str(one.facts.get("name")): one for one in _snapshots_of(server, connection)}
     if name not in known:
         raise SnapshotMissing(server.location, name, tuple(known))
     return known[name]
 
 
-def _shown(database: OwnDatabase) -> Snapshot:
+def _as_result(database: OwnDatabase) -> Snapshot:
     facts = database.facts
     taken = datetime.fromtimestamp(facts.get("built", 0), UTC)
     return Snapshot(

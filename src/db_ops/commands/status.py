@@ -1,4 +1,4 @@
-"""The command that only looks where the database stands; `verifying` looks at what it holds."""
+"""Report the revision of the database, what is pending and the next command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from db_ops.target.target import Target, open_target
 from db_ops.verification.drift import judge_drift
 
 # The server needs about 50 microseconds for each relation.
-_AT_A_GLANCE = 5000
+_MAX_RELATIONS = 5000
 
 
 def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignore) -> Status:
@@ -28,7 +28,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     version = None
     with target.server.target_if_exists() as connection:
         if connection is not None:
-            found = target.look(connection, largest=_AT_A_GLANCE)
+            found = target.read_recorded_state(connection, largest=_MAX_RELATIONS)
             drift = judge_drift(found, major_version(connection))
             version = connection.info.parameter_status("server_version")
         position = target.position(found.revisions, connection)

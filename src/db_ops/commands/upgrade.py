@@ -6,7 +6,7 @@ from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.results import Migrated, OnEvent, Step, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
-from db_ops.target.apply import apply_pending, reached
+from db_ops.target.apply import apply_pending, reached_revisions
 from db_ops.target.target import open_target
 from db_ops.verification.untracked_tables import check_tables
 
@@ -27,5 +27,5 @@ def upgrade(
         steps: tuple[Step, ...] = ()
         if not position.ahead:
             steps = apply_pending(target, recorded, goal, connection, check_tables)
-        heads, ahead = reached(target, recorded, goal, connection)
+        heads, ahead = reached_revisions(target, recorded, goal, connection)
     return Migrated(target.location, heads, steps, ahead=ahead)

@@ -1,4 +1,4 @@
-"""The target against models and migrations, or against what was recorded of it."""
+"""Compare the database with models and migrations, or with its records."""
 
 from __future__ import annotations
 

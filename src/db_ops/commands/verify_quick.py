@@ -1,4 +1,4 @@
-"""The quick look at the target, which rests on what was recorded of it."""
+"""Compare the database with what was recorded of it, without scratch databases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
     found, drift = RecordedState((), ""), Drift("unknown", "the database does not exist")
     with target.server.target_if_exists() as connection:
         if connection is not None:
-            found = target.look(connection)
+            found = target.read_recorded_state(connection)
             drift = judge_drift(found, major_version(connection))
             if found.denied:
                 raise InsufficientPrivilege(

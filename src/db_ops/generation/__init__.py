@@ -1,22 +1,22 @@
-"""A revision put together from what the models have and the migrations have not."""
+"""A revision that changes the schema of the migrations into that of the models."""
 
 from __future__ import annotations
 
-from db_ops.generation.change_text import describe, is_kept
-from db_ops.generation.planner import Plan, Planner, relevant_changes
-from db_ops.generation.renames import Rename, answered, refuse_undecided
-from db_ops.generation.statements import TODO, Bench, Piece
+from db_ops.generation.change_text import describe_change, is_left_by_downgrade
+from db_ops.generation.planner import RevisionPlan, RevisionPlanner, relevant_changes
+from db_ops.generation.renames import Rename, refuse_undecided, requested_renames
+from db_ops.generation.statements import TODO, RevisionStatement, ScratchSession
 
 __all__ = [
     "TODO",
-    "Bench",
-    "Piece",
-    "Plan",
-    "Planner",
     "Rename",
-    "answered",
-    "describe",
-    "is_kept",
+    "RevisionPlan",
+    "RevisionPlanner",
+    "RevisionStatement",
+    "ScratchSession",
+    "describe_change",
+    "is_left_by_downgrade",
     "refuse_undecided",
     "relevant_changes",
+    "requested_renames",
 ]

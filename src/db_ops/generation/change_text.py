@@ -1,11 +1,11 @@
-"""What models and migrations differ in: said in words, with what is lost where it is settled."""
+"""Describe schema differences, and the data that settling them loses."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-from db_ops.generation.identifiers import plain, short
+from db_ops.generation.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change
 
 _NOT_SHOWN = 60
@@ -28,16 +28,16 @@ _WIDER = {
 def changed_attributes(
     changes: Iterable[Change],
 ) -> dict[tuple[str, tuple[str, ...]], frozenset[str | None]]:
-    """Return which attributes differ, by kind and plain name of the object; None for all of it."""
+    """Return which attributes differ, by kind and unquoted name; None for the whole object."""
     found: dict[tuple[str, tuple[str, ...]], set[str | None]] = {}
     for change in changes:
-        found.setdefault((change.kind, plain(change.name)), set()).add(change.attribute)
+        found.setdefault((change.kind, unquoted_parts(change.name)), set()).add(change.attribute)
     return {key: frozenset(attributes) for key, attributes in found.items()}
 
 
-def describe(change: Change) -> str:
-    """Say in one line what has to be done to the migrations' side."""
-    subject = f"{change.kind} {short(change.name)}"
+def describe_change(change: Change) -> str:
+    """Describe in one line what has to change in the migrations."""
+    subject = f"{change.kind} {display_name(change.name)}"
     if change.attribute is None:
         verb = "drop" if change.expected is None else "add"
         value = change.expected if change.expected is not None else change.actual
@@ -47,9 +47,9 @@ def describe(change: Change) -> str:
 
 
 def losses(changes: Iterable[Change]) -> Iterator[str]:
-    """Say of each change that loses what rows hold what that is."""
+    """Describe the data that each change loses, if it loses any."""
     for change in changes:
-        name = short(change.name)
+        name = display_name(change.name)
         if change.attribute is None and change.expected is None:
             if change.kind == "table":
                 yield f"drops table {name} with all its rows"
@@ -60,8 +60,8 @@ def losses(changes: Iterable[Change]) -> Iterator[str]:
         elif change.kind == "column" and change.attribute == "type":
             if not _holds_all(change.actual or "", change.expected or ""):
                 yield (
-                    f"changes {name} from {short(change.actual or '')} to"
-                    f" {short(change.expected or '')}: what does not fit is cut or fails"
+                    f"changes {name} from {display_name(change.actual or '')} to"
+                    f" {display_name(change.expected or '')}: what does not fit is cut or fails"
                 )
         elif change.kind == "column" and change.attribute == "generated" and change.expected:
             if change.actual is None:
@@ -79,7 +79,7 @@ def removed_values(change: Change) -> tuple[str, ...]:
 
 
 def explain_todo(change: Change, reason: str | None) -> str:
-    """Say what could not be written, and why."""
+    """Describe what could not be written, and why."""
     if change.kind == "enum" and change.attribute == "values" and reason is None:
         gone = ", ".join(removed_values(change))
         why = (
@@ -88,11 +88,13 @@ def explain_todo(change: Change, reason: str | None) -> str:
             else "PostgreSQL cannot put the values of a type in another order"
         )
         reason = f"{why}: move the rows, then create the type anew and rewrite its columns"
-    return describe(change) + (f": {reason}" if reason else ": no statement is certain to do it")
+    return describe_change(change) + (
+        f": {reason}" if reason else ": no statement is certain to do it"
+    )
 
 
-def is_kept(change: Change) -> bool:
-    """Tell whether a way back may leave this: values of a type that nobody has to use."""
+def is_left_by_downgrade(change: Change) -> bool:
+    """Tell whether a downgrade may leave *change* as it is: enum values that nothing uses."""
     if (change.kind, change.attribute) != ("enum", "values"):
         return False
     present = _values(change.actual)
@@ -100,10 +102,12 @@ def is_kept(change: Change) -> bool:
     return [value for value in present if value in wanted] == wanted
 
 
-def explain_kept(change: Change) -> str:
-    """Say what stays, and why."""
+def explain_left_by_downgrade(change: Change) -> str:
+    """Describe what a downgrade leaves, and why."""
     stays = ", ".join(removed_values(change))
-    return f"{stays} stays in type {short(change.name)}: what depends on its columns holds it"
+    return (
+        f"{stays} stays in type {display_name(change.name)}: what depends on its columns holds it"
+    )
 
 
 def _values(values: str | None) -> list[str]:

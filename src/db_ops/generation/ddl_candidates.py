@@ -1,4 +1,4 @@
-"""The statements that may settle one difference, best first; a scratch database decides.
+"""The DDL statements that may settle a difference, the best first.
 
 Each candidate is a tuple of them, which settle it together.
 """
@@ -14,7 +14,7 @@ _SET_EXPRESSION_SINCE = 17
 _OPTIONS = ("START", "INCREMENT", "MINVALUE", "MAXVALUE", "CACHE")
 
 
-def candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[tuple[str, ...]]:
+def ddl_candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[tuple[str, ...]]:
     """Yield SQL that may make *actual* like *wanted* in one *change*, each whole in itself."""
     if change.undo:
         yield change.undo

@@ -1,18 +1,18 @@
-"""A type made anew with fewer values, for the way back: PostgreSQL cannot take one away."""
+"""Recreate an enum type with fewer values: PostgreSQL cannot remove one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from db_ops.generation.identifiers import plain
+from db_ops.generation.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SUFFIX = "_replaced"
 _BARE = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
-def replacement(change: Change, before: Schema) -> tuple[str, ...]:
+def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
     """Return the statements that give the enum of *change* its expected values, whatever uses it.
 
     *before* is the schema as it is now. Each column of the type is rewritten; indexes and
@@ -20,7 +20,7 @@ def replacement(change: Change, before: Schema) -> tuple[str, ...]:
     it fail.
     """
     name = change.name
-    label = plain(name)[-1] + _SUFFIX
+    label = unquoted_parts(name)[-1] + _SUFFIX
     if not _BARE.match(label):
         label = '"' + label.replace('"', '""') + '"'
     schema = name[: len(name) - len(_last(name))]

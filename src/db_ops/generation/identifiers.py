@@ -1,4 +1,4 @@
-"""Names as the catalogs quote them, as people and SQLAlchemy write them."""
+"""Parse and display the qualified, quoted names of the catalogs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 
 
-def plain(name: str) -> tuple[str, ...]:
+def unquoted_parts(name: str) -> tuple[str, ...]:
     """Return the parts of a qualified name without quotes."""
     return tuple(
         bare if bare else quoted.replace('""', '"') for quoted, bare in _PART.findall(name)
     )
 
 
-def short(name: str) -> str:
-    """Return a qualified name as people say it: without the schema that goes without saying."""
+def display_name(name: str) -> str:
+    """Return a qualified name for display: without the schema if that is `public`."""
     return name.removeprefix("public.")

@@ -1,4 +1,4 @@
-"""From what differs to a revision: renames, types, Alembic's operations, then all that it misses.
+"""Plan a revision: renames, types, operations of Alembic, then what these leave.
 
 Everything is tried on a scratch database while it is put together, so that what is left over is
 known, and so is what each step would take to be undone.
@@ -12,16 +12,23 @@ from typing import Protocol
 
 from db_ops.generation.change_text import (
     changed_attributes,
-    describe,
-    explain_kept,
+    describe_change,
+    explain_left_by_downgrade,
     explain_todo,
-    is_kept,
+    is_left_by_downgrade,
     losses,
 )
-from db_ops.generation.ddl_candidates import candidates
-from db_ops.generation.enum_rebuild import replacement
+from db_ops.generation.ddl_candidates import ddl_candidates
+from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.generation.renames import Rename, renamed_parts
-from db_ops.generation.statements import Bench, Piece, pieces_of, run_all, todo, together
+from db_ops.generation.statements import (
+    RevisionStatement,
+    ScratchSession,
+    as_one_statement,
+    revision_statements,
+    run_all,
+    todo_comment,
+)
 from db_ops.migrations.autogenerate.rendering import Changed, Operation
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.objects import Change, Schema
@@ -31,8 +38,8 @@ _FIRST = ("schema", "enum", "domain", "composite type", "range type", "collation
 _ROUNDS = 5
 
 
-class Drafted(Protocol):
-    """What Alembic would do, narrowed to what is changed."""
+class DraftOperations(Protocol):
+    """The operations that Alembic drafts, restricted to what has changed."""
 
     def upgrade(self, changed: Changed) -> tuple[Operation, ...]: ...
 
@@ -40,15 +47,15 @@ class Drafted(Protocol):
 
 
 @dataclass
-class Plan:
-    """What a revision will hold: `upgrade` and `downgrade` as Python, the rest in words.
+class RevisionPlan:
+    """The content of a revision: its `upgrade` and `downgrade`, and the text about them.
 
     `changes` is what it does, `losses` what that loses, `todos` what could not be written, `kept`
     what `downgrade` leaves as it is.
     """
 
-    upgrade: list[Piece] = field(default_factory=list)
-    downgrade: list[Piece] = field(default_factory=list)
+    upgrade: list[RevisionStatement] = field(default_factory=list)
+    downgrade: list[RevisionStatement] = field(default_factory=list)
     changes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     todos: tuple[str, ...] = ()
@@ -56,37 +63,37 @@ class Plan:
 
 
 @dataclass
-class Planner:
-    """Puts a plan together: from the schema of the *models*, on a *bench* at the migrations' head.
+class RevisionPlanner:
+    """Plans a revision to the schema of the *models*, in a scratch *session* at the head.
 
-    *draft* asks Alembic, once renames and types are there. *counts* tells which differences are
-    those of the models to settle.
+    *draft* asks Alembic, once renames and types are there. *is_relevant* tells which differences
+    the models decide.
     """
 
     models: Schema
-    bench: Bench
-    draft: Callable[[], Drafted]
-    counts: Callable[[Change], bool]
-    _plan: Plan = field(default_factory=Plan)
+    session: ScratchSession
+    draft: Callable[[], DraftOperations]
+    is_relevant: Callable[[Change], bool]
+    _plan: RevisionPlan = field(default_factory=RevisionPlan)
     # What undoes each step, in the order of the steps.
-    _undo: list[Sequence[Piece]] = field(default_factory=list)
+    _undo: list[Sequence[RevisionStatement]] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
 
-    def plan(self, renames: Sequence[Rename], decide: Callable[[Schema], None]) -> Plan:
+    def plan(self, renames: Sequence[Rename], decide: Callable[[Schema], None]) -> RevisionPlan:
         """Return the plan; nothing is written. *decide* may refuse to go on with the renames made.
 
         Raises what *decide*, Alembic and env.py raise.
         """
-        plan, start = self._plan, self.bench.read()
+        plan, start = self._plan, self.session.read()
         self._rename(renames)
-        renamed = self.bench.read()
+        renamed = self.session.read()
         decide(renamed)
         self._rename_parts(renamed)
         changes = self._changes()
         plan.changes = (
             *(rename.description for rename in renames),
             *plan.changes,
-            *(describe(change) for change in changes),
+            *(describe_change(change) for change in changes),
         )
         if not plan.changes:
             return plan
@@ -97,24 +104,26 @@ class Planner:
         plan.todos = tuple(
             explain_todo(change, self._refused.get(_key(change))) for change in self._changes()
         )
-        plan.upgrade += [todo(text) for text in plan.todos]
+        plan.upgrade += [todo_comment(text) for text in plan.todos]
         self._go_back(start)
         return plan
 
     def _changes(self) -> tuple[Change, ...]:
-        return relevant_changes(self.models, self.bench.read(), self.counts)
+        return relevant_changes(self.models, self.session.read(), self.is_relevant)
 
     def _rename(self, renames: Sequence[Rename]) -> None:
         for rename in sorted(renames, key=lambda rename: rename.old.kind == "column"):
-            self._take([rename.forth], [rename.back])
+            self._take([rename.upgrade], [rename.downgrade])
 
     def _rename_parts(self, renamed: Schema) -> None:
-        for forth, back in renamed_parts(self.models, renamed):
-            self._take([forth], [back])
-            self._plan.changes += (forth.sql or "",)
+        for upgrade, downgrade in renamed_parts(self.models, renamed):
+            self._take([upgrade], [downgrade])
+            self._plan.changes += (upgrade.sql or "",)
 
-    def _take(self, pieces: Iterable[Piece], undo: Sequence[Piece]) -> None:
-        taken = run_all(self.bench, pieces)
+    def _take(
+        self, statements: Iterable[RevisionStatement], undo: Sequence[RevisionStatement]
+    ) -> None:
+        taken = run_all(self.session, statements)
         if taken:
             self._plan.upgrade += taken
             self._undo.append(undo)
@@ -123,33 +132,33 @@ class Planner:
         """Write as statements what is left, in rounds: one thing may have to wait for another."""
         done: set[tuple[str, ...]] = set()
         for _ in range(_ROUNDS):
-            before = self.bench.read()
+            before = self.session.read()
             changes = [
                 change
                 for change in self._changes()
                 if kinds is None or (change.kind in kinds and change.expected is not None)
             ]
             taken = [
-                piece
+                statement
                 for change in _ordered(changes)
-                for piece in self._settle(change, before, done)
+                for statement in self._settle(change, before, done)
             ]
             if not taken:
                 return
             self._plan.upgrade += taken
-            undo = undo_statements(compare_schemas(before, self.bench.read()))
-            self._undo.append(pieces_of(undo))
+            undo = undo_statements(compare_schemas(before, self.session.read()))
+            self._undo.append(revision_statements(undo))
 
     def _settle(
         self, change: Change, before: Schema, done: set[tuple[str, ...]]
-    ) -> tuple[Piece, ...]:
-        for sql in candidates(change, self.models, before):
+    ) -> tuple[RevisionStatement, ...]:
+        for sql in ddl_candidates(change, self.models, before):
             if sql in done:
                 continue
-            reason = self.bench.run(together(sql))
+            reason = self.session.run(as_one_statement(sql))
             if reason is None:
                 done.add(sql)
-                return pieces_of(sql)
+                return revision_statements(sql)
             self._refused[_key(change)] = reason
         return ()
 
@@ -158,60 +167,68 @@ class Planner:
         changed = changed_attributes(self._changes())
         drafted = self.draft()
         for operation in drafted.upgrade(changed):
-            piece = Piece(operation.code)
-            reason = self.bench.run(piece)
+            statement = RevisionStatement(operation.code)
+            reason = self.session.run(statement)
             if reason is None:
-                self._plan.upgrade.append(piece)
+                self._plan.upgrade.append(statement)
             elif operation.kind in ("table", ""):
                 # No statement of ours could take its place.
                 self._refused[f"{operation.kind} {'.'.join(operation.name)}"] = reason
-        back = tuple(Piece(operation.code) for operation in drafted.downgrade(changed))
+        back = tuple(RevisionStatement(operation.code) for operation in drafted.downgrade(changed))
         self._undo.append(back)
 
     def _go_back(self, start: Schema) -> None:
         """Undo step after step, then whatever still differs from the *start*."""
         plan = self._plan
         for step in reversed(self._undo):
-            plan.downgrade += run_all(self.bench, step)
+            plan.downgrade += run_all(self.session, step)
         for _ in range(_ROUNDS):
-            here = self.bench.read()
+            here = self.session.read()
             left = _ordered(compare_schemas(start, here))
-            taken = [piece for change in left for piece in self._revert(change, start, here)]
+            taken = [
+                statement for change in left for statement in self._revert(change, start, here)
+            ]
             if not taken:
                 break
             plan.downgrade += taken
-        found = compare_schemas(start, self.bench.read())
-        plan.kept = tuple(explain_kept(change) for change in found if is_kept(change))
-        plan.downgrade += [Piece(f"# {text}", "") for text in plan.kept]
-        lost = [f"not reverted: {describe(change)}" for change in found if not is_kept(change)]
-        plan.downgrade += [todo(text) for text in lost]
+        found = compare_schemas(start, self.session.read())
+        plan.kept = tuple(
+            explain_left_by_downgrade(change) for change in found if is_left_by_downgrade(change)
+        )
+        plan.downgrade += [RevisionStatement(f"# {text}", "") for text in plan.kept]
+        lost = [
+            f"not reverted: {describe_change(change)}"
+            for change in found
+            if not is_left_by_downgrade(change)
+        ]
+        plan.downgrade += [todo_comment(text) for text in lost]
         plan.todos += tuple(lost)
 
-    def _revert(self, change: Change, start: Schema, here: Schema) -> tuple[Piece, ...]:
-        tries = list(candidates(change, start, here))
+    def _revert(self, change: Change, start: Schema, here: Schema) -> tuple[RevisionStatement, ...]:
+        tries = list(ddl_candidates(change, start, here))
         if change.kind == "enum" and change.attribute == "values" and not change.undo:
-            tries.append(replacement(change, self.bench.read()))
+            tries.append(enum_rebuild_statements(change, self.session.read()))
         for sql in tries:
-            if self.bench.run(together(sql)) is None:
-                return pieces_of(sql)
+            if self.session.run(as_one_statement(sql)) is None:
+                return revision_statements(sql)
         return ()
 
 
 def relevant_changes(
-    models: Schema, migrations: Schema, counts: Callable[[Change], bool]
+    models: Schema, migrations: Schema, is_relevant: Callable[[Change], bool]
 ) -> tuple[Change, ...]:
     """Return what differs that is the models' to settle, and the schemas that their tables need."""
     found = compare_schemas(models, migrations)
     lived_in = {
         change.name.rpartition(".")[0]
         for change in found
-        if change.attribute is None and change.actual is None and counts(change)
+        if change.attribute is None and change.actual is None and is_relevant(change)
     }
     return tuple(
         change
         for change in found
         if not change.of_partition
-        and (counts(change) or (change.kind == "schema" and change.name in lived_in))
+        and (is_relevant(change) or (change.kind == "schema" and change.name in lived_in))
     )
 
 

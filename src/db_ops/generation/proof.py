@@ -1,4 +1,4 @@
-"""One revision from plan to proof: planned in one scratch database, run in another."""
+"""Plan, write and prove a revision in scratch databases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db_ops.builds.built_schema import Side, read_side
+from db_ops.builds.built_schema import BuiltSchema, read_built_schema
 from db_ops.builds.measured_run import measure_upgrade
 from db_ops.errors import (
     DbOpsError,
@@ -18,12 +18,12 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.generation import (
-    Piece,
-    Plan,
-    Planner,
     Rename,
-    describe,
-    is_kept,
+    RevisionPlan,
+    RevisionPlanner,
+    RevisionStatement,
+    describe_change,
+    is_left_by_downgrade,
     refuse_undecided,
     relevant_changes,
 )
@@ -48,7 +48,7 @@ from db_ops.target.apply import apply_pending
 from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
 from db_ops.verification.baseline import read_rules
-from db_ops.verification.model_scope import expressible
+from db_ops.verification.model_scope import is_expressible_in_models
 from db_ops.verification.verdict import judge
 
 if TYPE_CHECKING:
@@ -56,19 +56,19 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Author:
+class RevisionGenerator:
     """Plans, writes and proves one revision; `start` is what the migrations make, and `models`."""
 
     target: Target
     message: str
     start: Schema
     models: Schema
-    counts: Callable[[Change], bool]
+    is_relevant: Callable[[Change], bool]
     head: str = "head"
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
 
-    def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> Plan:
+    def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> RevisionPlan:
         """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
 
         def draft() -> Draft:
@@ -79,10 +79,12 @@ class Author:
             if not decided:
                 refuse_undecided(self.models, renamed, self.message)
 
-        with _bench(work, self) as bench:
-            return Planner(self.models, bench, draft, self.counts).plan(renames, decide)
+        with _scratch_session(work, self) as session:
+            return RevisionPlanner(self.models, session, draft, self.is_relevant).plan(
+                renames, decide
+            )
 
-    def write(self, plan: Plan, *, irreversible: bool) -> Revision:
+    def write(self, plan: RevisionPlan, *, irreversible: bool) -> Revision:
         """Write the file of *plan*; what its hooks do wrong is in `unfinished`.
 
         Raises `RevisionNotWritten`, `GeneratedFileBroken`, and then there is none.
@@ -93,10 +95,10 @@ class Author:
         try:
             path = draft.write(self.message)
             contents = RevisionContents(
-                tuple(piece.code for piece in plan.upgrade),
+                tuple(statement.code for statement in plan.upgrade),
                 (_refusal(plan),)
                 if irreversible
-                else tuple(piece.code for piece in plan.downgrade),
+                else tuple(statement.code for statement in plan.downgrade),
                 imports,
                 plan.changes,
             )
@@ -109,7 +111,7 @@ class Author:
             raise self._removed(before, error) from error
         return Revision(str(draft.script.rev_id), self.message, project.display(path))
 
-    def prove(self, trial: Target, revision: Revision, *, irreversible: bool) -> Trial:
+    def prove(self, trial: Target, revision: Revision, *, irreversible: bool) -> ProofResult:
         """Run *revision* on the scratch database *trial*, and measure what it does there.
 
         Raises `GeneratedFileBroken` if it does not import, and then there is no file.
@@ -122,12 +124,14 @@ class Author:
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
-        seen = Trial(unproven=(self.unfinished,) if self.unfinished else ())
+        seen = ProofResult(unproven=(self.unfinished,) if self.unfinished else ())
         try:
             seen.measure(new)
             seen.unproven += tuple(
-                f"models and migrations still differ: {describe(change)}"
-                for change in relevant_changes(self.models, read_side(new), self.counts)
+                f"models and migrations still differ: {describe_change(change)}"
+                for change in relevant_changes(
+                    self.models, read_built_schema(new), self.is_relevant
+                )
             )
             if not irreversible:
                 seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
@@ -150,8 +154,8 @@ class Author:
 
 
 @dataclass
-class Trial:
-    """What a run in a scratch database has shown."""
+class ProofResult:
+    """What running a revision in a scratch database has shown."""
 
     unproven: tuple[str, ...] = ()
     unsafe: tuple[UnsafePattern, ...] = ()
@@ -169,34 +173,34 @@ class Trial:
 
 
 @dataclass
-class _Bench:
+class _ScratchSession:
     connection: Connection
     work: Target
-    author: Author
+    generator: RevisionGenerator
 
     def read(self) -> Schema:
-        return read_side(self.work)
+        return read_built_schema(self.work)
 
-    def run(self, piece: Piece) -> str | None:
-        if piece.sql is None:
-            assert self.author.draft is not None
-            return self.author.draft.run(self.connection, piece.code)
+    def run(self, statement: RevisionStatement) -> str | None:
+        if statement.sql is None:
+            assert self.generator.draft is not None
+            return self.generator.draft.run(self.connection, statement.code)
         try:
             with self.work.server.translate_errors("a trial"), self.connection.cursor() as cursor:
-                cursor.execute(piece.sql)
+                cursor.execute(statement.sql)
         except StatementFailed as failed:
             return failed.reason
         return None
 
 
 @contextmanager
-def _bench(work: Target, author: Author) -> Iterator[_Bench]:
+def _scratch_session(work: Target, generator: RevisionGenerator) -> Iterator[_ScratchSession]:
     with work.server.target() as connection:
-        yield _Bench(connection, work, author)
+        yield _ScratchSession(connection, work, generator)
 
 
-def counting(target: Target, models: Side, start: Schema) -> Callable[[Change], bool]:
-    """Return what tells whether a difference is to be settled: as `verify` would, by its rules."""
+def change_filter(target: Target, models: BuiltSchema, start: Schema) -> Callable[[Change], bool]:
+    """Return a predicate: is a difference to be settled? As `verify` decides, by its rules."""
     rules = read_rules(target.settings.root, target.project.script_location)
     verdict = judge(models.schema, start, start, ignore=rules.ignore)
     accepted = [
@@ -207,22 +211,25 @@ def counting(target: Target, models: Side, start: Schema) -> Callable[[Change], 
         for one in (*accepted, *(silenced for silenced, _ in verdict.silenced))
     }
 
-    def counts(change: Change) -> bool:
-        return expressible(change) and (change.kind, change.name, change.attribute) not in skipped
+    def is_relevant(change: Change) -> bool:
+        return (
+            is_expressible_in_models(change)
+            and (change.kind, change.name, change.attribute) not in skipped
+        )
 
-    return counts
+    return is_relevant
 
 
 def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
-    """Go back to *start* and forth again; yield what is not as it was."""
+    """Downgrade to *start* and upgrade again; yield what differs from *start*."""
     run_steps(new.run(revert_plan(new, new.recorded(), (head,))), lock_retries=0)
-    left = compare_schemas(start, read_side(new))
-    for change in (one for one in left if not is_kept(one)):
-        yield f"downgrade does not lead back: {describe(change)}"
+    left = compare_schemas(start, read_built_schema(new))
+    for change in (one for one in left if not is_left_by_downgrade(one)):
+        yield f"downgrade does not lead back: {describe_change(change)}"
     apply_pending(new, new.recorded())
 
 
-def _refusal(plan: Plan) -> str:
+def _refusal(plan: RevisionPlan) -> str:
     why = "; ".join(plan.losses) or "marked so when it was written"
     return f"raise NotImplementedError({f'irreversible: {why}'!r})"
 

@@ -1,4 +1,4 @@
-"""What was renamed, as far as anybody can tell: a name lost and a name won, of like shape."""
+"""Renames between migrations and models: an object removed and one added, of the same shape."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from db_ops.errors import RenameUndecided, UsageError
-from db_ops.generation.identifiers import plain, short
-from db_ops.generation.statements import Piece, pieces_of
+from db_ops.generation.identifiers import display_name, unquoted_parts
+from db_ops.generation.statements import RevisionStatement, revision_statements
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
@@ -29,27 +29,30 @@ class Rename:
     @property
     def flag(self) -> str:
         """Return what `--rename` takes for it."""
-        return f"{short(self.old.name)}:{plain(self.new.label)[-1]}"
+        return f"{display_name(self.old.name)}:{unquoted_parts(self.new.label)[-1]}"
 
     @property
     def question(self) -> str:
-        kind = self.old.kind
-        return f"{kind} {short(self.old.name)} is gone, {short(self.new.name)} is new: renamed?"
+        old, new = display_name(self.old.name), display_name(self.new.name)
+        return f"{self.old.kind} {old} is gone, {new} is new: renamed?"
 
     @property
-    def forth(self) -> Piece:
+    def upgrade(self) -> RevisionStatement:
         return _rename(self.old, self.new)
 
     @property
-    def back(self) -> Piece:
+    def downgrade(self) -> RevisionStatement:
         return _rename(self.new, self.old)
 
     @property
     def description(self) -> str:
-        return f"rename {self.old.kind} {short(self.old.name)} to {plain(self.new.label)[-1]}"
+        new_name = unquoted_parts(self.new.label)[-1]
+        return f"rename {self.old.kind} {display_name(self.old.name)} to {new_name}"
 
 
-def answered(models: Schema, migrations: Schema, answers: Sequence[str]) -> tuple[Rename, ...]:
+def requested_renames(
+    models: Schema, migrations: Schema, answers: Sequence[str]
+) -> tuple[Rename, ...]:
     """Return the renames that *answers* name, as `table.old:new` or `old_table:new_table`.
 
     Raises `UsageError` for one that the models and migrations do not bear out.
@@ -79,14 +82,16 @@ def refuse_undecided(models: Schema, migrations: Schema, message: str) -> None:
         )
 
 
-def renamed_parts(models: Schema, migrations: Schema) -> Iterator[tuple[Piece, Piece]]:
-    """Yield how to rename, forth and back, what is the same index or constraint but for that."""
-    lost, won = _sides(compare_schemas(models, migrations), models, migrations)
+def renamed_parts(
+    models: Schema, migrations: Schema
+) -> Iterator[tuple[RevisionStatement, RevisionStatement]]:
+    """Yield the upgrade and downgrade of each index or constraint that changed only in name."""
+    removed, added = _removed_and_added(compare_schemas(models, migrations), models, migrations)
     taken: set[str] = set()
-    for new in won:
+    for new in added:
         if new.kind not in ("constraint", "index"):
             continue
-        for old in lost:
+        for old in removed:
             same = (old.kind, old.parent, _shape(old)) == (new.kind, new.parent, _shape(new))
             if same and old.name not in taken:
                 taken.add(old.name)
@@ -99,7 +104,7 @@ def _table(models: Schema, migrations: Schema, answer: str) -> Rename | None:
     for schema in ((), ("public",)):
         old = _named(migrations, "table", (*schema, *parts))
         new = _named(models, "table", (*schema, *parts[:-1], new_name))
-        if old and new and not _named(models, "table", plain(old.name)):
+        if old and new and not _named(models, "table", unquoted_parts(old.name)):
             return Rename(old, new)
     return None
 
@@ -112,10 +117,13 @@ def _column(models: Schema, migrations: Schema, answer: str, tables: Mapping[str
             continue
         table = tables.get(old.parent or "", old.parent or "")
         here = replace(old, name=f"{table}.{old.label}", parent=table)
-        if parts not in (plain(one.name)[-len(parts) :] for one in (old, here)) or len(parts) < 2:
+        if (
+            parts not in (unquoted_parts(one.name)[-len(parts) :] for one in (old, here))
+            or len(parts) < 2
+        ):
             continue
-        new = _named(models, "column", (*plain(table), new_name))
-        if new and not _named(models, "column", plain(here.name)):
+        new = _named(models, "column", (*unquoted_parts(table), new_name))
+        if new and not _named(models, "column", unquoted_parts(here.name)):
             return Rename(here, new)
     raise UsageError(
         f"--rename: {answer!r} is not a name that the migrations have and one that the models have",
@@ -125,25 +133,25 @@ def _column(models: Schema, migrations: Schema, answer: str, tables: Mapping[str
 
 def _parts(answer: str) -> tuple[tuple[str, ...], str]:
     left, _, right = answer.rpartition(":")
-    if not plain(left) or not plain(right):
+    if not unquoted_parts(left) or not unquoted_parts(right):
         raise UsageError(
             f"--rename: {answer!r} is not OLD:NEW",
             "name a column as table.old:new, a table as old_table:new_table",
         )
-    return plain(left), plain(right)[-1]
+    return unquoted_parts(left), unquoted_parts(right)[-1]
 
 
 def _named(schema: Schema, kind: str, name: tuple[str, ...]) -> SchemaObject | None:
     for (its_kind, _), found in schema.objects.items():
-        if its_kind == kind and plain(found.name) == name:
+        if its_kind == kind and unquoted_parts(found.name) == name:
             return found
     return None
 
 
 def _candidates(models: Schema, migrations: Schema) -> Iterator[Rename]:
-    lost, won = _sides(compare_schemas(models, migrations), models, migrations)
-    for new in won:
-        for old in lost:
+    removed, added = _removed_and_added(compare_schemas(models, migrations), models, migrations)
+    for new in added:
+        for old in removed:
             if old.kind != new.kind:
                 continue
             if old.kind == "column" and old.parent == new.parent:
@@ -151,25 +159,25 @@ def _candidates(models: Schema, migrations: Schema) -> Iterator[Rename]:
                     yield Rename(old, new)
             elif (
                 old.kind == "table"
-                and plain(old.name)[0] == plain(new.name)[0]
+                and unquoted_parts(old.name)[0] == unquoted_parts(new.name)[0]
                 and _are_alike(_columns(migrations, old), _columns(models, new))
             ):
                 yield Rename(old, new)
 
 
-def _sides(
+def _removed_and_added(
     changes: Iterable[Change], models: Schema, migrations: Schema
 ) -> tuple[list[SchemaObject], list[SchemaObject]]:
     """Return what only the migrations have, and what only the models have."""
-    lost, won = [], []
+    removed, added = [], []
     for change in changes:
         if change.attribute is None and not change.of_partition:
             key = change.kind, change.name
             if key in migrations.objects:
-                lost.append(migrations.objects[key])
+                removed.append(migrations.objects[key])
             else:
-                won.append(models.objects[key])
-    return lost, won
+                added.append(models.objects[key])
+    return removed, added
 
 
 def _base(column: SchemaObject) -> str:
@@ -195,23 +203,25 @@ def _shape(found: SchemaObject) -> str:
     return f"{_INDEX_NAME.sub('INDEX ON', definition, count=1)} {rest}"
 
 
-def _rename(old: SchemaObject, new: SchemaObject) -> Piece:
-    *schema, table = plain(old.name if old.kind == "table" else old.parent or "")
+def _rename(old: SchemaObject, new: SchemaObject) -> RevisionStatement:
+    *schema, table = unquoted_parts(old.name if old.kind == "table" else old.parent or "")
     where = "" if schema == ["public"] else f", schema={schema[0]!r}"
-    old_name, new_name = plain(old.label)[-1], plain(new.label)[-1]
+    old_name, new_name = unquoted_parts(old.label)[-1], unquoted_parts(new.label)[-1]
     if old.kind == "table":
         code = f"op.rename_table({old_name!r}, {new_name!r}{where})"
-        return Piece(code, f"ALTER TABLE {old.name} RENAME TO {_last(new.label)}")
+        return RevisionStatement(code, f"ALTER TABLE {old.name} RENAME TO {_last(new.label)}")
     code = f"op.alter_column({table!r}, {old_name!r}, new_column_name={new_name!r}{where})"
-    return Piece(code, f"ALTER TABLE {old.parent} RENAME COLUMN {old.label} TO {new.label}")
+    return RevisionStatement(
+        code, f"ALTER TABLE {old.parent} RENAME COLUMN {old.label} TO {new.label}"
+    )
 
 
-def _rename_part(old: SchemaObject, new: SchemaObject) -> Piece:
+def _rename_part(old: SchemaObject, new: SchemaObject) -> RevisionStatement:
     if old.kind == "index":
         sql = f"ALTER INDEX {old.name} RENAME TO {_last(new.name)}"
     else:
         sql = f"ALTER TABLE {old.parent} RENAME CONSTRAINT {old.label} TO {new.label}"
-    return pieces_of([sql])[0]
+    return revision_statements([sql])[0]
 
 
 def _last(name: str) -> str:

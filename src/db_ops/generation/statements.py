@@ -1,4 +1,4 @@
-"""What a revision is made of: pieces of Python, each with what it sends to the server."""
+"""The statements of a revision: Python source, each with the SQL that it sends."""
 
 from __future__ import annotations
 
@@ -15,53 +15,55 @@ _ADDS_VALUE = re.compile(r"ALTER TYPE .* ADD VALUE ", re.S)
 
 
 @dataclass(frozen=True)
-class Piece:
+class RevisionStatement:
     """One or more lines of a revision; `sql` is what they send, None for Alembic to say."""
 
     code: str
     sql: str | None = None
 
 
-class Bench(Protocol):
-    """A scratch database to try pieces on; each that works is there for the next."""
+class ScratchSession(Protocol):
+    """A session in a scratch database that runs statements, each on the result of those before."""
 
     def read(self) -> Schema:
         """Return the schema as it is now."""
 
-    def run(self, piece: Piece) -> str | None:
-        """Run *piece*, all or nothing; return why the server refused it, None if it did not."""
+    def run(self, statement: RevisionStatement) -> str | None:
+        """Run *statement*, all or nothing; return why the server refused it, None if it did not."""
 
 
-def pieces_of(statements: Iterable[str]) -> tuple[Piece, ...]:
-    """Return a piece for each of *statements*."""
-    return tuple(map(_piece, statements))
+def revision_statements(statements: Iterable[str]) -> tuple[RevisionStatement, ...]:
+    """Return a `RevisionStatement` for each of *statements*."""
+    return tuple(map(_revision_statement, statements))
 
 
-def together(statements: Iterable[str]) -> Piece:
-    """Return *statements* as one piece, to be tried all or nothing."""
-    return Piece("", ";\n".join(statements))
+def as_one_statement(statements: Iterable[str]) -> RevisionStatement:
+    """Return *statements* as one, to be run all or nothing."""
+    return RevisionStatement("", ";\n".join(statements))
 
 
-def todo(text: str) -> Piece:
+def todo_comment(text: str) -> RevisionStatement:
     """Return the comment that names what could not be written."""
-    return Piece(f"# {TODO} {text}", "")
+    return RevisionStatement(f"# {TODO} {text}", "")
 
 
 TODO = "TODO(db_ops):"
 
 
-def run_all(bench: Bench, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """Run *pieces* in their order; return those that the server took."""
-    return tuple(piece for piece in pieces if bench.run(piece) is None)
+def run_all(
+    session: ScratchSession, statements: Iterable[RevisionStatement]
+) -> tuple[RevisionStatement, ...]:
+    """Run *statements* in their order; return those that the server took."""
+    return tuple(statement for statement in statements if session.run(statement) is None)
 
 
-def _piece(statement: str) -> Piece:
+def _revision_statement(statement: str) -> RevisionStatement:
     if _ADDS_VALUE.match(statement):
         # A second run, after a failure behind the block, must not fail here.
         statement = statement.replace(" ADD VALUE ", " ADD VALUE IF NOT EXISTS ", 1)
         body = f"with op.get_context().autocommit_block():\n    {_execute(statement)}"
-        return Piece(body, statement)
-    return Piece(_execute(statement), statement)
+        return RevisionStatement(body, statement)
+    return RevisionStatement(_execute(statement), statement)
 
 
 def _execute(statement: str) -> str:

@@ -1,4 +1,4 @@
-"""What operations return, and the events they report on the way.
+"""The results that commands return, and the events that they report.
 
 All of it is frozen data that knows nothing of terminals. `location` is `host:port/database`, never
 with a password; durations are seconds.

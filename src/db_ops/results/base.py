@@ -1,4 +1,4 @@
-"""What results and events have in common: they are frozen data."""
+"""The base class of results and events: frozen data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, dataclass_transform
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Value:
+class FrozenData:
     """Base of frozen data: a subclass is a dataclass of its fields, equal where those are.
 
     What `dataclass(frozen=True)` would generate for each of them is here once: every command

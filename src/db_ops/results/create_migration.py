@@ -1,4 +1,4 @@
-"""What writing a migration returns."""
+"""The results of `create-migration` and `create-migration --rebase`."""
 
 from __future__ import annotations
 

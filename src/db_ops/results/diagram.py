@@ -1,4 +1,4 @@
-"""What `diagram` returns."""
+"""The result of `diagram`."""
 
 from __future__ import annotations
 

@@ -1,41 +1,41 @@
-"""What operations report on the way."""
+"""The events that commands report while they run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Revision, Step
 
 
-class Connected(Value):
+class Connected(FrozenData):
     """A connection was opened; `cancel` ends its running statement, from any thread."""
 
     cancel: Callable[[], None]
 
 
-class ConnectionNotice(Value):
+class ConnectionNotice(FrozenData):
     """The server, or libpq, has warned of something while a connection was made."""
 
     location: str
     text: str
 
 
-class ServerStarting(Value):
+class ServerStarting(FrozenData):
     """The embedded server is being started, and created first if `creating`."""
 
     directory: str
     creating: bool
 
 
-class WaitingForServer(Value):
+class WaitingForServer(FrozenData):
     """The server does not take connections yet; another attempt follows."""
 
     location: str
     reason: str
 
 
-class WaitingForLock(Value):
+class WaitingForLock(FrozenData):
     """Another process holds the lock; `holder` says which, `remedy` is the SQL that ends it."""
 
     location: str
@@ -44,53 +44,53 @@ class WaitingForLock(Value):
     waited: float
 
 
-class InvalidIndexDropped(Value):
+class InvalidIndexDropped(FrozenData):
     """An index that a failed build had left INVALID is gone; a pending revision builds it again."""
 
     location: str
     index: str
 
 
-class InvalidIndexLeft(Value):
+class InvalidIndexLeft(FrozenData):
     """An index is INVALID although everything is applied: no pending revision has named it."""
 
     location: str
     index: str
 
 
-class DatabaseCreated(Value):
+class DatabaseCreated(FrozenData):
     """The database did not exist and now does, still empty."""
 
     location: str
 
 
-class DatabaseDropped(Value):
+class DatabaseDropped(FrozenData):
     """The database is gone."""
 
     location: str
 
 
-class DatabaseSetAside(Value):
+class DatabaseSetAside(FrozenData):
     """The database can only be rebuilt under its own name: till then it is kept as a `snapshot`."""
 
     location: str
     snapshot: str
 
 
-class BuildAbandoned(Value):
+class BuildAbandoned(FrozenData):
     """A build failed, and has replaced nothing: the database is as it was."""
 
     location: str
 
 
-class NotMarked(Value):
+class NotMarked(FrozenData):
     """The database could not be marked with its environment; destructive commands will refuse."""
 
     location: str
     reason: str
 
 
-class NotRecorded(Value):
+class NotRecorded(FrozenData):
     """What this run applies or reverts is not recorded any more; `remedy` would change that."""
 
     location: str
@@ -98,21 +98,21 @@ class NotRecorded(Value):
     remedy: str
 
 
-class OtherTables(Value):
+class OtherTables(FrozenData):
     """The database holds tables that neither models nor migrations create; they are left alone."""
 
     location: str
     tables: tuple[str, ...]
 
 
-class LeftOnServer(Value):
+class LeftOnServer(FrozenData):
     """A trial in a scratch database has left `what` on the server around it, and why."""
 
     location: str
     what: str
 
 
-class RevisionStarted(Value):
+class RevisionStarted(FrozenData):
     """A revision is about to run: number `position` of `total`.
 
     In a `scratch` database, nothing of that happens to the one that is meant.
@@ -125,7 +125,7 @@ class RevisionStarted(Value):
     scratch: bool = False
 
 
-class RevisionFinished(Value):
+class RevisionFinished(FrozenData):
     """A revision was committed."""
 
     step: Step
@@ -135,14 +135,14 @@ class RevisionFinished(Value):
     scratch: bool = False
 
 
-class StatementBlocked(Value):
+class StatementBlocked(FrozenData):
     """The running statement waits for a lock that the sessions of `blocker` hold."""
 
     location: str
     blocker: str
 
 
-class RevisionRetried(Value):
+class RevisionRetried(FrozenData):
     """A revision met a lock, was rolled back, and will be run again for the `attempt`th time."""
 
     revision: str

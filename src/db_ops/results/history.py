@@ -1,14 +1,14 @@
-"""What operations return that comes from our records in the target."""
+"""The results of `history` and `verify --quick`."""
 
 from __future__ import annotations
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result
 from db_ops.results.status import Drift
 
 
-class Record(Value):
+class Record(FrozenData):
     """What is recorded of one step: `heads` are what the version table holds after it.
 
     `action` is `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept` (recorded as it was found) or
@@ -24,7 +24,7 @@ class Record(Value):
     parents: tuple[str, ...] | None = None
 
 
-class HistoryEntry(Value):
+class HistoryEntry(FrozenData):
     """One revision, and what is recorded of it; times are UTC in ISO 8601, None without a record.
 
     `file` is `unchanged`, `edited` or `missing` since it was applied, or `unknown`. `action` is

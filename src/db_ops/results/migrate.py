@@ -1,14 +1,14 @@
-"""What operations that change a database return."""
+"""The results of commands that change a database."""
 
 from __future__ import annotations
 
 from dataclasses import field
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 
 
-class Result(Value):
+class Result(FrozenData):
     """Base of what an operation returns; `exit_code` is what the command line exits with."""
 
     location: str
@@ -18,7 +18,7 @@ class Result(Value):
         return ExitCode.DONE
 
 
-class Revision(Value):
+class Revision(FrozenData):
     """One revision file: its identifier, the first line of its docstring, its path."""
 
     id: str
@@ -26,7 +26,7 @@ class Revision(Value):
     path: str
 
 
-class Step(Value):
+class Step(FrozenData):
     """One revision that was applied or reverted, and how long that took."""
 
     revision: Revision
@@ -44,7 +44,7 @@ class Migrated(Result):
     ahead: tuple[str, ...] = field(default=(), kw_only=True)
 
 
-class Origin(Value):
+class Origin(FrozenData):
     """How a new database came to be, and in how many seconds.
 
     `source` is `migrations` if every revision ran, `template` for a copy of one, `spare` for a copy

@@ -1,14 +1,14 @@
-"""What a statement of a migration did in a scratch database, and what is unsafe about that."""
+"""The result of `--plan`: the measured effects of statements, and unsafe patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, Revision
 
 
-class Effect(Value):
+class Effect(FrozenData):
     """What one statement does to one table that was there before the first measured revision.
 
     `lock` is the strongest table lock that the statement itself took, `held` the strongest one that
@@ -25,7 +25,7 @@ class Effect(Value):
     indexes: tuple[str, ...] = ()
 
 
-class UnsafePattern(Value):
+class UnsafePattern(FrozenData):
     """What would hurt on a table with rows and users: its `name`, what happens, what to do instead.
 
     `on` is the object that it is about; the `instead` of one that only destroys is what to do
@@ -38,7 +38,7 @@ class UnsafePattern(Value):
     instead: str
 
 
-class MeasuredStatement(Value):
+class MeasuredStatement(FrozenData):
     """One statement as the driver sent it, and what it did.
 
     `transaction` numbers the transactions of the run; None is a statement outside of any. `begin`
@@ -57,7 +57,7 @@ class MeasuredStatement(Value):
     reads: tuple[str, ...] = ()
 
 
-class MeasuredRevision(Value):
+class MeasuredRevision(FrozenData):
     """The statements of one revision, in their order, those that record it included."""
 
     revision: Revision
@@ -68,7 +68,7 @@ class MeasuredRevision(Value):
         return tuple(pattern for one in self.statements for pattern in one.unsafe)
 
 
-class Measurement(Value):
+class Measurement(FrozenData):
     """What revisions did in a scratch database; `prelude` is what had to be written before them."""
 
     prelude: tuple[MeasuredStatement, ...]

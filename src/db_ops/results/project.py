@@ -1,13 +1,13 @@
-"""What was found in a project, and written into a new one."""
+"""The results of `doctor` and `new`."""
 
 from __future__ import annotations
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result
 
 
-class Finding(Value):
+class Finding(FrozenData):
     """One thing that `doctor` has looked at, under a `topic`.
 
     `source` is where it comes from. With `advice`, something is to be done, or to be known.

@@ -1,8 +1,8 @@
-"""What is said about the embedded server, the way to the database, and what is kept there."""
+"""The results of the embedded server commands, `url` and `cache`."""
 
 from __future__ import annotations
 
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result
 
 
@@ -26,7 +26,7 @@ class ConnectionUrl(Result):
     url: str
 
 
-class CachedDatabase(Value):
+class CachedDatabase(FrozenData):
     """A database of ours: of which `kind`, for which service, when it was built (UTC, ISO 8601)."""
 
     name: str

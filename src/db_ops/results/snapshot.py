@@ -1,12 +1,12 @@
-"""What the commands about snapshots return."""
+"""The results of `snapshot`, `restore` and `snapshots`."""
 
 from __future__ import annotations
 
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, Revision
 
 
-class Snapshot(Value):
+class Snapshot(FrozenData):
     """A copy of the database that is kept under a name of the user's.
 
     `heads` is the revision that it is at, `taken` when it was made (UTC, ISO 8601).

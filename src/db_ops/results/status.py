@@ -1,9 +1,9 @@
-"""Where a database stands."""
+"""The result of `status`."""
 
 from __future__ import annotations
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, Revision
 
 
@@ -14,7 +14,7 @@ class Pending(Revision):
     author: str | None = None
 
 
-class Drift(Value):
+class Drift(FrozenData):
     """Whether the catalogs are as the last record left them.
 
     `state` is `equal`, `changed`, or `unknown` for the `reason`. `since` and `by` are the record's.

@@ -1,4 +1,4 @@
-"""What `verify` found."""
+"""The result of `verify`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import Value
+from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result
 from db_ops.results.status import Drift
 
 
-class Difference(Value):
+class Difference(FrozenData):
     """One thing in which models, migrations and database disagree, and what settles it.
 
     `subject` names an object of the schema, or one attribute of it; `values` is what each side has
@@ -28,7 +28,7 @@ class Difference(Value):
     loses_data: bool = False
 
 
-class Silenced(Value):
+class Silenced(FrozenData):
     """What was not counted as a difference, and why."""
 
     subject: str

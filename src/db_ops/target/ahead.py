@@ -1,4 +1,4 @@
-"""What a command may do with the state that it finds a database in."""
+"""Check the revisions of a database against those of the checkout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def next_command(target: Target, position: Position, *, exists: bool) -> str | None:
-    """Return what to run to get the database to the head, None if it is there or beyond."""
+    """Return the command that brings the database to the head, None if it is there or ahead."""
     if not target.graph.heads_are_meant():
         return "alembic merge -m 'merge heads' heads"
     if not exists:
@@ -30,7 +30,7 @@ def next_command(target: Target, position: Position, *, exists: bool) -> str | N
 
 
 def checkout_of(target: Target, revisions: tuple[str, ...]) -> Checkout:
-    """Return how to come by the files of *revisions*, which this checkout lacks."""
+    """Return how to check out the files of *revisions*, which this checkout lacks."""
     from db_ops.migrations.revisions import git_authors
 
     project = target.project

@@ -1,4 +1,4 @@
-"""The body of a project's env.py, for our commands and for the plain `alembic` command."""
+"""The body of a project's env.py, for our commands and for plain `alembic`."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
         return
     with (
         target.migration_lock() as locked,
-        _looked_at(target, locked),
-        target.recording(locked) as records,
+        _warn_if_ahead(target, locked),
+        target.record_run(locked) as records,
         closing(target.open()) as connection,
     ):
         yield Opened(connection, records)
 
 
 @contextmanager
-def _looked_at(target: Target, locked: Connection) -> Iterator[None]:
-    """Say by what the database is ahead: Alembic only says that it cannot locate a revision."""
+def _warn_if_ahead(target: Target, locked: Connection) -> Iterator[None]:
+    """Warn of revisions without a file: Alembic only says that it cannot locate them."""
     try:
         check_known(target, target.recorded_on(locked), locked, "Alembic needs their files")
     except (DatabaseAhead, UnknownRevisions) as error:

@@ -47,7 +47,7 @@ def apply_pending(
         if not recorded and check_tables is not None:
             check_tables(target, locked)
         plan = upgrade_plan(target, locked, goal)
-        with target.recording(locked) as records:
+        with target.record_run(locked) as records:
             run = target.run(plan, lambda: _drop_invalid_indexes(target, locked, pending), records)
             steps = run_steps(run, lock_retries=target.settings.lock_retries)
         _check_done(target, plan, locked)
@@ -62,7 +62,7 @@ def revert(
     """Revert what *plan* announces, under the migration lock that *connection* holds."""
     from db_ops.migrations.env.runner import run_steps
 
-    with target.recording(connection) as records:
+    with target.record_run(connection) as records:
         done = run_steps(target.run(plan, recorder=records), lock_retries=lock_retries)
     _check_done(target, plan, connection)
     return done
@@ -85,7 +85,7 @@ def _check_done(target: Target, plan: StepPlan, connection: Connection) -> None:
         )
 
 
-def reached(
+def reached_revisions(
     target: Target, before: tuple[str, ...], goal: Goal, connection: Connection
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return where the database is now, and by what it is ahead; *before* it was there.

@@ -16,7 +16,7 @@ from db_ops.postgres.environment_mark import read_mark, write_mark
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
 from db_ops.results import DatabaseCreated, Initialised, NotMarked, Origin, Step
 from db_ops.target.ahead import check_known
-from db_ops.target.apply import CheckTables, apply_pending, reached
+from db_ops.target.apply import CheckTables, apply_pending, reached_revisions
 from db_ops.target.guard import mark_lock
 from db_ops.target.target import Target
 
@@ -53,7 +53,7 @@ def migrate(
     steps: tuple[Step, ...] = ()
     if not known.ahead:
         steps = apply_pending(target, recorded, connection=connection, check_tables=check_tables)
-    heads, ahead = reached(target, recorded, None, connection)
+    heads, ahead = reached_revisions(target, recorded, None, connection)
     return Initialised(
         location=target.location,
         heads=heads if ahead else target.graph.heads,
@@ -89,8 +89,8 @@ def _mark(server: Server, connection: Connection) -> bool:
 
 
 @contextmanager
-def maintained(server: Server) -> Iterator[Connection]:
-    """Connect to a maintenance database, alone in creating or dropping the target.
+def locked_maintenance_session(server: Server) -> Iterator[Connection]:
+    """Connect to a maintenance database, with the lock on creating and dropping the target.
 
     The target's own lock could not serve: it may not exist.
     """

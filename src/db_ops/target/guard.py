@@ -1,4 +1,4 @@
-"""The guard: a destructive command runs freely only if settings and database agree that it may.
+"""The guard: destructive commands need the consent of the settings and of the database.
 
 The database's own mark is what stops a laptop with the wrong variables, or a tunnel to production
 that looks like localhost.
@@ -55,7 +55,7 @@ def check_mark(
 
 
 @contextmanager
-def guarded(
+def guarded_drop(
     server: Server, connection: Connection, confirm: str | None, arguments: str = ""
 ) -> Iterator[None]:
     """Do what `check_mark` does, for a `with` block in which the database may be dropped.

@@ -1,4 +1,4 @@
-"""The project that settings name, and what only its env.py knows of its database."""
+"""Read the project that settings name, with the database that its env.py connects to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to the server that settings name, which may be the project's embedded one."""
+"""Open the server that settings name, which may be the embedded one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EMBEDDED_LABEL = "embedded"
 
 
 def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:
-    """Return the way to the server that *settings* name, starting the embedded one if it is that.
+    """Return the server that *settings* name; an embedded one is started.
 
     A server of somebody else's is not contacted yet.
     """

@@ -1,4 +1,4 @@
-"""Where a database stands, seen from a checkout that may lack revisions of it."""
+"""The position of a database in the revision graph of a checkout that may lack its revisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which revisions a command applies or reverts, decided before anything runs."""
+"""The revisions that a command will apply or revert, decided before it runs any."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def downgrade_plan(
     applied_at = {
         name: row.number for name, row in done.items() if row.action in ("upgrade", "stamp")
     }
-    newest = Newest(target.graph, start, applied_at, target.location, command)
+    newest = NewestRevisions(target.graph, start, applied_at, target.location, command)
     return revert_plan(target, start, newest.take(steps, branch))
 
 
@@ -62,7 +62,7 @@ def _env_py(target: Target) -> str:
 
 
 @dataclass
-class Newest:
+class NewestRevisions:
     """Chooses the newest of the revisions that are applied where `start` is recorded.
 
     `applied_at` numbers them in the order of application, as far as that is known. `location` and

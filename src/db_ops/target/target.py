@@ -1,4 +1,4 @@
-"""The database of one project: its server, its revision files, and how they meet."""
+"""A target: the project with its revision files, and the server of its database."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """A project and the way to its database; what the migration runner works on."""
+    """A project and the server of its database; what the migration runner works on."""
 
     project: Project
     graph: Graph
@@ -104,7 +104,7 @@ class Target:
         return HistoryWriter(locked, *self._version_table, command, tell, checksum)
 
     @contextmanager
-    def recording(self, locked: Connection) -> Iterator[HistoryWriter | None]:
+    def record_run(self, locked: Connection) -> Iterator[HistoryWriter | None]:
         """Keep records, for a `with` block, of a run that holds the migration lock on *locked*."""
         records = self.records(locked)
         if records is None:
@@ -151,17 +151,17 @@ class Target:
         with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
             refuse_transaction_pooler(self.server, connection)
             if read_only:
-                self.look_only(connection)
+                self.set_read_only(connection)
             else:
                 set_up_session(self.server, connection)
                 cursor.execute(self.timeouts)
                 key = self._key("session", connection)
-                take_advisory_lock(connection, key, **self.waiting)
+                take_advisory_lock(connection, key, **self.lock_options)
                 if self.server.watch is not None:
                     self.server.watch.attach(connection)
         return connection
 
-    def look_only(self, connection: Connection) -> None:
+    def set_read_only(self, connection: Connection) -> None:
         """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
         with connection.cursor() as cursor:
             cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
@@ -174,7 +174,7 @@ class Target:
             return remedy_for(connection, message, statement, self.server.url.source)
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
-        """Look who blocks *connection*, for a `with` block."""
+        """Watch for sessions that block *connection*, for a `with` block."""
         from db_ops.postgres.locks.blockers import watch_blockers
 
         return watch_blockers(self.server, connection)
@@ -215,7 +215,9 @@ class Target:
             recorded_revisions(connection, table, schema) for schema, table in self.project.tables
         )
 
-    def look(self, connection: Connection, *, largest: int | None = None) -> RecordedState:
+    def read_recorded_state(
+        self, connection: Connection, *, largest: int | None = None
+    ) -> RecordedState:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""
         from db_ops.postgres.history.reader import read_state
 
@@ -234,9 +236,9 @@ class Target:
             with version_table_errors():
                 yield
         except UnreadableVersionTable as error:
-            from db_ops.target.version_table import unreadable
+            from db_ops.target.version_table import read_error
 
-            raise unreadable(self, connection, *error.args) from None
+            raise read_error(self, connection, *error.args) from None
 
     def read_records(self, connection: Connection) -> RecordedHistory:
         """Return what is recorded of this service in the database."""
@@ -266,8 +268,8 @@ class Target:
             return
         prepare_to_write(self.server, connection)
         migrate, session = (self._key(one, connection) for one in ("migrate", "session"))
-        with advisory_lock(connection, migrate, **self.waiting):
-            with advisory_lock(connection, session, **self.waiting):
+        with advisory_lock(connection, migrate, **self.lock_options):
+            with advisory_lock(connection, session, **self.lock_options):
                 pass
             yield connection
 
@@ -284,7 +286,7 @@ class Target:
         return lock_key(purpose, current_database(connection), *table)
 
     @property
-    def waiting(self) -> Waiting:
+    def lock_options(self) -> Waiting:
         """How to wait for the lock of another process."""
         timeout, on_event = self.settings.migration_lock_timeout, self.server.on_event
         return {"location": self.location, "timeout": timeout, "on_event": on_event}

@@ -1,4 +1,4 @@
-"""The version table, looked for where this session does not find it."""
+"""Errors for a version table that the session does not find or may not read."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def check_not_hidden(target: Target, connection: Connection) -> None:
             raise VersionTableHidden(target.location, one.name, at, reason, remedy)
 
 
-def unreadable(
+def read_error(
     target: Target, connection: Connection, reason: str, denied: bool
 ) -> VersionTableDenied | VersionTableUnusable:
     """Return the error for a version table that was not read, for want of a right if *denied*."""
     if denied:
-        return denied_to_read(target, connection)
+        return read_denied_error(target, connection)
     project = target.project
     table = ".".join(filter(None, (project.version_table_schema, project.version_table)))
     return VersionTableUnusable(target.location, table, reason)
 
 
-def denied_to_read(target: Target, connection: Connection) -> VersionTableDenied:
+def read_denied_error(target: Target, connection: Connection) -> VersionTableDenied:
     """Return the error for a version table that this session finds and may not read."""
     path = search_path(connection)
     schema = target.project.version_table_schema

@@ -1,4 +1,4 @@
-"""What does not count: patterns of `pyproject.toml`, and differences that the project accepts.
+"""Ignore patterns of `pyproject.toml`, and the baseline of accepted differences.
 
 The baseline is a file in the project, to be reviewed like code: one entry for each accepted
 difference, with what each side has, so that another change of the same object is reported again.
@@ -24,14 +24,14 @@ _HEAD = """\
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A difference that the project knows and lives with: its subject, and who has what."""
+class BaselineEntry:
+    """An accepted difference: its subject, and the values of each schema."""
 
     subject: str
     values: Mapping[str, str]
 
     @classmethod
-    def of(cls, disagreement: Disagreement) -> Accepted:
+    def of(cls, disagreement: Disagreement) -> BaselineEntry:
         values = {side: text for side, text in disagreement.values.items() if text is not None}
         return cls(disagreement.subject, values)
 
@@ -49,11 +49,11 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rules:
-    """What does not count; `path` is where the baseline is, or would be."""
+    """What is ignored and accepted; `path` is where the baseline is, or would be."""
 
     path: Path
     ignore: tuple[str, ...] = ()
-    accepted: tuple[Accepted, ...] = ()
+    accepted: tuple[BaselineEntry, ...] = ()
 
 
 def read_rules(root: Path, script_location: Path) -> Rules:
@@ -70,7 +70,7 @@ def read_rules(root: Path, script_location: Path) -> Rules:
     return Rules(baseline, ignore, _accepted(baseline) if baseline.is_file() else ())
 
 
-def write_baseline(path: Path, accepted: Iterable[Accepted]) -> None:
+def write_baseline(path: Path, accepted: Iterable[BaselineEntry]) -> None:
     """Write *accepted* to *path*, sorted; the same ones give the same file."""
     entries = {one.position: one for one in accepted}
     blocks = [_HEAD, *(_entry(entries[position]) for position in sorted(entries))]
@@ -92,11 +92,11 @@ def _ignored(pyproject: Path) -> tuple[str, ...]:
     return tuple(ignore)
 
 
-def _accepted(baseline: Path) -> tuple[Accepted, ...]:
+def _accepted(baseline: Path) -> tuple[BaselineEntry, ...]:
     entries = _load(baseline).get("accepted", [])
     try:
         return tuple(
-            Accepted(entry.pop("subject"), {side: str(text) for side, text in entry.items()})
+            BaselineEntry(entry.pop("subject"), {side: str(text) for side, text in entry.items()})
             for entry in entries
         )
     except (AttributeError, KeyError, TypeError):
@@ -110,7 +110,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise InvalidVerifyRules(str(path), str(error)) from None
 
 
-def _entry(one: Accepted) -> str:
+def _entry(one: BaselineEntry) -> str:
     values = {"subject": one.subject, **dict(sorted(one.values.items()))}
     lines = [f"{name} = {_string(text)}" for name, text in values.items()]
     return "\n".join(("[[accepted]]", *lines, ""))

@@ -1,4 +1,4 @@
-"""Models, migrations and database: looked at one after the other, then compared."""
+"""Read models, migrations and database one after the other, and compare them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from db_ops.builds.built_schema import Side, migrations_side, models_side
-from db_ops.builds.schema_cache import Kept, content_key
-from db_ops.builds.scratch import Scratch
+from db_ops.builds.built_schema import BuiltSchema, build_migrations_schema, build_models_schema
+from db_ops.builds.schema_cache import SchemaCache, content_key
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
-    DbOpsError,
     EmptyMetadata,
     MigrationFailed,
     ModelsBroken,
@@ -34,9 +33,9 @@ from db_ops.target.target import Target
 from db_ops.verification.baseline import Rules, read_rules, write_baseline
 from db_ops.verification.drift import judge_drift
 from db_ops.verification.file_checks import check_files
-from db_ops.verification.report import Report, Sides, alembic_differences, compare_sides
-from db_ops.verification.revision_checks import adoption, compare_history
-from db_ops.verification.target_state import Looked, look, untracked_tables
+from db_ops.verification.report import ComparedSchemas, Report, alembic_differences, build_report
+from db_ops.verification.revision_checks import adoption_difference, compare_history
+from db_ops.verification.target_state import TargetState, read_target_state, untracked_tables
 
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
@@ -47,16 +46,16 @@ _NOT_AT_HEAD = "alembic check did not run: the database is not known to be at th
 def compare_all(target: Target, *, grants: bool, accept: bool) -> Verified:
     """Do what `verify` does, in full. Raises what it raises."""
     rules = read_rules(target.settings.root, target.project.script_location)
-    with Scratch(target) as scratch:
+    with ScratchDatabases(target) as scratch:
         return Comparison(target, scratch, rules, grants).run(accept=accept)
 
 
 @dataclass
 class Comparison:
-    """One run of `verify`, and what it has come to know so far."""
+    """One run of `verify`, with its findings so far."""
 
     target: Target
-    scratch: Scratch
+    scratch: ScratchDatabases
     rules: Rules
     grants: bool
     unchecked: list[str] = field(default_factory=list)
@@ -70,32 +69,32 @@ class Comparison:
     def run(self, *, accept: bool) -> Verified:
         target, graph = self.target, self.target.graph
         with self._timed("database"), ThreadPoolExecutor(1) as beside:
-            looking = beside.submit(look, target, grants=self.grants)
+            reading = beside.submit(read_target_state, target, grants=self.grants)
             # The server is at work meanwhile.
             import_alembic()
-            looked = looking.result()
-        if looked.schema is not None:
+            state = reading.result()
+        if state.schema is not None:
             self.sides["database"] = "catalogs"
-        if looked.why_not:
-            self.unchecked.append(looked.why_not)
-        history = self._history(looked)
-        kept = {side: self._kept(side, looked) for side in ("migrations", "models")}
+        if state.why_not:
+            self.unchecked.append(state.why_not)
+        history = self._history(state)
+        caches = {side: self._cache(side, state) for side in ("migrations", "models")}
         with self.inputs.recording() as used:
-            migrations = self._migrations(kept["migrations"], looked)
+            migrations = self._migrations(caches["migrations"], state)
             with self._timed("alembic check"):
-                clean = not history and looked.why_not is None and not looked.ahead
+                clean = not history and state.why_not is None and not state.ahead
                 operations, blind, metadata = self._alembic(clean=clean)
         # Models lean on what the migrations have made.
         files = used.files() if migrations and migrations.files is not None else None
         models = None
         if migrations:
-            models = self._models(kept["models"], looked, migrations, metadata, files)
-        report = self._judge(looked, migrations, models)
-        own = untracked_tables(looked, migrations, models)
+            models = self._models(caches["models"], state, migrations, metadata, files)
+        report = self._judge(state, migrations, models)
+        own = untracked_tables(state, migrations, models)
         if own:
             at_head = () if report.differences else graph.heads
-            history = (adoption(own, at_head, looked.records.heads),)
-        differences = (*history, *self._files(looked), *report.differences)
+            history = (adoption_difference(own, at_head, state.records.heads),)
+        differences = (*history, *self._files(state), *report.differences)
         if operations is not None and not (models and migrations and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += blind
@@ -103,14 +102,14 @@ class Comparison:
         verified = Verified(
             location=target.location,
             heads=graph.heads,
-            current=looked.recorded or (),
+            current=state.recorded or (),
             differences=differences,
             unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
             partial=partial,
-            drift=self._drift(looked) if partial else None,
-            pending=tuple(one.id for one in looked.pending),
-            unknown=graph.unknown(looked.recorded or ()),
-            ahead=looked.ahead,
+            drift=self._drift(state) if partial else None,
+            pending=tuple(one.id for one in state.pending),
+            unknown=graph.unknown(state.recorded or ()),
+            ahead=state.ahead,
             ahead_is_different=target.settings.ahead_is_different,
             sides=self.sides,
             alembic=operations,
@@ -121,70 +120,65 @@ class Comparison:
         whole = models is not None and not history and not models.unchecked
         return self._settle(verified, report, whole=whole, accept=accept)
 
-    def _drift(self, looked: Looked) -> Drift:
+    def _drift(self, state: TargetState) -> Drift:
         """Judge by the record what was not compared: are the catalogs as the head left them?"""
-        if looked.schema is None:
+        if state.schema is None:
             return Drift("unknown", "the database does not exist")
-        if looked.why_not:
+        if state.why_not:
             return Drift("unknown", "the recorded revisions cannot be read")
         with self.target.server.target() as connection:
-            self.target.look_only(connection)
-            found = self.target.look(connection)
+            self.target.set_read_only(connection)
+            found = self.target.read_recorded_state(connection)
             return judge_drift(found, major_version(connection))
 
-    def _files(self, looked: Looked) -> tuple[Difference, ...]:
+    def _files(self, state: TargetState) -> tuple[Difference, ...]:
         """Return the applied revisions whose files were edited or removed since."""
         project, checksums = self.target.project, self.target.checksums
-        recorded = looked.recorded or ()
-        return check_files(project, checksums, self.target.graph, recorded, looked.records)
+        recorded = state.recorded or ()
+        return check_files(project, checksums, self.target.graph, recorded, state.records)
 
-    def _history(self, looked: Looked) -> tuple[Difference, ...]:
-        if looked.why_not:
+    def _history(self, state: TargetState) -> tuple[Difference, ...]:
+        if state.why_not:
             return ()
-        position, checkout = looked.position, ""
+        position, checkout = state.position, ""
         if position is not None and position.unknown and not position.ahead:
             checkout = checkout_of(self.target, position.unknown).hint
         found = compare_history(self.target.graph, position, checkout)
-        drift = looked.drift
+        drift = state.drift
         if drift is None or drift.state == "equal":
             return found
         said = drift.reason or f"the catalogs changed since they were recorded on {drift.since}"
-        checkout = checkout_of(self.target, looked.ahead).hint
+        checkout = checkout_of(self.target, state.ahead).hint
         return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
 
-    def _migrations(self, kept: Kept, looked: Looked) -> Side | None:
-        key = self._migrations_key(looked)
+    def _migrations(self, cache: SchemaCache, state: TargetState) -> BuiltSchema | None:
+        key = self._migrations_key(state)
         with self._timed("migrations"):
-            files = kept.files(key)
-            side = kept.side() if files is not None and self.inputs.are_unchanged(files) else None
+            files = cache.files(key)
+            side = cache.load() if files is not None and self.inputs.are_unchanged(files) else None
             if side is None:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
-                    kept.write(key, side)
+                    cache.write(key, side)
         if side is None:
             return None
-        self.sides["migrations"] = side.how
-        return _of_owner(side, looked)
+        self.sides["migrations"] = side.source
+        return _with_owner(side, state)
 
-    def _built(self, revisions: tuple[str, ...]) -> Side | None:
-        """Build the migrations' side; None if that cannot be done, which is said."""
+    def _built(self, revisions: tuple[str, ...]) -> BuiltSchema | None:
+        """Build the schema of the migrations; None if that cannot be done, which is reported."""
         heads = revisions == self.target.graph.heads
         try:
-            return migrations_side(
+            return build_migrations_schema(
                 self.scratch, grants=self.grants, revisions=None if heads else revisions
             )
-        except NoScratchDatabase as error:
-            self._only_reflection(error)
-        except MigrationFailed as error:
-            self._only_reflection(error)
+        except (NoScratchDatabase, MigrationFailed) as error:
+            self.unchecked.append(
+                f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
+                " functions, triggers, policies and most of what makes a constraint or an index"
+                " were not looked at",
+            )
         return None
-
-    def _only_reflection(self, error: DbOpsError) -> None:
-        self.unchecked.append(
-            f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
-            " functions, triggers, policies and most of what makes a constraint or an index"
-            " were not looked at",
-        )
 
     def _alembic(self, *, clean: bool) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
         """Return what `alembic check` says, what it does not look at, and the models' metadata.
@@ -199,8 +193,13 @@ class Comparison:
         return None, (), load_metadata(target.project, target.scripts)
 
     def _models(
-        self, kept: Kept, looked: Looked, migrations: Side, metadata: Any, files: Files | None
-    ) -> Side | None:
+        self,
+        cache: SchemaCache,
+        state: TargetState,
+        migrations: BuiltSchema,
+        metadata: Any,
+        files: Files | None,
+    ) -> BuiltSchema | None:
         if not has_tables(metadata):
             path = self.target.project.display(self.target.project.env_py)
             self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
@@ -209,47 +208,46 @@ class Comparison:
             self.unchecked.append(_IN_SEVERAL_SCHEMAS)
             return None
         with self._timed("models"):
-            key = content_key(self._migrations_key(looked), repr(migrations.files), repr(files))
-            side = kept.side() if files is not None and kept.files(key) is not None else None
+            key = content_key(self._migrations_key(state), repr(migrations.files), repr(files))
+            side = cache.load() if files is not None and cache.files(key) is not None else None
             if side is None:
                 try:
-                    side = models_side(self.scratch, metadata, migrations.schema)
+                    side = build_models_schema(self.scratch, metadata, migrations.schema)
                 except (NoScratchDatabase, ModelsBroken) as error:
                     self.unchecked.append(f"models were not compared: {error.message}")
                     return None
-                kept.write(key, replace(side, files=files))
-        self.sides["models"] = side.how
+                cache.write(key, replace(side, files=files))
+        self.sides["models"] = side.source
         self.unchecked += side.unchecked
         return side
 
-    def _judge(self, looked: Looked, migrations: Side | None, models: Side | None) -> Report:
-        graph, recorded = self.target.graph, looked.recorded or ()
+    def _judge(
+        self, state: TargetState, migrations: BuiltSchema | None, models: BuiltSchema | None
+    ) -> Report:
+        graph, recorded = self.target.graph, state.recorded or ()
         known = replace(models.schema, grants=self.grants) if models else None
         unknown = graph.unknown(recorded)
-        behind = looked.schema is not None and bool(looked.pending)
+        behind = state.schema is not None and bool(state.pending)
         made = migrations.schema if migrations else None
-        if looked.drift is not None and looked.drift.state == "equal":
+        schemas = ComparedSchemas(known, made, state.schema)
+        report = partial(build_report, rules=self.rules)
+        if state.drift is not None and state.drift.state == "equal":
             # What the newer release has made of the database is as it left it.
-            return compare_sides(Sides(known, made, None), self.rules, behind=False, ahead=True)
-        if made is not None and untracked_tables(looked, migrations, models):
-            sides = Sides(known, made, looked.schema)
-            return compare_sides(sides, self.rules, behind=False, ahead=False, untracked=True)
+            return report(ComparedSchemas(known, made, None), behind=False, ahead=True)
+        if made is not None and untracked_tables(state, migrations, models):
+            return report(schemas, behind=False, ahead=False, untracked=True)
         if migrations is None or not behind or unknown:
-            return compare_sides(
-                Sides(known, made, looked.schema), self.rules, behind=behind, ahead=bool(unknown)
-            )
+            return report(schemas, behind=behind, ahead=bool(unknown))
         # What the pending revisions will change is theirs; what differs from here is by hand.
         with self._timed("migrations so far"):
             so_far = self._built(recorded)
-            so_far = _of_owner(so_far, looked) if so_far else None
-        ahead = Sides(known, migrations.schema, None)
+            so_far = _with_owner(so_far, state) if so_far else None
+        ahead = ComparedSchemas(known, migrations.schema, None)
         if so_far is None:
-            return compare_sides(
-                replace(ahead, database=looked.schema), self.rules, behind=True, ahead=False
-            )
-        here = Sides(None, so_far.schema, looked.schema)
-        return compare_sides(ahead, self.rules, behind=False, ahead=False) + compare_sides(
-            here, self.rules, behind=False, ahead=False, untracked=not recorded
+            return report(schemas, behind=True, ahead=False)
+        here = ComparedSchemas(None, so_far.schema, state.schema)
+        return report(ahead, behind=False, ahead=False) + report(
+            here, behind=False, ahead=False, untracked=not recorded
         )
 
     def _settle(self, verified: Verified, report: Report, *, whole: bool, accept: bool) -> Verified:
@@ -266,19 +264,19 @@ class Comparison:
         left = tuple(one for one in verified.differences if one.subject is None)
         return replace(verified, differences=left, accepted=len(report.unaccepted))
 
-    def _kept(self, side: str, looked: Looked) -> Kept:
-        major = looked.schema.major if looked.schema else 0
+    def _cache(self, side: str, state: TargetState) -> SchemaCache:
+        major = state.schema.major if state.schema else 0
         settings = self.target.settings
         grants = self.grants and side == "migrations"
         name = f"{side} {major} {grants} {self.inputs.env_py_arguments}"
-        return Kept.read(settings.cache_folder, settings.alembic_ini, name)
+        return SchemaCache.read(settings.cache_folder, settings.alembic_ini, name)
 
-    def _migrations_key(self, looked: Looked) -> str:
+    def _migrations_key(self, state: TargetState) -> str:
         scratch = self.target.settings.scratch_url
         project = self.target.project
         return content_key(
             self.inputs.digest,
-            looked.server_defaults,
+            state.server_defaults,
             scratch.location if scratch else "",
             project.version_table,
             project.version_table_schema or "",
@@ -291,8 +289,8 @@ class Comparison:
         self.seconds[part] = round(time.monotonic() - started, 3)
 
 
-def _of_owner(side: Side, looked: Looked) -> Side:
+def _with_owner(side: BuiltSchema, state: TargetState) -> BuiltSchema:
     """Return what the migrations make as if the one who migrates the target had made it."""
-    if looked.owner is None:
+    if state.owner is None:
         return side
-    return replace(side, schema=as_owned_by(side.schema, side.role, looked.owner))
+    return replace(side, schema=as_owned_by(side.schema, side.role, state.owner))

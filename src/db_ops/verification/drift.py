@@ -1,4 +1,4 @@
-"""What our records say about the database of today."""
+"""Compare the catalogs with the last record of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def judge_drift(found: RecordedState, major: int) -> Drift:
     last = found.last
     if last is None:
         return Drift("unknown", found.problem)
-    since, by = last.finished, by_whom(last)
+    since, by = last.finished, recorded_by(last)
     if set(last.heads) != set(found.revisions):
         at = ", ".join(last.heads) or "base"
         return Drift("unknown", f"the last record is of {at}", since, by)
@@ -34,6 +34,6 @@ def judge_drift(found: RecordedState, major: int) -> Drift:
     return Drift("equal" if equal else "changed", None, since, by)
 
 
-def by_whom(row: HistoryRow) -> str:
-    """Name the role, and the user of the machine that it was used from."""
+def recorded_by(row: HistoryRow) -> str:
+    """Return the role of a record, and the operating system user."""
     return f"{row.role} ({row.os_user})" if row.os_user else row.role

@@ -1,4 +1,4 @@
-"""What our records say about the revision files of today."""
+"""Compare the revision files with the records of the applied revisions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.postgres.history.reader import HistoryRow, RecordedHistory
 from db_ops.results import Difference, Revision
 from db_ops.target.position import Position
-from db_ops.verification.drift import RECORD, by_whom
+from db_ops.verification.drift import RECORD, recorded_by
 
 APPLIED = ("upgrade", "stamp", "accept")
 
@@ -86,4 +86,4 @@ def check_files(
 
 def _applied(row: HistoryRow) -> str:
     verb = {"upgrade": "it was applied", "stamp": "it was stamped"}.get(row.action, "its record")
-    return f"{verb} on {row.finished[:10]} by {by_whom(row)}"
+    return f"{verb} on {row.finished[:10]} by {recorded_by(row)}"

@@ -1,4 +1,4 @@
-"""What SQLAlchemy models can say; the rest exists in migrations alone, and is compared there."""
+"""Which schema objects SQLAlchemy models can express; the others exist in migrations alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BEYOND_MODELS: dict[str, frozenset[str | None]] = {
 }
 
 
-def expressible(change: Change) -> bool:
-    """Tell whether models can say this, so that their silence about it means something."""
+def is_expressible_in_models(change: Change) -> bool:
+    """Tell whether models can express this, so that its absence from them is a difference."""
     beyond = _BEYOND_MODELS.get(change.kind)
     return beyond is not None and change.attribute not in beyond

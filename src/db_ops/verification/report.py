@@ -1,4 +1,4 @@
-"""Three sides and the rules, as the lines of a report."""
+"""Turn the disagreements of three schemas into the differences of a report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Silenced
-from db_ops.verification.baseline import Accepted, Rules
+from db_ops.verification.baseline import BaselineEntry, Rules
 from db_ops.verification.revision_checks import ADOPT
 from db_ops.verification.verdict import CREATE_MIGRATION, Disagreement, judge
 
@@ -26,8 +26,8 @@ _CHECK_OUT = "check out the branch that has it"
 
 
 @dataclass(frozen=True)
-class Sides:
-    """What was read: `models` or `migrations` are None where that was impossible."""
+class ComparedSchemas:
+    """The schemas to compare; None for one that could not be read."""
 
     models: Schema | None
     migrations: Schema | None
@@ -43,8 +43,8 @@ class Report:
 
     differences: tuple[Difference, ...] = ()
     silenced: tuple[Silenced, ...] = ()
-    met: tuple[Accepted, ...] = ()
-    unaccepted: tuple[Accepted, ...] = ()
+    met: tuple[BaselineEntry, ...] = ()
+    unaccepted: tuple[BaselineEntry, ...] = ()
 
     def __add__(self, other: Report) -> Report:
         """Return both reports, with what they both name once."""
@@ -61,21 +61,21 @@ class Report:
         )
 
 
-def compare_sides(
-    sides: Sides, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
+def build_report(
+    schemas: ComparedSchemas, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
 ) -> Report:
-    """Judge *sides*, as far as they are known, by *rules*.
+    """Judge *schemas*, as far as they are known, by *rules*.
 
     *behind* says that revisions are pending, *ahead* that the database has some that no file here
     has, *untracked* that no revision is recorded in it: then no statement to undo anything is
     proposed. Without migrations, the database's own
     unfinished indexes and constraints are all that can be told.
     """
-    known = sides.migrations or sides.database
+    known = schemas.migrations or schemas.database
     if known is None:
         return Report()
-    models = sides.models if sides.migrations else None
-    database = sides.database or known
+    models = schemas.models if schemas.migrations else None
+    database = schemas.database or known
     verdict = judge(models, known, database, behind=behind or ahead, ignore=rules.ignore)
     differences, unaccepted, met = [], [], []
     silenced = [
@@ -85,7 +85,7 @@ def compare_sides(
     for disagreement in verdict.disagreements:
         accepted = next((one for one in rules.accepted if one.covers(disagreement)), None)
         if accepted is None:
-            unaccepted.append(Accepted.of(disagreement))
+            unaccepted.append(BaselineEntry.of(disagreement))
             difference = _difference(disagreement, ahead=ahead)
             differences.append(_to_adopt(difference) if untracked else difference)
         else:
@@ -96,7 +96,7 @@ def compare_sides(
 
 
 def alembic_differences(operations: Iterable[str]) -> tuple[Difference, ...]:
-    """Return the word of `alembic check` as differences, for want of better ones."""
+    """Return the operations of `alembic check` as differences, for want of better ones."""
     return tuple(
         Difference("models", f"models and database differ: {operation}", CREATE_MIGRATION)
         for operation in operations

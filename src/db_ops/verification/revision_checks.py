@@ -1,4 +1,4 @@
-"""The revision files compared with what a database says it has applied."""
+"""Compare the revision graph with the revisions recorded in a database."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def compare_history(
     return tuple(found)
 
 
-def adoption(
+def adoption_difference(
     tables: tuple[str, ...], at_head: tuple[str, ...], last: tuple[str, ...]
 ) -> Difference:
     """Return the difference of a database that has the service's *tables* and no revision.

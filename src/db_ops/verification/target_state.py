@@ -1,11 +1,11 @@
-"""The target, looked at for a comparison and nothing more."""
+"""Read the state of the target: recorded revisions, schema and records."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from db_ops.builds.built_schema import Side
+from db_ops.builds.built_schema import BuiltSchema
 from db_ops.errors import StatementFailed, TableLocked, VersionTableDenied
 from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.connection.session import refuse_transaction_pooler
@@ -25,8 +25,8 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What the target holds: the revisions recorded, its schema, and what its server is like.
+class TargetState:
+    """The state of the target: the revisions recorded, its schema, and facts of its server.
 
     `schema` is None if there is no such database, `recorded` also if the role may not read it:
     then `why_not` says that. `owner` is whose the version table is, `records` what ours say.
@@ -52,7 +52,7 @@ class Looked:
         return self.position.ahead if self.position else ()
 
 
-def look(target: Target, *, grants: bool) -> Looked:
+def read_target_state(target: Target, *, grants: bool) -> TargetState:
     """Read *target*'s database in a read-only session that waits for no lock for long.
 
     Raises `TableLocked`, `TransactionPooler`.
@@ -60,9 +60,9 @@ def look(target: Target, *, grants: bool) -> Looked:
     try:
         with target.server.target_if_exists() as connection:
             if connection is None:
-                return Looked()
+                return TargetState()
             refuse_transaction_pooler(target.server, connection)
-            target.look_only(connection)
+            target.set_read_only(connection)
             recorded, why_not = _recorded(target, connection)
             schema = read_schema(
                 connection,
@@ -77,9 +77,9 @@ def look(target: Target, *, grants: bool) -> Looked:
             if recorded is not None:
                 position = Position(target.graph, recorded, records)
                 if position.ahead:
-                    drift = judge_drift(target.look(connection), schema.major)
+                    drift = judge_drift(target.read_recorded_state(connection), schema.major)
             alike = server_defaults(connection)
-            return Looked(recorded, schema, alike, why_not, owner, records, position, drift)
+            return TargetState(recorded, schema, alike, why_not, owner, records, position, drift)
     except StatementFailed as failed:
         if failed.sqlstate != _LOCK_NOT_AVAILABLE:
             raise
@@ -94,11 +94,11 @@ def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] |
         return None, f"revisions were not compared: {denied.reason}; {denied.hint}"
 
 
-def untracked_tables(looked: Looked, *sides: Side | None) -> tuple[str, ...]:
+def untracked_tables(state: TargetState, *built: BuiltSchema | None) -> tuple[str, ...]:
     """Return the tables of the service that are there although no revision is recorded."""
-    if looked.recorded != () or looked.schema is None:
+    if state.recorded != () or state.schema is None:
         return ()
-    schemas = [side.schema for side in sides if side is not None]
+    schemas = [one.schema for one in built if one is not None]
     made = {name for schema in schemas for kind, name in schema.objects if kind == "table"}
-    there = {name for kind, name in looked.schema.objects if kind == "table"}
+    there = {name for kind, name in state.schema.objects if kind == "table"}
     return tuple(sorted(made & there))

@@ -1,4 +1,4 @@
-"""Tables of a database in which no revision is recorded: this service's, or somebody else's."""
+"""Refuse a database without recorded revisions that already has the service's tables."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def _built(target: Target) -> frozenset[str] | None:
     settings = target.settings
     if not settings.is_disposable and settings.scratch_url is None:
         return None
-    from db_ops.builds.scratch import Scratch
+    from db_ops.builds.scratch import ScratchDatabases
 
     try:
         with (
-            Scratch(target) as scratch,
-            scratch.migrated() as (built, _),
+            ScratchDatabases(target) as scratch,
+            scratch.migrated_database() as (built, _),
             built.server.target() as connection,
         ):
             return frozenset(user_tables(connection))
@@ -80,7 +80,7 @@ def _built(target: Target) -> frozenset[str] | None:
 
 def _ways_out(target: Target, connection: Connection) -> str:
     """Return how to adopt the tables, and how to leave them alone."""
-    from db_ops.verification.drift import by_whom
+    from db_ops.verification.drift import recorded_by
 
     records = target.read_records(connection)
     known = records.heads and not target.graph.unknown(records.heads)
@@ -88,7 +88,7 @@ def _ways_out(target: Target, connection: Connection) -> str:
         last = records.rows[-1]
         at = " ".join(records.heads)
         adopt = (
-            f"the last record is of {at}, on {last.finished[:10]} by {by_whom(last)};"
+            f"the last record is of {at}, on {last.finished[:10]} by {recorded_by(last)};"
             f" if the tables are still that: alembic stamp {at}"
         )
     else:

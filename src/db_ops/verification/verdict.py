@@ -1,4 +1,4 @@
-"""Three schemas judged: each disagreement named once, with who has what and what settles it."""
+"""Compare three schemas; name each disagreement once, with its cause and remedies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
-from db_ops.verification.model_scope import expressible
+from db_ops.verification.model_scope import is_expressible_in_models
 
 CREATE_MIGRATION = "db-ops create-migration -m MESSAGE"
 UPGRADE = "db-ops upgrade"
@@ -20,7 +20,7 @@ _Key = tuple[str, str, str | None]
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One thing on which the sides differ: an object, or one `attribute` of it.
+    """An object on which the schemas differ, or one `attribute` of it.
 
     `values` holds what each side says that was asked (`models`, `migrations`, `database`), None for
     nothing. `cause` is `models` (they are ahead of the migrations), `pending` (the database is
@@ -39,7 +39,7 @@ class Disagreement:
 
     @property
     def subject(self) -> str:
-        """What it is about, in one line: what an ignore pattern is held against."""
+        """The object in one line, which ignore patterns are matched with."""
         return f"{self.kind} {self.name}" + (f": {self.attribute}" if self.attribute else "")
 
 
@@ -97,7 +97,7 @@ def _by_key(changes: Iterable[Change], *, in_models: bool = False) -> dict[_Key,
     return {
         (change.kind, change.name, change.attribute): change
         for change in changes
-        if not in_models or expressible(change)
+        if not in_models or is_expressible_in_models(change)
     }
 
 
@@ -109,7 +109,7 @@ def _disagreement(
     assert known is not None
     migrations = drift.expected if drift else known.actual
     values: dict[str, str | None] = {}
-    if asked and expressible(known):
+    if asked and is_expressible_in_models(known):
         values["models"] = ahead.expected if ahead else migrations
     values["migrations"] = migrations
     values["database"] = drift.actual if drift else migrations

@@ -25,14 +25,14 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import RenameUndecided
 from db_ops.generation import (
-    Piece,
-    Plan,
-    Planner,
-    answered,
-    describe,
-    is_kept,
+    RevisionPlan,
+    RevisionPlanner,
+    RevisionStatement,
+    describe_change,
+    is_left_by_downgrade,
     refuse_undecided,
     relevant_changes,
+    requested_renames,
 )
 from db_ops.migrations.autogenerate.comparison import (
     comparison_options,
@@ -45,7 +45,7 @@ from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.settings import DatabaseUrl
-from db_ops.verification.model_scope import expressible
+from db_ops.verification.model_scope import is_expressible_in_models
 from tests.conftest import with_database
 from tests.support.changes import BASE, CASES, Case
 from tests.support.cluster import Cluster
@@ -93,28 +93,35 @@ class Written:
             with changed.cursor() as cursor:
                 cursor.execute(case.sql)
             models, metadata = read_schema(changed), _reflected(changed)
-            bench = _Bench(work, metadata)
+            session = _Bench(work, metadata)
             renames: tuple[str, ...] = ()
             try:
                 refuse_undecided(models, self.base, "x")
             except RenameUndecided as undecided:
                 renames = undecided.flags[:1]
-            planner = Planner(models, bench, bench.make_draft, counts)
-            plan = planner.plan(answered(models, self.base, renames), lambda renamed: None)
-        outcome, said = self._tried(plan, bench, models)
+            planner = RevisionPlanner(models, session, session.make_draft, counts)
+            plan = planner.plan(requested_renames(models, self.base, renames), lambda renamed: None)
+        outcome, said = self._tried(plan, session, models)
         return Answer(case, outcome, bool(renames), said)
 
-    def _tried(self, plan: Plan, drafted: _Bench, models: Schema) -> tuple[str, tuple[str, ...]]:
+    def _tried(
+        self, plan: RevisionPlan, drafted: _Bench, models: Schema
+    ) -> tuple[str, tuple[str, ...]]:
         with self._copy("trial") as trial:
-            bench = _Bench(trial, drafted.metadata, drafted.draft)
-            said = [reason for piece in plan.upgrade if (reason := bench.run_text(piece))]
-            left = {describe(change) for change in relevant_changes(models, bench.read(), counts)}
+            session = _Bench(trial, drafted.metadata, drafted.draft)
+            said = [reason for statement in plan.upgrade if (reason := session.run_text(statement))]
+            left = {
+                describe_change(change)
+                for change in relevant_changes(models, session.read(), counts)
+            }
             said += [text for text in left if not any(todo.startswith(text) for todo in plan.todos)]
-            said += [reason for piece in plan.downgrade if (reason := bench.run_text(piece))]
+            said += [
+                reason for statement in plan.downgrade if (reason := session.run_text(statement))
+            ]
             back = [
-                describe(change)
-                for change in compare_schemas(self.base, bench.read())
-                if not is_kept(change)
+                describe_change(change)
+                for change in compare_schemas(self.base, session.read())
+                if not is_left_by_downgrade(change)
             ]
             said += [text for text in back if f"not reverted: {text}" not in plan.todos]
         named = plan.todos
@@ -147,23 +154,23 @@ class _Bench:
     def read(self) -> Schema:
         return read_schema(self.connection)
 
-    def run(self, piece: Piece) -> str | None:
-        if piece.sql is None:
+    def run(self, statement: RevisionStatement) -> str | None:
+        if statement.sql is None:
             assert self.draft is not None
-            return self.draft.run(self.connection, piece.code)
+            return self.draft.run(self.connection, statement.code)
         try:
             with self.connection.cursor() as cursor:
-                cursor.execute(piece.sql or "SELECT 1")
+                cursor.execute(statement.sql or "SELECT 1")
         except psycopg2.Error as error:
             return str(error.diag.message_primary)
         return None
 
-    def run_text(self, piece: Piece) -> str | None:
-        """Run *piece* as it stands in the file, where it needs no transaction of its own."""
-        if piece.code.startswith(("#", "with ")):
-            return self.run(piece)
+    def run_text(self, statement: RevisionStatement) -> str | None:
+        """Run *statement* as it stands in the file, where it needs no transaction of its own."""
+        if statement.code.startswith(("#", "with ")):
+            return self.run(statement)
         assert self.draft is not None
-        return self.draft.run(self.connection, piece.code)
+        return self.draft.run(self.connection, statement.code)
 
     def make_draft(self) -> Draft:
         with connection_over(self.connection) as connection:
@@ -184,7 +191,7 @@ class _Bench:
 
 def counts(change: Change) -> bool:
     """Tell whether models can say *change*."""
-    return expressible(change)
+    return is_expressible_in_models(change)
 
 
 def cases(major: int) -> list[Case]:

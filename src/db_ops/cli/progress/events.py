@@ -1,4 +1,4 @@
-"""Progress as text, and the end of a command that a signal stops."""
+"""Show events as progress, and end a command that a signal stops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import time
 from db_ops.cli.log import log_event
 from db_ops.cli.progress.interruption import Interruption, exit_code
 from db_ops.cli.progress.live_line import LiveLine
-from db_ops.cli.terminal import erase, is_interactive, one_line, options, say, seconds, short
+from db_ops.cli.terminal import (
+    erase,
+    is_interactive,
+    one_line,
+    options,
+    print_line,
+    seconds,
+    short_path,
+)
 from db_ops.errors import ExitCode, Interrupted, Terminated
 from db_ops.errors.base import enumerate_names
 from db_ops.results import (
@@ -100,9 +108,9 @@ class Progress:
         if self._live:
             with self._live.lock:
                 self._live.erase()
-                say(since + one_line(text), to_stderr=True)
+                print_line(since + one_line(text), to_stderr=True)
         else:
-            say(since + one_line(text), to_stderr=True)
+            print_line(since + one_line(text), to_stderr=True)
         self._last = text
 
     def _is_told(self, event: Event) -> bool:
@@ -154,7 +162,7 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"      done in {seconds(step.seconds)}"
         case ServerStarting(directory, creating):
             what = "creating and starting" if creating else "starting"
-            return f"{what} the embedded server in {short(directory)}"
+            return f"{what} the embedded server in {short_path(directory)}"
         case ConnectionNotice(location, text):
             return f"{location}: {text}"
         case WaitingForServer(location, reason):

@@ -1,4 +1,4 @@
-"""One line of a terminal that is written again and again while something takes its time."""
+"""A terminal line that is rewritten while an operation runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TextIO
 
-from db_ops.cli.terminal import encodable, one_line, size
+from db_ops.cli.terminal import one_line, replace_unencodable, size
 
 _FIRST_AFTER, _AGAIN_AFTER = 0.5, 0.2  # seconds
 _ERASE = "\r\x1b[2K"
@@ -77,6 +77,6 @@ class LiveLine:
         text, room = one_line(text), size(self._stream)[0] - 1
         if cell_len(text) > room:
             text = set_cell_size(text, max(room - 3, 0)) + "..."
-        self._stream.write(_ERASE + encodable(text, self._stream))
+        self._stream.write(_ERASE + replace_unencodable(text, self._stream))
         self._stream.flush()
         self._shown = True

@@ -1,11 +1,11 @@
-"""What comes from our records, as text: the history, the quick look, drift, a revision's age."""
+"""Render `history`, `verify --quick` and `status` as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from db_ops.cli.format import Line, at, by, here
+from db_ops.cli.format import Line, ahead_text, position_text, revision_names
 from db_ops.cli.terminal import seconds
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Drift, History, HistoryEntry, Pending, QuicklyVerified, Status
@@ -23,7 +23,7 @@ _DONE = {
 def history_lines(result: History) -> Iterator[Line]:
     if result.accepted:
         yield f"{result.location}: the present state is recorded", "green"
-    yield f"{result.location}: {here(result.current, result.ahead)}", "bold"
+    yield f"{result.location}: {position_text(result.current, result.ahead)}", "bold"
     if result.problem:
         yield f"note: {result.problem}", "yellow"
     following = [entry.id for entry in result.entries[1:]] + [""]
@@ -35,8 +35,8 @@ def history_lines(result: History) -> Iterator[Line]:
             yield f"{'|' if entry.applied else ' '}     {told}", _style(entry)
 
 
-def quick_lines(result: QuicklyVerified) -> Iterator[Line]:
-    where = here(result.current, result.ahead)
+def quickly_verified_lines(result: QuicklyVerified) -> Iterator[Line]:
+    where = position_text(result.current, result.ahead)
     if result.agreed:
         since = _since(result.drift)
         yield f"{result.location}: {where}, catalogs as recorded {since}", "green"
@@ -123,14 +123,14 @@ def status_lines(result: Status) -> Iterator[Line]:
     if result.exists:
         yield f"server       PostgreSQL {result.server_version}", ""
         yield f"environment  {result.environment}, database {_marked(result)}", ""
-        yield f"current      {at(result.current)}", ""
+        yield f"current      {revision_names(result.current)}", ""
     else:
         yield f"environment  {result.environment}", ""
         yield "current      the database does not exist", "yellow"
-    yield f"head         {at(result.heads)}", ""
+    yield f"head         {revision_names(result.heads)}", ""
     if result.ahead:
         style = "yellow" if result.ahead_is_different else ""
-        yield f"ahead        {by(result.ahead)}", style
+        yield f"ahead        {ahead_text(result.ahead)}", style
     for revision in result.unknown if not result.ahead else ():
         yield f"unknown      {revision}, which this checkout does not have", "yellow"
     for pending in result.pending:

@@ -1,10 +1,10 @@
-"""What `--plan` prints: each statement, what it does to tables that are there, what would hurt."""
+"""Render `--plan` as text: each statement, its effects, and what is unsafe about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from db_ops.cli.format import Line, at, here
+from db_ops.cli.format import Line, position_text, revision_names
 from db_ops.cli.terminal import options
 from db_ops.results import Effect, MeasuredRevision, MeasuredStatement, Planned, Script
 
@@ -28,7 +28,10 @@ def plan_lines(result: Planned) -> Iterator[Line]:
     """Yield the lines of a plan and their styles."""
     up = result.direction == "upgrade"
     if not result.revisions:
-        yield f"{result.location}: {here(result.current, result.ahead)}, nothing to do", "green"
+        yield (
+            f"{result.location}: {position_text(result.current, result.ahead)}, nothing to do",
+            "green",
+        )
         return
     for number, measured in enumerate(result.revisions, start=1):
         position = f"{number}/{len(result.revisions)}"
@@ -37,11 +40,11 @@ def plan_lines(result: Planned) -> Iterator[Line]:
         yield from _revision(measured, result.rows)
     for note in result.notes:
         yield f"note: {note}", ""
-    goal = at(result.goal)
+    goal = revision_names(result.goal)
     count = len(result.revisions)
     yield (
         f"{result.location}: {count} revision{'' if count == 1 else 's'} from"
-        f" {at(result.current)} to {goal}, {_verdict(result)}; nothing was changed",
+        f" {revision_names(result.current)} to {goal}, {_verdict(result)}; nothing was changed",
         "green" if not result.unsafe else "yellow",
     )
 

@@ -1,4 +1,4 @@
-"""Text for people about the project itself: what was written into it, drawn of it, found in it."""
+"""Render `create-migration`, `doctor`, `new` and `diagram` as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from db_ops.errors.invocation import as_typed
 from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebased, Scaffolded
 
 
-def migration_created(result: MigrationCreated) -> Iterator[Line]:
+def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
     if result.partial:
         yield f"compared in part only: {one_line(result.unchecked[0])}", "yellow"
     for unchecked in result.unchecked[1:] if result.partial else result.unchecked:
@@ -41,7 +41,7 @@ def migration_created(result: MigrationCreated) -> Iterator[Line]:
         yield f"review it, then apply it: {as_typed('db-ops upgrade')}", ""
 
 
-def diagnosis(result: Diagnosis) -> Iterator[Line]:
+def diagnosis_lines(result: Diagnosis) -> Iterator[Line]:
     for topic, group in groupby(result.findings, key=lambda finding: finding.topic):
         findings = list(group)
         width = max(len(finding.name) for finding in findings)
@@ -57,14 +57,14 @@ def diagnosis(result: Diagnosis) -> Iterator[Line]:
     yield (f"{problems} problem{plural}", "bold red") if problems else ("no problems", "green")
 
 
-def scaffolded(result: Scaffolded) -> Iterator[Line]:
+def scaffolded_lines(result: Scaffolded) -> Iterator[Line]:
     for name in result.written:
         yield f"wrote {name}", "green"
     for step in result.remaining:
         yield f"next: {as_typed(step)}", ""
 
 
-def diagram(result: Diagram) -> Iterator[Line]:
+def diagram_lines(result: Diagram) -> Iterator[Line]:
     if result.path is None:
         yield from ((line, "") for line in result.text.splitlines())
     elif result.check and result.changed:
@@ -76,7 +76,7 @@ def diagram(result: Diagram) -> Iterator[Line]:
         yield f"{result.path}: {done}", "green"
 
 
-def migration_rebased(result: MigrationRebased) -> Iterator[Line]:
+def migration_rebased_lines(result: MigrationRebased) -> Iterator[Line]:
     yield f"{result.revision.path}: follows {result.onto} now", "green"
     if result.unasked:
         yield f"note: no database was asked whether it has them: {one_line(result.unasked)}", ""

@@ -1,4 +1,4 @@
-"""Results as text for people."""
+"""Render and print results as text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from functools import singledispatch
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from db_ops.cli.format import Line, here
-from db_ops.cli.format import at as _at
-from db_ops.cli.terminal import one_line, options, say, seconds
-from db_ops.cli.truncation import on_one_screen
+from db_ops.cli.format import Line, position_text, revision_names
+from db_ops.cli.terminal import one_line, options, print_line, seconds
+from db_ops.cli.truncation import fit_to_screen
 from db_ops.results import (
     Deleted,
     Downgraded,
@@ -27,56 +26,56 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Result)
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
-_DEEDS = (Migrated, Downgraded, Deleted)
-_RARE_DEEDS = ("Restored", "ServerStarted", "ServerStopped", "SnapshotTaken")
+_OMITTED_IF_QUIET = (Migrated, Downgraded, Deleted)
+_RARE_OMITTED_IF_QUIET = ("Restored", "ServerStarted", "ServerStopped", "SnapshotTaken")
 # What few commands show, and where its lines are made: imported only for them.
-_ELSEWHERE = {
-    "Cache": ("server", "cache"),
-    "ConnectionUrl": ("server", "connection_url"),
-    "Diagnosis": ("project", "diagnosis"),
-    "Diagram": ("project", "diagram"),
+_RENDERERS = {
+    "Cache": ("server", "cache_lines"),
+    "ConnectionUrl": ("server", "connection_url_lines"),
+    "Diagnosis": ("project", "diagnosis_lines"),
+    "Diagram": ("project", "diagram_lines"),
     "History": ("history", "history_lines"),
-    "MigrationCreated": ("project", "migration_created"),
-    "MigrationRebased": ("project", "migration_rebased"),
+    "MigrationCreated": ("project", "migration_created_lines"),
+    "MigrationRebased": ("project", "migration_rebased_lines"),
     "Planned": ("plan", "plan_lines"),
-    "QuicklyVerified": ("history", "quick_lines"),
-    "Restored": ("snapshot", "restored"),
-    "Scaffolded": ("project", "scaffolded"),
+    "QuicklyVerified": ("history", "quickly_verified_lines"),
+    "Restored": ("snapshot", "restored_lines"),
+    "Scaffolded": ("project", "scaffolded_lines"),
     "Script": ("plan", "script_lines"),
-    "ServerStarted": ("server", "server_started"),
-    "ServerStopped": ("server", "server_stopped"),
-    "SnapshotTaken": ("snapshot", "snapshot_taken"),
-    "Snapshots": ("snapshot", "snapshots"),
+    "ServerStarted": ("server", "server_started_lines"),
+    "ServerStopped": ("server", "server_stopped_lines"),
+    "SnapshotTaken": ("snapshot", "snapshot_taken_lines"),
+    "Snapshots": ("snapshot", "snapshots_lines"),
     "Status": ("history", "status_lines"),
     "Verified": ("verify", "verified_lines"),
 }
 
 
-def show(result: R, as_json: bool) -> R:
+def print_result(result: R, as_json: bool) -> R:
     """Print *result* on stdout and return it; as JSON, `Command` does, once all else is done."""
     if as_json:
         return result
     if type(result).__name__ == "Script":
         _show_script(result)  # type: ignore[arg-type]  # the name says it; the type is not imported
-    elif not (options.get().quiet and _is_deed(result)):
-        for text, style in on_one_screen(list(_all_lines(result))):
-            say(one_line(text), style)
+    elif not (options.get().quiet and _is_omitted_if_quiet(result)):
+        for text, style in fit_to_screen(list(_all_lines(result))):
+            print_line(one_line(text), style)
     return result
 
 
-def _is_deed(result: Result) -> bool:
-    return isinstance(result, _DEEDS) or type(result).__name__ in _RARE_DEEDS
+def _is_omitted_if_quiet(result: Result) -> bool:
+    return isinstance(result, _OMITTED_IF_QUIET) or type(result).__name__ in _RARE_OMITTED_IF_QUIET
 
 
 def _show_script(script: Script) -> None:
     """Print SQL as it is: no line of it may be cut or escaped."""
-    say(script.sql.rstrip("\n"))
+    print_line(script.sql.rstrip("\n"))
     for note in script.notes:
-        say(f"note: {one_line(note)}", "yellow", to_stderr=True)
+        print_line(f"note: {one_line(note)}", "yellow", to_stderr=True)
 
 
-def plain_lines(result: Result) -> list[str]:
-    """Return what `show` prints, whole and without colours."""
+def result_lines(result: Result) -> list[str]:
+    """Return what `print_result` prints, in full and without colours."""
     return [one_line(text) for text, _ in _lines(result)]
 
 
@@ -91,7 +90,7 @@ def _all_lines(result: Result) -> Iterator[Line]:
 
 @singledispatch
 def _lines(result: Result) -> Iterator[Line]:
-    module, function = _ELSEWHERE[type(result).__name__]
+    module, function = _RENDERERS[type(result).__name__]
     lines: Iterator[Line] = getattr(import_module(f"db_ops.cli.render.{module}"), function)(result)
     return lines
 
@@ -123,10 +122,8 @@ def _(result: Deleted) -> Iterator[Line]:
 
 @_lines.register
 def _(result: Downgraded) -> Iterator[Line]:
-    yield (
-        f"{result.location}: {_count(result.steps, 'reverted')}, now at {_at(result.heads)}",
-        "green",
-    )
+    reverted = _count(result.steps, "reverted")
+    yield f"{result.location}: {reverted}, now at {revision_names(result.heads)}", "green"
 
 
 def _origin(result: Initialised) -> str:
@@ -135,14 +132,14 @@ def _origin(result: Initialised) -> str:
         return f", {_applied(result)}{kept}"
     return (
         f" from a {result.origin.source} in {seconds(result.origin.seconds)},"
-        f" now at {_at(result.heads)}"
+        f" now at {revision_names(result.heads)}"
     )
 
 
 def _applied(result: Migrated) -> str:
     if not result.steps:
-        return f"{here(result.heads, result.ahead)}, nothing to do"
-    return f"{_count(result.steps, 'applied')}, now at {_at(result.heads)}"
+        return f"{position_text(result.heads, result.ahead)}, nothing to do"
+    return f"{_count(result.steps, 'applied')}, now at {revision_names(result.heads)}"
 
 
 def _count(steps: tuple[Step, ...], verb: str) -> str:

@@ -1,35 +1,35 @@
-"""What is said about the embedded server, the way to the database, and what is kept there."""
+"""Render the commands of the embedded server, `url` and `cache` as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, at, megabytes
-from db_ops.cli.terminal import short
+from db_ops.cli.format import Line, format_megabytes, revision_names
+from db_ops.cli.terminal import short_path
 from db_ops.results import Cache, ConnectionUrl, ServerStarted, ServerStopped
 
 
-def server_started(result: ServerStarted) -> Iterator[Line]:
+def server_started_lines(result: ServerStarted) -> Iterator[Line]:
     done = "started" if result.started else "already runs"
-    yield f"embedded server {done} in {short(result.directory)}", "green"
+    yield f"embedded server {done} in {short_path(result.directory)}", "green"
 
 
-def server_stopped(result: ServerStopped) -> Iterator[Line]:
+def server_stopped_lines(result: ServerStopped) -> Iterator[Line]:
     done = "stopped" if result.stopped else "was not running"
-    yield f"embedded server {done} in {short(result.directory)}", "green"
+    yield f"embedded server {done} in {short_path(result.directory)}", "green"
 
 
-def connection_url(result: ConnectionUrl) -> Iterator[Line]:
+def connection_url_lines(result: ConnectionUrl) -> Iterator[Line]:
     yield result.url, ""
 
 
-def cache(result: Cache) -> Iterator[Line]:
+def cache_lines(result: Cache) -> Iterator[Line]:
     if not result.databases:
         yield f"{result.location}: nothing is kept", "green"
     for database in result.databases:
         of = f" of {database.service}" if database.service else ""
-        heads = f" at {at(database.heads)}" if database.heads else ""
+        heads = f" at {revision_names(database.heads)}" if database.heads else ""
         built = f", built {database.built}" if database.built else ""
-        about = f"{database.kind}{of}{heads}, {megabytes(database.bytes)}{built}"
+        about = f"{database.kind}{of}{heads}, {format_megabytes(database.bytes)}{built}"
         dropped = "dropped " if database.name in result.cleared else ""
         yield f"{result.location}: {dropped}{database.name}: {about}", ""

@@ -1,29 +1,29 @@
-"""What is said about snapshots."""
+"""Render `snapshot`, `restore` and `snapshots` as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, age, at, megabytes
+from db_ops.cli.format import Line, format_age, format_megabytes, revision_names
 from db_ops.cli.terminal import seconds
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Restored, Snapshots, SnapshotTaken
 
 
-def snapshot_taken(result: SnapshotTaken) -> Iterator[Line]:
+def snapshot_taken_lines(result: SnapshotTaken) -> Iterator[Line]:
     one = result.snapshot
     yield (
-        f"{result.location}: kept as {one.name} at {at(one.heads)},"
-        f" {megabytes(one.bytes)}, in {seconds(result.seconds)}",
+        f"{result.location}: kept as {one.name} at {revision_names(one.heads)},"
+        f" {format_megabytes(one.bytes)}, in {seconds(result.seconds)}",
         "green",
     )
 
 
-def restored(result: Restored) -> Iterator[Line]:
+def restored_lines(result: Restored) -> Iterator[Line]:
     one = result.snapshot
     yield (
-        f"{result.location}: restored from {one.name}, taken {age(one.taken)},"
-        f" in {seconds(result.seconds)}, now at {at(one.heads)}",
+        f"{result.location}: restored from {one.name}, taken {format_age(one.taken)},"
+        f" in {seconds(result.seconds)}, now at {revision_names(one.heads)}",
         "green",
     )
     for revision in result.unknown:
@@ -35,7 +35,7 @@ def restored(result: Restored) -> Iterator[Line]:
         )
 
 
-def snapshots(result: Snapshots) -> Iterator[Line]:
+def snapshots_lines(result: Snapshots) -> Iterator[Line]:
     if result.dropped is not None:
         yield f"{result.location}: dropped the snapshot {result.dropped}", "green"
     if not result.snapshots:
@@ -45,5 +45,5 @@ def snapshots(result: Snapshots) -> Iterator[Line]:
         )
     width = max((len(one.name) for one in result.snapshots), default=0)
     for one in result.snapshots:
-        about = f"{age(one.taken):>14}  {megabytes(one.bytes):>10}  {at(one.heads)}"
-        yield f"{one.name:<{width}}  {about}", ""
+        taken, size = format_age(one.taken), format_megabytes(one.bytes)
+        yield f"{one.name:<{width}}  {taken:>14}  {size:>10}  {revision_names(one.heads)}", ""

@@ -1,10 +1,10 @@
-"""What `verify` found, as text for people."""
+"""Render `verify` as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, at, by
+from db_ops.cli.format import Line, ahead_text, revision_names
 from db_ops.cli.terminal import one_line, seconds
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Difference, Verified
@@ -18,7 +18,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         yield f"{result.location}: compared in part only: {one_line(result.unchecked[0])}", "yellow"
     if result.ahead:
         as_recorded = "" if result.differences else ", catalogs as recorded"
-        said = f"at {at(result.current)}, ahead {by(result.ahead)}{as_recorded}"
+        said = f"at {revision_names(result.current)}, ahead {ahead_text(result.ahead)}{as_recorded}"
         yield f"{result.location}: {said}", "yellow" if result.exit_code else "green"
     if result.agrees:
         agree = "models, migrations and database agree"
@@ -26,7 +26,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
             agree = "models and migrations agree"
         elif result.partial:
             agree = "alembic check has nothing to say, and the catalogs are as they were recorded"
-        yield f"{result.location}: {agree} at {at(result.heads)}", "green"
+        yield f"{result.location}: {agree} at {revision_names(result.heads)}", "green"
     elif not result.differences:
         yield f"{result.location}: {_unproven(result)}", "yellow"
     for difference in result.differences:

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from db_ops.builds.built_schema import Side, migrations_side, models_side
-from db_ops.builds.scratch import Scratch
+from db_ops.builds.built_schema import BuiltSchema, build_migrations_schema, build_models_schema
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import NoScratchDatabase
 from db_ops.results import ignore
 from db_ops.settings import DatabaseUrl, Settings
@@ -28,18 +28,20 @@ def creator(server_url: str, role: str, project: Project) -> Project:
     return project
 
 
-def scratch_of(project: Project, environment: str = "development", **options: Any) -> Scratch:
+def scratch_of(
+    project: Project, environment: str = "development", **options: Any
+) -> ScratchDatabases:
     url = DatabaseUrl.parse(project.url)
     settings = Settings(
         project.root / "alembic.ini", url, declared_environment=environment, **options
     )
-    return Scratch(open_target(settings, "verify", ignore))
+    return ScratchDatabases(open_target(settings, "verify", ignore))
 
 
-def both(project: Project, metadata: Any) -> tuple[Side, Side]:
+def both(project: Project, metadata: Any) -> tuple[BuiltSchema, BuiltSchema]:
     with scratch_of(project) as scratch:
-        migrations = migrations_side(scratch)
-        return migrations, models_side(scratch, metadata, migrations.schema)
+        migrations = build_migrations_schema(scratch)
+        return migrations, build_models_schema(scratch, metadata, migrations.schema)
 
 
 def kept(project: Project) -> set[str]:
@@ -55,17 +57,17 @@ def kept(project: Project) -> set[str]:
 def test_migrations_are_built_without_a_database_and_kept_as_a_template(creator: Project) -> None:
     creator.table("0001", "one")
     with scratch_of(creator) as scratch:
-        side = migrations_side(scratch)
+        side = build_migrations_schema(scratch)
     assert ("table", "public.one") in side.schema.objects
     assert ("table", "public.alembic_version") not in side.schema.objects
-    assert side.how == "template"
+    assert side.source == "template"
     assert kept(creator) == {"template"}
 
 
 def test_in_production_migrations_run_and_nothing_is_kept(creator: Project) -> None:
     creator.table("0001", "one")
     with scratch_of(creator, "production") as scratch:
-        assert ("table", "public.one") in migrations_side(scratch).schema.objects
+        assert ("table", "public.one") in build_migrations_schema(scratch).schema.objects
     assert kept(creator) == set()
 
 
@@ -164,7 +166,7 @@ def test_a_role_that_may_not_create_databases_is_told_what_would_help(
 ) -> None:
     migrated.url = with_user(migrated.url, role, "role_secret")
     with scratch_of(migrated) as scratch, pytest.raises(NoScratchDatabase) as raised:
-        migrations_side(scratch)
+        build_migrations_schema(scratch)
     assert f"role {role!r} may not create databases" in raised.value.message
     assert "CREATEDB" in raised.value.hint
     assert "DB_OPS_SCRATCH_URL" in raised.value.hint
@@ -176,7 +178,7 @@ def test_another_server_is_built_on_where_one_is_named(
     migrated.url = with_user(migrated.url, role, "role_secret")
     elsewhere = DatabaseUrl.parse(server_url)
     with scratch_of(migrated, scratch_url=elsewhere) as scratch:
-        assert ("table", "public.three") in migrations_side(scratch).schema.objects
+        assert ("table", "public.three") in build_migrations_schema(scratch).schema.objects
 
 
 def test_what_a_killed_process_left_is_dropped(creator: Project) -> None:
@@ -184,5 +186,5 @@ def test_what_a_killed_process_left_is_dropped(creator: Project) -> None:
     left = f"db_ops_scratch_{uuid.uuid4().hex[:16]}"
     query(creator.url.rpartition("/")[0] + "/postgres", f"CREATE DATABASE {left}")
     with scratch_of(creator) as scratch:
-        migrations_side(scratch)
+        build_migrations_schema(scratch)
     assert kept(creator) == {"template"}
