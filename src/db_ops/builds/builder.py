@@ -48,7 +48,6 @@ from db_ops.target.target import Target
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# What makes a template behind, or for, another command.
 TEMPLATE_COMMAND = "template"
 _NO_SUCH_DATABASE = "3D000"
 
@@ -176,8 +175,7 @@ class Builder:
         if template is None:
             return None
         with spare_lock(self.connection, self.service) as held:
-            spare = spare_of(self.connection, self.service, template) if held else None
-            if spare is not None:
+            if held and (spare := spare_of(self.connection, self.service, template)):
                 return self._place(spare, Origin("spare", 0, template), started)
         return self._place_copy(Origin("template", 0, template), started)
 

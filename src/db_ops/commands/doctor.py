@@ -172,7 +172,7 @@ class _Examination:
             yield Finding("server", "database", "does not exist", advice="db-ops init")
             return
         with server.target() as connection:
-            found = target.read_recorded_state(connection)
+            found = target.recorded_state(connection)
             recorded = found.revisions
             yield Finding("server", "mark", parse_mark(found.comment) or "none")
             yield Finding("server", "recorded", ", ".join(recorded) or "base")

@@ -28,7 +28,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     version = None
     with target.server.target_if_exists() as connection:
         if connection is not None:
-            found = target.read_recorded_state(connection, largest=_MAX_RELATIONS)
+            found = target.recorded_state(connection, largest=_MAX_RELATIONS)
             drift = judge_drift(found, major_version(connection))
             version = connection.info.parameter_status("server_version")
         position = target.position(found.revisions, connection)

@@ -25,7 +25,7 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
     found, drift = RecordedState((), ""), Drift("unknown", "the database does not exist")
     with target.server.target_if_exists() as connection:
         if connection is not None:
-            found = target.read_recorded_state(connection)
+            found = target.recorded_state(connection)
             drift = judge_drift(found, major_version(connection))
             if found.denied:
                 raise InsufficientPrivilege(

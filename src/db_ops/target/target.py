@@ -211,11 +211,10 @@ class Target:
         return max(several, key=lambda one: len(self.graph.pending(one)))
 
     def _recorded_in_others(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
-        return tuple(
-            recorded_revisions(connection, table, schema) for schema, table in self.project.tables
-        )
+        tables = self.project.tables
+        return tuple(recorded_revisions(connection, table, schema) for schema, table in tables)
 
-    def read_recorded_state(
+    def recorded_state(
         self, connection: Connection, *, largest: int | None = None
     ) -> RecordedState:
         """Return the revisions recorded now, the database's comment, and what tells of drift."""

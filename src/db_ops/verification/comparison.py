@@ -128,7 +128,7 @@ class Comparison:
             return Drift("unknown", "the recorded revisions cannot be read")
         with self.target.server.target() as connection:
             self.target.set_read_only(connection)
-            found = self.target.read_recorded_state(connection)
+            found = self.target.recorded_state(connection)
             return judge_drift(found, major_version(connection))
 
     def _files(self, state: TargetState) -> tuple[Difference, ...]:

@@ -77,7 +77,7 @@ def read_target_state(target: Target, *, grants: bool) -> TargetState:
             if recorded is not None:
                 position = Position(target.graph, recorded, records)
                 if position.ahead:
-                    drift = judge_drift(target.read_recorded_state(connection), schema.major)
+                    drift = judge_drift(target.recorded_state(connection), schema.major)
             alike = server_defaults(connection)
             return TargetState(recorded, schema, alike, why_not, owner, records, position, drift)
     except StatementFailed as failed:
