@@ -202,12 +202,10 @@ class Target:
         first = recorded_revisions(connection, *self._version_table)
         return (first, *self._recorded_in_others(connection))
 
-    def _furthest_behind(
-        self, recorded: tuple[str, ...], connection: Connection
-    ) -> tuple[str, ...]:
+    def _furthest_behind(self, recorded: tuple[str, ...], asked: Connection) -> tuple[str, ...]:
         if not self.project.tables:
             return recorded
-        several = (recorded, *self._recorded_in_others(connection))
+        several = (recorded, *self._recorded_in_others(asked))
         return max(several, key=lambda one: len(self.graph.pending(one)))
 
     def _recorded_in_others(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
