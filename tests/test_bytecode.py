@@ -30,6 +30,13 @@ def test_revision_files_are_compiled_once_and_kept(two: Project, door: str) -> N
     assert len(compiled(two)) == 2
 
 
+def test_what_a_command_imports_is_compiled_once_and_kept(two: Project, door: str) -> None:
+    kept = two.root / "compiled"
+    two.env["PYTHONPYCACHEPREFIX"] = str(kept)
+    two.run("status", door=door, new_interpreter=True).succeeded()
+    assert "extensions" in {path.name.partition(".")[0] for path in kept.rglob("*.pyc")}
+
+
 def test_nothing_is_kept_where_the_user_forbids_it(two: Project, door: str) -> None:
     two.env["PYTHONDONTWRITEBYTECODE"] = "1"
     two.env["PYTHONPYCACHEPREFIX"] = str(two.root / "compiled")

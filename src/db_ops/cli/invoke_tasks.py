@@ -55,7 +55,16 @@ class CommandTask(Task[Any]):
             # Invoke takes whatever follows an option, or stands for a positional, for its value.
             _print(command_parser(self.command).format_help().rstrip())
             return
-        code = execute(self.command, lambda: self._options(context, given), output=output_of(given))
+        # Invoke forbids to keep compiled code, for the sake of `tasks.py`; but not every installer
+        # compiles what it installs, and compiling SQLAlchemy takes longer than most commands.
+        forbidden = sys.dont_write_bytecode
+        sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
+        try:
+            code = execute(
+                self.command, lambda: self._options(context, given), output=output_of(given)
+            )
+        finally:
+            sys.dont_write_bytecode = forbidden
         if code:
             raise Exit(code=code)
 
