@@ -114,17 +114,20 @@ def test_a_template1_that_is_none_is_not_told_as_a_lack_of_createdb(
 
 
 def test_limits_that_a_role_has_for_services_end_no_command_of_ours(
-    limited: Project, role: str, server_url: str
+    there: Project, cluster: Cluster
 ) -> None:
+    limited, role = there, "limited"
+    query(cluster.url, f"CREATE ROLE {role} LOGIN CREATEDB PASSWORD 'role_secret'")
+    limited.url = with_user(limited.url, role, "role_secret")
     for setting in (
         "statement_timeout = '400ms'",
         "idle_session_timeout = '300ms'",
         "idle_in_transaction_session_timeout = '300ms'",
         "lock_timeout = '1ms'",
     ):
-        query(server_url, f"ALTER ROLE {role} SET {setting}")
+        query(cluster.url, f"ALTER ROLE {role} SET {setting}")
     limited.revision("0002", "import time\ntime.sleep(1)\nop.execute('SELECT pg_sleep(0.6)')")
-    template1 = with_database(server_url, "template1")
+    template1 = with_database(cluster.url, "template1")
     for arguments in (("init",), ("recreate",), ("recreate", "--from-migrations")):
         with session_in(template1, 1.0):
             limited.run(*arguments).succeeded()

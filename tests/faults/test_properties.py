@@ -146,6 +146,15 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture
+def migrated(project: Project) -> Project:
+    """A project with three applied revisions, on that server."""
+    for number, name in enumerate(("one", "two", "three"), start=1):
+        project.table(f"000{number}", name)
+    project.prepare("init")
+    return project
+
+
+@pytest.fixture
 def canary(server_url: str) -> Iterator[Look]:
     """A function that returns what an injected statement could change, our own databases aside."""
     statements = (

@@ -185,22 +185,20 @@ class Target:
             return self.recorded_on(connection)
 
     def recorded_on(self, connection: Connection) -> tuple[str, ...]:
-        """Return the revisions recorded now, asked on *connection*.
-
-        Of several version tables, those of the one that is furthest behind.
-        """
+        """Return the revisions recorded now; of several tables, of the one furthest behind."""
         with self._version_table_read(connection):
             first = recorded_revisions(connection, *self._version_table)
         if not first:
             from db_ops.target.version_table import check_not_hidden
 
-            check_not_hidden(self, connection)
+            if check_not_hidden(self, connection):
+                return self.recorded_on(connection)
         return self._furthest_behind(first, connection)
 
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
         """Return the revisions recorded now in each version table."""
-        first = recorded_revisions(connection, *self._version_table)
-        return (first, *self._recorded_in_others(connection))
+        table = self._version_table
+        return recorded_revisions(connection, *table), *self._recorded_in_others(connection)
 
     def _furthest_behind(self, recorded: tuple[str, ...], asked: Connection) -> tuple[str, ...]:
         if not self.project.tables:
@@ -223,7 +221,8 @@ class Target:
         if not found.revisions:
             from db_ops.target.version_table import check_not_hidden
 
-            check_not_hidden(self, connection)
+            if check_not_hidden(self, connection):
+                return self.recorded_state(connection, largest=largest)
         return replace(found, revisions=self._furthest_behind(found.revisions, connection))
 
     @contextmanager

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from db_ops.target.target import Target
 
 
-def check_not_hidden(target: Target, connection: Connection) -> None:
+def check_not_hidden(target: Target, connection: Connection) -> bool:
     """Refuse to take a database for one without revisions whose version table is elsewhere.
 
     It is this service's if it holds one of its revisions. One that may not be read is if the
     session looks into its schema, or would if it might, or if the records know of revisions. A
-    project that names the schema means no other. Raises `VersionTableHidden`.
+    project that names the schema means no other. True if the one that the session sees has been
+    written to since it was read: it has to be read again. Raises `VersionTableHidden`.
     """
     project = target.project
     if project.version_table_schema is not None:
-        return
+        return False
     known = {(schema, table) for schema, table in project.tables}
     found = [
         one
@@ -36,7 +37,9 @@ def check_not_hidden(target: Target, connection: Connection) -> None:
         if (one.schema, one.table) not in known and not (one.is_visible and one.revisions == ())
     ]
     if not found:
-        return
+        return False
+    if any(one.is_visible and one.revisions for one in found):
+        return True
     path = search_path(connection)
     records = target.read_records(connection)
     for one in found:
@@ -50,6 +53,7 @@ def check_not_hidden(target: Target, connection: Connection) -> None:
             at = ", ".join(one.revisions or records.heads) or "a revision that it may not read"
             reason, remedy = _cause(target, one, path)
             raise VersionTableHidden(target.location, one.name, at, reason, remedy)
+    return False
 
 
 def read_error(
