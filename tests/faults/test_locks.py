@@ -166,7 +166,8 @@ def test_a_waiter_goes_on_soon_after_the_holder_was_killed(logged: Project) -> N
         assert crowd.finish(holder).code == KILLED
     ((seconds,),) = logged.query("SELECT extract(epoch FROM at - %s) FROM went_on", killed)
     say(f"the waiter went on {seconds:.1f} s after the kill")
-    assert float(str(seconds)) < 3
+    # The statement of the dead one would have gone on for half a minute.
+    assert float(str(seconds)) < 15
     assert "1 revision applied" in outcome.out
     assert logged.query("SELECT revision FROM log") == [("0002",)]
 
@@ -180,7 +181,7 @@ def test_a_process_that_comes_after_the_kill_does_not_wait_for_the_dead_ones_sta
         # Forked: on a busy machine, an interpreter alone may take seconds to start.
         logged.run("init").succeeded()
     ((seconds,),) = logged.query("SELECT extract(epoch FROM at - %s) FROM went_on", killed)
-    assert float(str(seconds)) < 4
+    assert float(str(seconds)) < 15
     assert logged.query("SELECT revision FROM log") == [("0002",)]
 
 
