@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from db_ops.errors import StatementFailed
+from db_ops.postgres.connection.server import Server
+from db_ops.settings import DatabaseUrl, Settings
 from tests.conftest import with_database, with_user
 from tests.support.cluster import free_port
 from tests.support.project import Project, query
@@ -299,3 +302,15 @@ def test_no_other_database_to_work_from(migrated: Project) -> None:
     outcome = migrated.run("delete-db").failed(FAILED)
     assert "tried no_such_database" in outcome.error
     assert "DB_OPS_MAINTENANCE_DATABASE" in outcome.hint
+
+
+def test_what_the_server_says_in_detail_of_our_own_statement_is_kept(migrated: Project) -> None:
+    url = DatabaseUrl.parse(migrated.url)
+    server = Server(url, Settings(migrated.root / "alembic.ini", url), "test")
+    with (
+        pytest.raises(StatementFailed) as raised,
+        server.target() as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("INSERT INTO one VALUES (1), (1)")
+    assert raised.value.notes == ("DETAIL: Key (id)=(1) already exists.",)

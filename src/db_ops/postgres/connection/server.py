@@ -193,15 +193,15 @@ class Server:
         if error.pgcode is None or error.pgcode in _SESSION_ENDED:
             return ConnectionLost(self.location, reason)
         remedy = error.diag.message_hint
-        failed = StatementFailed(self.location, action, reason, error.pgcode)
+        said = tuple(f"DETAIL: {one}" for one in filter(None, [error.diag.message_detail]))
+        failed = StatementFailed(self.location, action, reason, error.pgcode, said=said)
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
     def _attempt(self, parameters: dict[str, str]) -> Connection:
         factory = self.watch.factory if self.watch else None
         with self._taking_notices():
-            connection: Connection = psycopg2.connect(
-                make_dsn(**parameters), connection_factory=factory
-            )
+            dsn = make_dsn(**parameters)
+            connection: Connection = psycopg2.connect(dsn, connection_factory=factory)
             return connection
 
     def _taking_notices(self) -> AbstractContextManager[None]:
