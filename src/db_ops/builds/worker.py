@@ -76,8 +76,7 @@ def _forward_event(line: bytes, on_event: OnEvent) -> None:
 
 def prepare() -> None:
     """Make the next spare for the settings on standard input, and drop what was replaced."""
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(19)
+    os.nice(19)
     settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
     # What fails is left to the next command, which has somebody to tell.
     with suppress(DbOpsError), _builder(settings) as builder:
