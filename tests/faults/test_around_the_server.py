@@ -758,3 +758,13 @@ def test_a_port_that_hangs_up_at_once_is_a_server_that_is_starting(
         proxy.hangs_up = False
         assert "1 revision applied" in command.outcome().succeeded().out
     assert proxy.hung_up
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_server_that_becomes_ready_between_two_looks_is_waited_for(
+    project: Project, proxy: Proxy, every: int
+) -> None:
+    project.table("0001", "one")
+    project.url = proxy.url(project.url)
+    proxy.not_yet = (number % every == 0 for number in range(8))
+    assert "1 revision applied" in project.run("init").succeeded().out

@@ -5,12 +5,22 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 
 from tests.faults.support.machine import at_port
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+# What a server sends that replays its log after a crash.
+_FIELDS = (
+    b"SFATAL",
+    b"VFATAL",
+    b"C57P03",
+    b"Mthe database system is not yet accepting connections",
+    b"\0",
+)
+_NOT_YET = b"E" + struct.pack("!i", 4 + len(b"\0".join(_FIELDS))) + b"\0".join(_FIELDS)
 
 
 class Proxy:
@@ -18,6 +28,7 @@ class Proxy:
 
     `hangs_up` makes it close new connections at once, as a container's port proxy does while
     nobody listens behind it. `cut_after` pulls the cable once, after so many bytes of answers.
+    `not_yet` says of the next clients which are told that the server is not ready.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -28,6 +39,7 @@ class Proxy:
         self.cut_after: int | None = None
         self.answered = 0
         self.hung_up = 0
+        self.not_yet: Iterator[bool] = iter(())
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -80,6 +92,13 @@ class Proxy:
             if self.hangs_up:
                 self.hung_up += 1
                 client.close()
+                continue
+            if next(self.not_yet, False):
+                with client, suppress(OSError):
+                    # Eight bytes ask for encryption.
+                    while len(client.recv(65536)) == 8:
+                        client.sendall(b"N")
+                    client.sendall(_NOT_YET)
                 continue
             try:
                 server = socket.create_connection(self._server, timeout=10)

@@ -49,16 +49,17 @@ class LoginFailure:
     code: str | None = None
 
 
-def retry_login(parameters: Mapping[str, str], timeout: float) -> tuple[LoginFailure, ...]:
+def retry_login(parameters: Mapping[str, str], timeout: float) -> tuple[LoginFailure, ...] | None:
     """Log in once more; return why each attempt of libpq's fails, most telling first.
 
-    Empty if one lets us in, if none answers within *timeout* seconds, or if libpq cannot be told.
+    None if one lets us in; empty if none answers within *timeout* seconds, or if libpq cannot be
+    told.
     """
     try:
         with closing(psycopg2.connect(make_dsn(**parameters), async_=True)) as connection:
             handle = ctypes.c_void_p(connection.pgconn_ptr)
             ctypes.CDLL(_psycopg.__file__).PQsetErrorVerbosity(handle, _VERBOSITY_SQLSTATE)
-            _finish(connection, time.monotonic() + timeout)
+            return None if _is_let_in(connection, time.monotonic() + timeout) else ()
     except psycopg2.OperationalError as error:
         return login_failures(error)
     except AttributeError:
@@ -67,7 +68,7 @@ def retry_login(parameters: Mapping[str, str], timeout: float) -> tuple[LoginFai
     return ()
 
 
-def login_failures(error: psycopg2.OperationalError) -> tuple[LoginFailure, ...]:
+def login_failures(error: psycopg2.Error) -> tuple[LoginFailure, ...]:
     """Return what *error* says of each attempt: to each host, with TLS and without.
 
     The hosts that nobody answers at come last: another one's refusal tells more.
@@ -109,9 +110,10 @@ def _login_failure(part: str) -> LoginFailure:
     return LoginFailure(line, code[1] if code else None)
 
 
-def _finish(connection: psycopg2.extensions.connection, deadline: float) -> None:
+def _is_let_in(connection: psycopg2.extensions.connection, deadline: float) -> bool:
     while (state := connection.poll()) != POLL_OK:
         left = deadline - time.monotonic()
         reads, writes = ([connection], []) if state == POLL_READ else ([], [connection])
         if left <= 0 or not any(select.select(reads, writes, [], left)):
-            return
+            return False
+    return True

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 
 _PROTOCOL_3_0 = 196608
 _LOCAL_SOCKET_FOLDERS = ("/var/run/postgresql", "/tmp")
-_NOT_NOW = {
+# What passes without anybody's doing.
+NOT_NOW = {
     "57P03": "the server is starting up or shutting down",
     "53300": "the server has no free connection slot",
 }
@@ -64,7 +65,7 @@ def _ask(
         # A container's port proxy accepts and hangs up while nobody listens behind it.
         return "the connection was closed at once"
     if answer[:1] == b"E":
-        return _NOT_NOW.get(_sqlstate(answer))
+        return NOT_NOW.get(_sqlstate(answer))
     return None
 
 

@@ -27,7 +27,7 @@ from db_ops.errors import (
 )
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.notices import forward_notices
-from db_ops.postgres.connection.readiness import reason_to_wait
+from db_ops.postgres.connection.readiness import NOT_NOW, reason_to_wait
 from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -212,11 +212,7 @@ class Server:
         return forward_notices(lambda text: self.on_event(ConnectionNotice(self.location, text)))
 
     def _refused(
-        self,
-        parameters: dict[str, str],
-        error: psycopg2.OperationalError,
-        attempted: float,
-        said: str,
+        self, parameters: dict[str, str], error: psycopg2.Error, attempted: float, said: str
     ) -> str:
         """Return why a server that answers does not let us in now; raise *error* if it never will.
 
@@ -225,22 +221,24 @@ class Server:
         """
         from db_ops.postgres.connection.login_error import login_failures, rejection, retry_login
 
-        if time.monotonic() - attempted > self.settings.connect_timeout * 0.9:
+        timeout = self.settings.connect_timeout
+        if time.monotonic() - attempted > timeout * 0.9:
             return "the login takes too long"
         with self._taking_notices():
-            again = retry_login(parameters, self.settings.connect_timeout)
+            again = retry_login(parameters, timeout)
         first = login_failures(error)
+        if again is None:
+            return first[0].said
         # A role's own limit, and the slots kept for others, come too late for the probe to see.
-        codes = {refusal.code for refusal in again}
-        if errorcodes.TOO_MANY_CONNECTIONS in codes:
-            return "the server has no free connection slot"
+        codes = {refusal.code or "" for refusal in again}
+        if passing := codes & NOT_NOW.keys():
+            return NOT_NOW[passing.pop()]
         wanted = parameters.get("target_session_attrs", "any")
         if wanted != "any" and self._lets_in({**parameters, "target_session_attrs": "any"}):
             # Nobody is what was asked for: a failover is under way.
             return f"no host is {wanted}"
-        same = len(first) == len(again)
-        refusal = again[0] if same else None
-        is_final = codes - {None} or (refusal and refusal.said == first[0].said)
+        refusal = again[0] if again and len(first) == len(again) else None
+        is_final = codes - {""} or (refusal and refusal.said == first[0].said)
         if is_final or "FATAL:" in str(error) or str(error) == said:
             raise rejection(self.url, self.location, first[0], refusal) from None
         return first[0].said
