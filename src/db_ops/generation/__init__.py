@@ -5,7 +5,7 @@ from __future__ import annotations
 from db_ops.generation.change_text import describe_change, is_left_by_downgrade
 from db_ops.generation.planner import RevisionPlan, RevisionPlanner, relevant_changes
 from db_ops.generation.renames import Rename, refuse_undecided, requested_renames
-from db_ops.generation.statements import TODO, RevisionStatement, ScratchSession
+from db_ops.generation.statements import TODO, RevisionStatement, ScratchSession, call_with_text
 
 __all__ = [
     "TODO",
@@ -14,6 +14,7 @@ __all__ = [
     "RevisionPlanner",
     "RevisionStatement",
     "ScratchSession",
+    "call_with_text",
     "describe_change",
     "is_left_by_downgrade",
     "refuse_undecided",

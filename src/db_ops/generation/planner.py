@@ -25,6 +25,7 @@ from db_ops.generation.statements import (
     RevisionStatement,
     ScratchSession,
     as_one_statement,
+    comment,
     revision_statements,
     run_all,
     todo_comment,
@@ -195,7 +196,7 @@ class RevisionPlanner:
         plan.kept = tuple(
             explain_left_by_downgrade(change) for change in found if is_left_by_downgrade(change)
         )
-        plan.downgrade += [RevisionStatement(f"# {text}", "") for text in plan.kept]
+        plan.downgrade += map(comment, plan.kept)
         lost = [
             f"not reverted: {describe_change(change)}"
             for change in found

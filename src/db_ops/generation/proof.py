@@ -22,17 +22,14 @@ from db_ops.generation import (
     RevisionPlan,
     RevisionPlanner,
     RevisionStatement,
+    call_with_text,
     describe_change,
     is_left_by_downgrade,
     refuse_undecided,
     relevant_changes,
 )
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
-from db_ops.migrations.autogenerate.revision_text import (
-    RevisionContents,
-    fill_functions,
-    line_length,
-)
+from db_ops.migrations.autogenerate.revision_text import list_in_docstring
 from db_ops.migrations.autogenerate.write_errors import revision_not_written
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.env.runner import run_steps
@@ -91,20 +88,11 @@ class RevisionGenerator:
         """
         project, draft = self.target.project, self.draft
         assert draft is not None
-        before, imports = _files(self.target), draft.imports
+        before = _files(self.target)
+        downgrade = [_refusal(plan)] if irreversible else [one.code for one in plan.downgrade]
         try:
-            path = draft.write(self.message)
-            contents = RevisionContents(
-                tuple(statement.code for statement in plan.upgrade),
-                (_refusal(plan),)
-                if irreversible
-                else tuple(statement.code for statement in plan.downgrade),
-                imports,
-                plan.changes,
-            )
-            source = path.read_text(encoding="utf-8")
-            width = line_length(project.root)
-            path.write_text(fill_functions(source, contents, width=width), encoding="utf-8")
+            path = draft.write(self.message, [one.code for one in plan.upgrade], downgrade)
+            list_in_docstring(path, plan.changes)
             self.unfinished = draft.finish(path)
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
@@ -231,7 +219,7 @@ def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
 
 def _refusal(plan: RevisionPlan) -> str:
     why = "; ".join(plan.losses) or "marked so when it was written"
-    return f"raise NotImplementedError({f'irreversible: {why}'!r})"
+    return call_with_text("raise NotImplementedError", f"irreversible: {why}")
 
 
 def _files(target: Target) -> set[Path]:

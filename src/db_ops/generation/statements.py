@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,8 @@ from db_ops.postgres.schema.objects import Schema
 
 # What SQLAlchemy takes for a parameter in the text that `op.execute` is given.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")
+# With quotes and the indentation of a block in a function, no longer than PEP 8 wants it.
+_WIDTH = 66
 _ADDS_VALUE = re.compile(r"ALTER TYPE .* ADD VALUE ", re.S)
 
 
@@ -44,7 +47,13 @@ def as_one_statement(statements: Iterable[str]) -> RevisionStatement:
 
 def todo_comment(text: str) -> RevisionStatement:
     """Return the comment that names what could not be written."""
-    return RevisionStatement(f"# {TODO} {text}", "")
+    return comment(f"{TODO} {text}")
+
+
+def comment(text: str) -> RevisionStatement:
+    """Return *text* as a comment, in lines that fit."""
+    lines = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return RevisionStatement("\n".join(f"# {line}" for line in lines), "")
 
 
 TODO = "TODO(db_ops):"
@@ -61,11 +70,27 @@ def _revision_statement(statement: str) -> RevisionStatement:
     if _ADDS_VALUE.match(statement):
         # A second run, after a failure behind the block, must not fail here.
         statement = statement.replace(" ADD VALUE ", " ADD VALUE IF NOT EXISTS ", 1)
-        body = f"with op.get_context().autocommit_block():\n    {_execute(statement)}"
-        return RevisionStatement(body, statement)
+        body = textwrap.indent(_execute(statement), "    ")
+        return RevisionStatement(f"with op.get_context().autocommit_block():\n{body}", statement)
     return RevisionStatement(_execute(statement), statement)
 
 
 def _execute(statement: str) -> str:
-    text = _PARAMETER.sub(r"\\:", statement)
-    return f"op.execute({text!r})"
+    return call_with_text("op.execute", _PARAMETER.sub(r"\\:", statement))
+
+
+def call_with_text(function: str, text: str) -> str:
+    """Return the source of a call of *function*, a long *text* broken after spaces."""
+    parts = textwrap.wrap(
+        text,
+        _WIDTH,
+        expand_tabs=False,
+        replace_whitespace=False,
+        drop_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if len(parts) < 2:
+        return f"{function}({text!r})"
+    lines = "".join(f"    {part!r}\n" for part in parts)
+    return f"{function}(\n{lines})"

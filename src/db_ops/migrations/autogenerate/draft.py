@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,14 +80,21 @@ class Draft:
             driver.autocommit = True
         return None
 
-    def write(self, message: str) -> Path:
-        """Write the project's template with empty functions, under the configured file name.
+    def write(self, message: str, upgrade: Sequence[str], downgrade: Sequence[str]) -> Path:
+        """Write the project's template with this code, under the configured file name.
 
         Raises what Alembic raises for a file that does not import, which is there then.
         """
         self.script.message = message.replace("\\", "\\\\").replace('"', '\\"')
-        for part in (*self.script.upgrade_ops_list, *self.script.downgrade_ops_list):
-            part.ops = []
+        up, down = _body(upgrade), _body(downgrade)
+        template: dict[str, Any] = self.context.template_args  # type: ignore[assignment]  # not only
+        template |= {
+            str(self.script.upgrade_ops_list[0].upgrade_token): up,
+            str(self.script.downgrade_ops_list[0].downgrade_token): down,
+            "imports": "\n".join(sorted(self.renderer.context.imports)),
+        }
+        # It is rendered already, as Alembic renders it, but for what was left out.
+        self.script._needs_render = False
         # A hook of the project may have emptied the list: Alembic saw nothing to write.
         self.context.generated_revisions[:] = [self.script]
         scripts = self.context.script_directory
@@ -98,7 +105,11 @@ class Draft:
         finally:
             setattr(scripts, hooks, kept)
         assert written is not None
-        return Path(written.path)
+        path = Path(written.path)
+        text = path.read_text(encoding="utf-8")
+        if up not in text or down not in text:
+            raise ValueError("script.py.mako has no ${upgrades} or no ${downgrades}")
+        return path
 
     def finish(self, path: Path) -> str | None:
         """Run the project's own post-write hooks on the file; without any, format it as ruff does.
@@ -127,6 +138,14 @@ class Draft:
         return tuple(
             operation for part in parts for operation in self.renderer.operations(part, changed)
         )
+
+
+def _body(statements: Sequence[str]) -> str:
+    """Return *statements* as Alembic puts them into a template: all but the first line indented."""
+    lines = [line for statement in statements for line in statement.split("\n")]
+    if all(line.startswith("#") for line in lines):
+        lines.append("pass")
+    return "\n    ".join(lines)
 
 
 def _hooks_of(scripts: ScriptDirectory) -> str:
