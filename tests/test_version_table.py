@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from db_ops.postgres.quote_ident import quote_ident
 from tests.conftest import with_user
 from tests.support.project import Project
 
@@ -176,3 +177,21 @@ def test_a_database_that_was_reverted_to_base_is_at_base(migrated: Project) -> N
     migrated.run("downgrade", "-s", "3").succeeded()
     assert "current      base" in migrated.run("status").succeeded().out
     assert "3 revisions applied" in migrated.run("init").succeeded().out
+
+
+def test_a_name_that_is_a_key_word_is_quoted_where_a_remedy_is_sql(
+    moved: Project, database_name: str
+) -> None:
+    moved.query('ALTER SCHEMA app RENAME TO "order"')
+    moved.query(f"ALTER DATABASE {database_name} SET search_path = public")
+    outcome = moved.run("status").failed(FAILED)
+    statement, _, _ = outcome.hint.partition("; or")
+    assert '"order", public' in statement
+    moved.query(statement)
+    remedied(moved)
+    words = moved.query(
+        "SELECT word, quote_ident(word) FROM pg_get_keywords() WHERE catcode IN ('R', 'T')"
+    )
+    names = ["a", "a_1", "1a", "A", 'a"b', "a.b", "", "ä", "name"]
+    for name, quoted in [*words, *moved.query("SELECT n, quote_ident(n) FROM unnest(%s) n", names)]:
+        assert quote_ident(str(name)) == quoted

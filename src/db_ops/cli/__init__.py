@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 __all__ = ["collection"]
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    # `db-ops` does without Invoke.
-    if name == "collection":
-        from db_ops.cli.invoke_tasks import collection
+    def __getattr__(name: str) -> Any:
+        # `db-ops` does without Invoke.
+        if name == "collection":
+            from db_ops.cli.invoke_tasks import collection
 
-        return collection
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return collection
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from db_ops.generation.identifiers import unquoted_parts
+from db_ops.postgres.quote_ident import quote_ident
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SUFFIX = "_replaced"
-_BARE = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
 def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
@@ -20,9 +19,7 @@ def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
     it fail.
     """
     name = change.name
-    label = unquoted_parts(name)[-1] + _SUFFIX
-    if not _BARE.match(label):
-        label = '"' + label.replace('"', '""') + '"'
+    label = quote_ident(unquoted_parts(name)[-1] + _SUFFIX)
     schema = name[: len(name) - len(_last(name))]
     columns = [found for found in _of_kind(before, "column") if _is_of(found, name)]
     tables = {column.parent for column in columns}

@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.server import EXISTS, Server
+from db_ops.postgres.quote_ident import quote_ident
 
 # Not every role may ask for the identifier; the time of its start is as good among running ones.
 _IDENTITIES = (
@@ -85,7 +86,7 @@ def database_in_use(server: Server, connection: Connection) -> DatabaseInUse | N
         return DatabaseInUse(
             server.location,
             f"prepared transactions are open: {', '.join(prepared)}",
-            f"inside {_quoted(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
+            f"inside {quote_ident(name)}: COMMIT PREPARED or ROLLBACK PREPARED each of them",
         )
     slots = _column(connection, _ACTIVE_SLOTS, name)
     if slots:
@@ -99,7 +100,7 @@ def database_in_use(server: Server, connection: Connection) -> DatabaseInUse | N
         return DatabaseInUse(
             server.location,
             f"it has subscriptions: {', '.join(subscriptions)}",
-            f"inside {_quoted(name)}: DROP SUBSCRIPTION {_quoted(subscriptions[0])}",
+            f"inside {quote_ident(name)}: DROP SUBSCRIPTION {quote_ident(subscriptions[0])}",
         )
     return None
 
@@ -127,19 +128,15 @@ def drop_error(server: Server, connection: Connection, error: psycopg2.Error) ->
                 server.location,
                 role,
                 f"drop a database owned by {owner[0]!r}",
-                f"as a superuser: ALTER DATABASE {_quoted(name)} OWNER TO {_quoted(role)}",
+                f"as a superuser: ALTER DATABASE {quote_ident(name)} OWNER TO {quote_ident(role)}",
             )
         return InsufficientPrivilege(
             server.location,
             role,
             "end the sessions that other roles have in it",
-            f"close them, or as a superuser: GRANT pg_signal_backend TO {_quoted(role)}",
+            f"close them, or as a superuser: GRANT pg_signal_backend TO {quote_ident(role)}",
         )
     return server.failure("DROP DATABASE", error)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _column(connection: Connection, query: str, *arguments: str) -> list[str]:

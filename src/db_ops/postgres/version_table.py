@@ -9,6 +9,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.catalog import recorded_revisions
+from db_ops.postgres.quote_ident import quote_ident
 
 # The catalogs are everybody's, whatever the search path and the rights to what they describe.
 _FIND = """
@@ -25,7 +26,6 @@ _SESSION = """
     FROM pg_settings WHERE name = 'search_path'
 """
 _IN_PATH = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class VersionTable:
     @property
     def name(self) -> str:
         """Return its name as SQL takes it."""
-        return f"{quote_identifier(self.schema)}.{quote_identifier(self.table)}"
+        return f"{quote_ident(self.schema)}.{quote_ident(self.table)}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class SearchPath:
     def with_first(self, schema: str) -> str:
         """Return the SQL that lets this role look into *schema* first, where the path was set."""
         rest = [part for part in self.schemas if part != schema] or ["public"]
-        path = ", ".join(map(quote_identifier, (schema, *rest)))
+        path = ", ".join(map(quote_ident, (schema, *rest)))
         whom = {
             "database": f"DATABASE {self.database}",
             "user": f"ROLE {self.login}",
@@ -86,11 +86,9 @@ def version_tables(connection: Connection, table: str) -> tuple[VersionTable, ..
             is_visible,
             _revisions(connection, table, schema) if may_use and may_select else None,
             owner,
-            ((f"USAGE ON SCHEMA {quote_identifier(schema)}",) if not may_use else ())
+            ((f"USAGE ON SCHEMA {quote_ident(schema)}",) if not may_use else ())
             + (
-                (f"SELECT ON {quote_identifier(schema)}.{quote_identifier(table)}",)
-                if not may_select
-                else ()
+                (f"SELECT ON {quote_ident(schema)}.{quote_ident(table)}",) if not may_select else ()
             ),
         )
         for schema, is_visible, may_use, may_select, owner in rows
@@ -116,8 +114,3 @@ def _revisions(connection: Connection, table: str, schema: str) -> tuple[str, ..
     except psycopg2.Error:
         # Another relation of that name, or one that is locked.
         return None
-
-
-def quote_identifier(name: str) -> str:
-    """Return *name* as SQL takes it."""
-    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db_ops.errors import VersionTableDenied, VersionTableHidden, VersionTableUnusable
+from db_ops.postgres.quote_ident import quote_ident
 from db_ops.postgres.version_table import (
     SearchPath,
     VersionTable,
-    quote_identifier,
     search_path,
     version_tables,
 )
@@ -105,7 +105,7 @@ def _cause(target: Target, one: VersionTable, path: SearchPath) -> tuple[str, st
 def _look_there(target: Target, one: VersionTable, path: SearchPath) -> str:
     if path.source == "client":
         where = f"options in {target.server.url.source}, or of PGOPTIONS"
-        return f"take search_path out of {where}; or begin it with {quote_identifier(one.schema)}"
+        return f"take search_path out of {where}; or begin it with {quote_ident(one.schema)}"
     return path.with_first(one.schema)
 
 

@@ -87,7 +87,7 @@ class Draft:
         """
         self.script.message = message.replace("\\", "\\\\").replace('"', '\\"')
         up, down = _body(upgrade), _body(downgrade)
-        template: dict[str, Any] = self.context.template_args  # type: ignore[assignment]  # not only
+        template: dict[str, Any] = self.context.template_args
         template |= {
             str(self.script.upgrade_ops_list[0].upgrade_token): up,
             str(self.script.downgrade_ops_list[0].downgrade_token): down,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,7 +26,6 @@ from db_ops.migrations.env.failures import (
 from db_ops.migrations.env.run_env import run_env
 from db_ops.migrations.env.runtime import Session, connection_over
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
-from db_ops.migrations.env.version_update import cached_version_updates
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.steps import StepPlan
@@ -145,58 +144,31 @@ def _attempt(run: Run) -> None:
         try:
             with connection_over(driver) as connection:
                 recording = StepRecording(run.recorder) if run.recorder else None
-                settings = _SessionSettings(run)
-                session = Session(
-                    connection, settings_after=settings.after_this, recording=recording
-                )
-                work = _reporting(run, settings, connection, driver, recording)
-                with ExitStack() as stack:
-                    if run.project.is_ours or not _needs_own_engine(run.project, session):
-                        stack.enter_context(cached_version_updates())
-                    run_env(run.project, run.scripts, session, work)
+                session = Session(connection, recording=recording)
+                if not run.project.is_ours:
+                    from db_ops.migrations.foreign_env.inspection import needs_own_connection
+
+                    session.uses_own_connection = needs_own_connection(run.project)
+                work = _reporting(run, connection, driver, recording)
+                run_env(run.project, run.scripts, session, work)
         finally:
             run.blocked_by = watch.last
 
 
-def _needs_own_engine(project: Project, session: Session) -> bool:
-    """Let env.py's own engine connect, where the revisions need it. Its driver is not ours."""
-    from db_ops.migrations.foreign_env.inspection import needs_own_connection
-
-    session.uses_own_connection = needs_own_connection(project)
-    if session.uses_own_connection:
-        session.settings_after = str
-    return session.uses_own_connection
-
-
-@dataclass
-class _SessionSettings:
-    """What the session is set to when a revision starts: it may have set its own.
+def _session_settings(run: Run, position: int) -> tuple[str, ...]:
+    """Return what sets the session for the revision at *position*: one before may have set its own.
 
     In a database that is being built only the last commit waits for the disk, and then for all
     before it. Anywhere else each does: what others commit meanwhile may rest on a revision.
     https://www.postgresql.org/docs/current/wal-async-commit.html
     """
-
-    run: Run
-    current: str | None = None
-
-    def of(self, position: int) -> str:
-        return f"{'; '.join(self.statements(position))};"
-
-    def statements(self, position: int) -> tuple[str, ...]:
-        waits = position >= self.run.total or not self.run.database.is_being_built
-        commit = "DEFAULT" if waits else "off"
-        return (*self.run.database.timeout_settings, f"SET synchronous_commit = {commit}")
-
-    def after_this(self) -> str:
-        """Return what the next revision needs, to be sent within this one's transaction."""
-        self.current = self.of(len(self.run.steps) + 2)
-        return self.current
+    waits = position >= run.total or not run.database.is_being_built
+    commit = "DEFAULT" if waits else "off"
+    return (*run.database.timeout_settings, f"SET synchronous_commit = {commit}")
 
 
 def _reporting(
     run: Run,
-    settings: _SessionSettings,
     connection: Connection,
     driver: DriverConnection,
     recording: StepRecording | None,
@@ -211,17 +183,19 @@ def _reporting(
             revision = run.graph.nodes[step.revision.revision].revision
             position = len(run.steps) + 1
             run.running = revision.id
-            if context.connection is not connection:
-                for statement in settings.statements(position):
-                    context.connection.exec_driver_sql(statement)
-                context.connection.commit()
-                settings.current = settings.of(position)
+            settings = _session_settings(run, position)
             connection.commit()
             driver.commit()  # what a revision began behind SQLAlchemy's back
-            driver.autocommit = False
-            if settings.current != settings.of(position):
-                _set_between_transactions(settings.of(position), driver)
-            settings.current = None
+            if context.connection is connection:
+                # One round trip; a transaction for them would take two more.
+                driver.autocommit = True
+                with driver.cursor() as cursor:
+                    cursor.execute("; ".join(settings))
+                driver.autocommit = False
+            else:
+                for statement in settings:
+                    context.connection.exec_driver_sql(statement)
+                context.connection.commit()
             run.on_event(RevisionStarted(revision, run.direction, position, run.total, scratch))
             if recording is not None:
                 recording.begin()
@@ -233,14 +207,6 @@ def _reporting(
             run.on_event(RevisionFinished(done, run.direction, position, run.total, scratch))
 
     return steps
-
-
-def _set_between_transactions(statements: str, driver: DriverConnection) -> None:
-    """Send *statements* in one round trip; a transaction for them would take two more."""
-    driver.autocommit = True
-    with driver.cursor() as cursor:
-        cursor.execute(statements)
-    driver.autocommit = False
 
 
 def comparison_error(

@@ -45,8 +45,7 @@ class Session:
 
     `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
     `metadata` is its `target_metadata`: one `MetaData`, or several. `diffs` is what a comparison
-    found, `unchecked` what it could not compare. `settings_after` gives statements that are sent
-    together with the update of the version table. `recording` is called for each step.
+    found, `unchecked` what it could not compare. `recording` is called for each step.
 
     One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
     `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
@@ -58,7 +57,6 @@ class Session:
 
     connection: Connection | None = None
     read_only: bool = False
-    settings_after: Callable[[], str] = str
     reached: bool = False
     metadata: Any = None
     diffs: list[Any] = field(default_factory=list)

@@ -9,7 +9,6 @@ write it at once; the last one wins.
 from __future__ import annotations
 
 import json
-import marshal
 import os
 import re
 import time
@@ -63,8 +62,7 @@ class RevisionFileList(Mapping[str, Stat]):
 
     @cached_property
     def fingerprint(self) -> str:
-        # The second version of the format says the same of equal values, whoever holds them.
-        return blake2b(marshal.dumps(self._folders, 2), digest_size=16).hexdigest()
+        return blake2b(json.dumps(self._folders).encode(), digest_size=16).hexdigest()
 
     @cached_property
     def _stats(self) -> dict[str, Stat]:

@@ -20,6 +20,7 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.catalog import revisions_and_comment
 from db_ops.postgres.history.table import TABLE, records_key
+from db_ops.postgres.quote_ident import quote_ident
 from db_ops.postgres.schema.reading import (
     FINGERPRINT_FORMAT,
     PINNED,
@@ -204,7 +205,7 @@ def _row(values: dict[str, Any]) -> HistoryRow:
 
 def grant_to_read(connection: Connection) -> str:
     """Return the SQL that lets this role read the records."""
-    role = '"' + connection.info.user.replace('"', '""') + '"'
+    role = quote_ident(connection.info.user)
     return (
         f"as their owner: GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO {role};"
         f" GRANT SELECT ON {TABLE} TO {role}"

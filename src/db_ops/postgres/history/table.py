@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg2.errors import DuplicateSchema, DuplicateTable, InsufficientPrivilege, UniqueViolation
 from psycopg2.extensions import connection as Connection
 
+from db_ops.postgres.quote_ident import quote_ident
 from db_ops.settings import RECORDS_SCHEMA
 
 TABLE = f"{RECORDS_SCHEMA}.history"
@@ -68,7 +69,7 @@ def create_if_missing(connection: Connection) -> None:
         raise HistoryUnavailable(
             f"role {role} may not create schema {RECORDS_SCHEMA}",
             "as the database's owner: "
-            f"CREATE SCHEMA {RECORDS_SCHEMA} AUTHORIZATION {_quoted(role)}",
+            f"CREATE SCHEMA {RECORDS_SCHEMA} AUTHORIZATION {quote_ident(role)}",
         ) from None
 
 
@@ -86,7 +87,7 @@ def _is_ready(connection: Connection) -> bool:
     owner, ours, occupied, mark, may_insert, role, is_whole = state
     if mark == _MARK:
         if not may_insert:
-            grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {_quoted(role)}"
+            grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {quote_ident(role)}"
             raise HistoryUnavailable(
                 f"role {role} may not write to {TABLE}", f"as {owner}: {grant}"
             )
@@ -123,7 +124,3 @@ def _create(connection: Connection) -> None:
                 cursor.execute("ROLLBACK")
             raise
         cursor.execute("COMMIT")
-
-
-def _quoted(role: str) -> str:
-    return '"' + role.replace('"', '""') + '"'

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from db_ops.postgres.impact.statements import END_OF_DATA
+from db_ops.postgres.quote_ident import quote_ident
 from db_ops.results import MeasuredStatement, Measurement
 
 _CREATE_TABLE = re.compile(r"\ACREATE TABLE(?! IF\b)")
@@ -36,7 +37,7 @@ def write_script(
 
     It refuses a database whose version table, *schema*.*table*, does not hold *current*.
     """
-    name = ".".join(_identifier(part) for part in (schema, table) if part)
+    name = ".".join(quote_ident(part) for part in (schema, table) if part)
     query = f"SELECT array_agg(version_num::text ORDER BY version_num) FROM {name}"
     expected = f"ARRAY[{', '.join(map(_literal, sorted(current)))}]::text[]"
     guard = _STANDS_ELSEWHERE.format(table=_literal(name), query=_literal(query), expected=expected)
@@ -101,10 +102,6 @@ def _terminated(statement: str) -> str:
     if statement.endswith(";") and "--" not in last:
         return statement
     return f"{statement}\n;" if "--" in last else f"{statement};"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:
