@@ -82,7 +82,7 @@ def test_a_role_without_createdb(project: Project, role: str) -> None:
     project.url = with_user(project.url, role, "role_secret")
     outcome = project.run("init").failed(FAILED)
     assert f"role {role!r} may not create databases" in outcome.error
-    assert f'ALTER ROLE "{role}" CREATEDB' in outcome.hint
+    assert f"ALTER ROLE {role} CREATEDB" in outcome.hint
 
 
 def test_no_rights_on_public(

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from db_ops.postgres.quote_ident import quote_ident
+from db_ops.errors.quote_ident import quote_ident
 from tests.conftest import with_user
 from tests.support.project import Project
 

@@ -2,6 +2,9 @@
 
 The functions here are the commands of the same names; each takes `Settings` and returns a frozen
 result. Importing this package does no work: what a name needs is imported when it is first used.
+
+One thread at a time runs a command, since env.py runs under patches that reach the whole process:
+another one waits, for `migration_lock_timeout` at most, and then raises `CommandRunning`.
 """
 
 from __future__ import annotations
@@ -95,5 +98,11 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         for module, names in _HOMES.items():
             if name in names:
-                return getattr(import_module(module), name)
+                found = getattr(import_module(module), name)
+                if module.startswith("db_ops.commands."):
+                    from db_ops.commands.one_at_a_time import one_at_a_time
+
+                    # `new` takes no settings, and runs no env.py.
+                    found = found if name == "new" else one_at_a_time(found)
+                return globals().setdefault(name, found)
         raise AttributeError(f"module 'db_ops' has no attribute {name!r}")

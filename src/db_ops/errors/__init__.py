@@ -1,6 +1,7 @@
 """What can go wrong, as types that carry data; every public error is importable from here."""
 
 from db_ops.errors.base import (
+    CommandRunning,
     DbOpsError,
     ExitCode,
     Interrupted,
@@ -107,6 +108,7 @@ __all__ = [
     "BranchNotNamed",
     "ClientRefusedConnection",
     "CollationMismatch",
+    "CommandRunning",
     "ConnectionLost",
     "ConnectionRejected",
     "DatabaseAhead",

@@ -123,6 +123,16 @@ class Terminated(Interrupted):
     exit_code = ExitCode.TERMINATED
 
 
+class CommandRunning(DbOpsError):
+    """Another thread of this program runs a command, and did not end in time."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{command}: another thread of this program runs a command (waited {waited:.0f} s)"
+    then = "call one after the other, or give it a process of its own: db-ops {command}"
+    command: str
+    waited: float
+
+
 class OutputLost(DbOpsError):
     """The command is done, and what it had to say could not be written."""
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode
+from db_ops.errors.quote_ident import quote_ident
 
 
 class EmbeddedServerFailed(DbOpsError):
@@ -151,10 +152,8 @@ class InsufficientPrivilege(ServerError):
     @classmethod
     def to_create(cls, location: str, role: str) -> InsufficientPrivilege:
         """Return the error for a role that lacks CREATEDB, with both remedies."""
-        quoted = '"' + role.replace('"', '""') + '"'
-        remedy = (
-            f"as a superuser: ALTER ROLE {quoted} CREATEDB, or create the database, owned by it"
-        )
+        alter = f"ALTER ROLE {quote_ident(role)} CREATEDB"
+        remedy = f"as a superuser: {alter}, or create the database, owned by it"
         return cls(location, role, "create databases", remedy)
 
 

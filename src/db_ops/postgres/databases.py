@@ -8,9 +8,9 @@ from psycopg2.errors import InsufficientPrivilege as NotAllowed
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.server import EXISTS, Server
-from db_ops.postgres.quote_ident import quote_ident
 
 # Not every role may ask for the identifier; the time of its start is as good among running ones.
 _IDENTITIES = (

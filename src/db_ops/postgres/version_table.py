@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.catalog import recorded_revisions
-from db_ops.postgres.quote_ident import quote_ident
 
 # The catalogs are everybody's, whatever the search path and the rights to what they describe.
 _FIND = """

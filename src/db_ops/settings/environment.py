@@ -37,7 +37,10 @@ def environment_digest(root: Path) -> str:
 
 @contextmanager
 def recorded_variables(names: set[str]) -> Iterator[None]:
-    """Add to *names* the variables that are asked for in a `with` block, set or not."""
+    """Add to *names* the variables that are asked for in a `with` block, set or not.
+
+    `os.environ` is the process's: no other thread may run a command meanwhile.
+    """
     _recorders.append(names)
     plain = type(os.environ)
     os.environ.__class__ = _RecordedEnvironment

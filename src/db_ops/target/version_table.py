@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db_ops.errors import VersionTableDenied, VersionTableHidden, VersionTableUnusable
-from db_ops.postgres.quote_ident import quote_ident
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.version_table import (
     SearchPath,
     VersionTable,

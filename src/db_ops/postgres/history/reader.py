@@ -18,9 +18,9 @@ from psycopg2.errors import (
 )
 from psycopg2.extensions import connection as Connection
 
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.catalog import revisions_and_comment
 from db_ops.postgres.history.table import TABLE, records_key
-from db_ops.postgres.quote_ident import quote_ident
 from db_ops.postgres.schema.reading import (
     FINGERPRINT_FORMAT,
     PINNED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg2.errors import DuplicateSchema, DuplicateTable, InsufficientPrivilege, UniqueViolation
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.quote_ident import quote_ident
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.settings import RECORDS_SCHEMA
 
 TABLE = f"{RECORDS_SCHEMA}.history"

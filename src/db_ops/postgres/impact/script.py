@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.impact.statements import END_OF_DATA
-from db_ops.postgres.quote_ident import quote_ident
 from db_ops.results import MeasuredStatement, Measurement
 
 _CREATE_TABLE = re.compile(r"\ACREATE TABLE(?! IF\b)")
