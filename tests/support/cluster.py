@@ -57,6 +57,10 @@ class Cluster:
         connection = psycopg2.connect(**embedded.connection_parameters(), dbname="postgres")
         connection.autocommit = True
         with connection.cursor() as cursor:
+            if connection.info.server_version >= 160000:
+                # Every connection pays for them, on both sides.
+                self.settings["scram_iterations"] = "1"
+                cursor.execute("SET scram_iterations = 1")
             cursor.execute(f"CREATE ROLE {ADMIN} SUPERUSER LOGIN PASSWORD %s", (PASSWORD,))
             cursor.execute("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
             self.binaries = Path(cursor.fetchone()[0])

@@ -1,25 +1,29 @@
 """Build templates and spares in another process; its settings are sent to its standard input.
 
 They may hold a password. Behind a command that has answered, detached and niced: the next spare,
-and dropping what was replaced. Waited for: a template, where this process has imported modules of
-the project already, so that what they once read cannot be known.
+and dropping what was replaced. Waited for: a template, so that what the revisions import, and do to
+models, is nothing to whom compares models afterwards.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn, cast
 
 from db_ops.builds.builder import TEMPLATE_COMMAND, Builder
 from db_ops.errors import DbOpsError
 from db_ops.errors.tracebacks import decode, encode
+from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.postgres.connection.session import maintenance_session
 from db_ops.postgres.own_databases import drop_unused_databases
 from db_ops.results import Event, OnEvent, WaitingForLock, WaitingForServer, ignore
@@ -50,20 +54,79 @@ def make_template_in_subprocess(target: Target) -> None:
 
     Whom that process waits for is told as if we did.
     """
+    with _forked(target) if _may_fork(target) else _started(target) as answer:
+        for line in answer:
+            # A process that was killed may have been halfway through.
+            if line.endswith(b"\n"):
+                _forward_event(line, target.server.on_event)
+
+
+def _may_fork(target: Target) -> bool:
+    """Tell whether a fork of this process builds what a new one would.
+
+    What this process has imported already, and what that has read, is not known. And a thread may
+    hold a lock that nobody in a fork gives back; our own ones wait.
+    """
+    names = {thread.name.partition("-")[0] for thread in threading.enumerate()}
+    inputs = BuildInputs(target.project, target.settings.cache_folder)
+    return (
+        sys.platform == "linux"
+        and names <= {"MainThread", "db_ops"}
+        and not inputs.loaded_modules()
+    )
+
+
+@contextmanager
+def _started(target: Target) -> Iterator[BinaryIO]:
+    """Make the template in a new interpreter; yield what it answers."""
     with _start(target, "make_template", subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             with suppress(BrokenPipeError), process.stdin as pipe:
                 pipe.write(_encoded(target))
-            for line in process.stdout:
-                # A process that was killed may have been halfway through.
-                if line.endswith(b"\n"):
-                    _forward_event(line, target.server.on_event)
+            yield cast(BinaryIO, process.stdout)
         except BaseException:
             # Nobody waits for it any more; what it leaves is swept.
             process.terminate()
             raise
+
+
+@contextmanager
+def _forked(target: Target) -> Iterator[BinaryIO]:
+    """Make the template in a fork, which has imported the libraries; yield what it answers."""
+    ours, theirs = os.pipe()
+    settings = _decoded(_encoded(target))
+    with warnings.catch_warnings():
+        # Python 3.12 sees the threads, and not what they do.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
+    if process == 0:
+        _become_worker(settings, theirs)
+    os.close(theirs)
+    try:
+        with os.fdopen(ours, "rb") as answer:
+            yield answer
+    except BaseException:
+        os.kill(process, signal.SIGTERM)
+        raise
+    finally:
+        os.waitpid(process, 0)
+
+
+def _become_worker(settings: Settings, answer: int) -> NoReturn:
+    """Make the template in this fork and end it, with nothing of what its parent has open."""
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nothing, descriptor)
+        _make_template(settings, answer)
+    finally:
+        os._exit(0)
 
 
 def _forward_event(line: bytes, on_event: OnEvent) -> None:
@@ -87,8 +150,13 @@ def prepare() -> None:
 
 def make_template() -> None:
     """Make the template for the settings on standard input; write what fails to standard output."""
-    answer = os.fdopen(os.dup(1), "wb")
+    answer = os.dup(1)
     os.dup2(2, 1)  # what the project prints is no part of the answer
+    _make_template(_decoded(sys.stdin.buffer.read()), answer)
+
+
+def _make_template(settings: Settings, descriptor: int) -> None:
+    answer = os.fdopen(descriptor, "wb")
 
     def tell(event: Event) -> None:
         if isinstance(event, WaitingForLock | WaitingForServer):
@@ -97,7 +165,7 @@ def make_template() -> None:
 
     with answer:
         try:
-            with _builder(_decoded(sys.stdin.buffer.read()), tell) as builder:
+            with _builder(settings, tell) as builder:
                 if builder is not None:
                     builder.make_template()
         except DbOpsError as error:

@@ -94,6 +94,10 @@ class BuildInputs:
             return variable_digest(name.removeprefix(_VARIABLE), variables()) or ""
         return _digest_of(self.root / name)
 
+    def loaded_modules(self) -> Mapping[str, Path]:
+        """Return the project's modules that the revisions or `env.py` lead to, loaded by now."""
+        return _modules_used(self, frozenset(sys.modules))
+
     @contextmanager
     def recording(self) -> Iterator[UsedInputs]:
         """Record what a build uses, for a `with` block."""
@@ -118,7 +122,7 @@ class UsedInputs:
         None if that is not certain: a module was imported before, so that what it has read and
         whether its file has changed since is not known; or a file was changed during the build.
         """
-        modules = self._modules()
+        modules = _modules_used(self.inputs, self.before)
         if any(name in self.before for name in modules):
             return None
         if replace(self.inputs).digest != self.inputs.digest:
@@ -135,23 +139,6 @@ class UsedInputs:
         names = sorted(self.read.variables)
         found = {_VARIABLE + name: variable_digest(name, self.environment) for name in names}
         return {name: digest for name, digest in found.items() if digest is not None}
-
-    def _modules(self) -> dict[str, Path]:
-        """Return the project's modules that the revisions or `env.py` lead to."""
-        ours = dict(_project_modules())
-        found = {name for name in ours if name not in self.before}
-        waiting = set().union(*map(_imported_by, self.inputs.sources.values()))
-        waiting |= {name.partition(".")[0] for name in found}
-        seen: set[str] = set()
-        while waiting:
-            top = waiting.pop()
-            seen.add(top)
-            below = {name for name in ours if name.partition(".")[0] == top}
-            found |= below
-            for name in below:
-                waiting |= _imported_by(ours[name].read_bytes()) - seen
-        # The entry point of the command is not part of the build.
-        return {name: ours[name] for name in found if name != "__main__"}
 
     def _new(self) -> Iterator[Path]:
         """Yield the opened paths that are not among what was known before, nor part of Python."""
@@ -174,6 +161,24 @@ class UsedInputs:
                 path not in self.inputs.project.revision_folders
             )
         return not any(part in _NOT_READ for part in path.parts)
+
+
+def _modules_used(inputs: BuildInputs, before: frozenset[str]) -> dict[str, Path]:
+    """Return the project's modules that are loaded: new ones, and what the revisions lead to."""
+    ours = dict(_project_modules())
+    found = {name for name in ours if name not in before}
+    waiting = set().union(*map(_imported_by, inputs.sources.values()))
+    waiting |= {name.partition(".")[0] for name in found}
+    seen: set[str] = set()
+    while waiting:
+        top = waiting.pop()
+        seen.add(top)
+        below = {name for name in ours if name.partition(".")[0] == top}
+        found |= below
+        for name in below:
+            waiting |= _imported_by(ours[name].read_bytes()) - seen
+    # The entry point of the command is not part of the build.
+    return {name: ours[name] for name in found if name != "__main__"}
 
 
 def _project_modules() -> Iterator[tuple[str, Path]]:
