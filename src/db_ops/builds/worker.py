@@ -111,12 +111,19 @@ def _forked(target: Target) -> Iterator[BinaryIO]:
         os.kill(process, signal.SIGTERM)
         raise
     finally:
-        os.waitpid(process, 0)
+        # A program may ignore how its children end.
+        with suppress(ChildProcessError):
+            os.waitpid(process, 0)
 
 
 def _become_worker(settings: Settings, answer: int) -> NoReturn:
-    """Make the template in this fork and end it, with nothing of what its parent has open."""
+    """Make the template in this fork and end it, with nothing of what its parent has open.
+
+    A session that it would keep open could hold locks after its parent's end.
+    """
     try:
+        os.closerange(3, answer)
+        os.closerange(answer + 1, os.sysconf("SC_OPEN_MAX"))
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM):
