@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
+from tests.acceptance.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
 from tests.support.doors import run
 from tests.support.launcher import Launcher
 from tests.support.project import Project
