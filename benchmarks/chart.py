@@ -76,7 +76,7 @@ def _legend() -> Iterator[str]:
     yield _text(
         0,
         15 + _ROW,
-        "The time, and its ratio to that of the blue bar. Each job has its own scale.",
+        "Time, and ratio to the blue bar. Each job has its own scale.",
         "axis",
     )
 

@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: the changelog is its last page."""
+"""Hooks of the documentation site: the changelog is its last page, and wide tables are labelled."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"CHANGELOG.md": "changelog.md"}
+_TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+_HEADING = re.compile(r"<th[^>]*>(.*?)</th>", re.DOTALL)
+_ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+_CELL = re.compile(r"<td\b")
+_TAG = re.compile(r"<[^>]+>")
+# More columns than these do not fit the page of a telephone.
+_FEW = 4
 _LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]*)?\)")
 
 
@@ -42,6 +49,23 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     text = _LINK.sub(rewritten, markdown)
     return re.sub(rf"!?\[([^\]]*){re.escape(_NOWHERE)}", r"\1", text)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Give each cell of a table of many columns the name of its column, for narrow pages."""
+    return _TABLE.sub(lambda table: _labelled(table[0]), html)
+
+
+def _labelled(table: str) -> str:
+    names = [_TAG.sub("", heading).replace('"', "&quot;") for heading in _HEADING.findall(table)]
+    if len(names) <= _FEW:
+        return table
+
+    def row(cells: re.Match[str]) -> str:
+        labels = iter(names)
+        return _CELL.sub(lambda _: f'<td data-label="{next(labels)}"', cells[0])
+
+    return _ROW.sub(row, table).replace("<table>", "<table data-labelled>", 1)
 
 
 _NOWHERE = "](nowhere)"
