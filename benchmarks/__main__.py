@@ -40,11 +40,12 @@ def main() -> None:
         parser.error(f"no job is named {options.only}: {', '.join(job.name for job in JOBS)}")
     if options.runs < LEAST_RUNS:
         parser.error(f"--runs: at least {LEAST_RUNS}")
-    command = "inv bench" + "".join(
+    command = "`inv bench" + "".join(
         f" --{name} {value}"
         for name, value in (("only", options.only), ("runs", options.runs))
         if value != parser.get_default(name)
     )
+    command += "`"
     if options.render:
         write_page(Report.from_json(RESULTS.read_text()))
         return
@@ -82,7 +83,7 @@ def keep(done: Report) -> None:
         versions = last.versions | versions
     outcomes = tuple(measured[job.name] for job in JOBS if job.name in measured)
     whole = len(done.outcomes) == len(JOBS)
-    command = "inv bench" if whole else "several calls of inv bench --update"
+    command = "`inv bench`" if whole else "several calls of `inv bench --update`"
     merged = replace(done, command=command, versions=versions, outcomes=outcomes)
     RESULTS.write_text(merged.to_json())
 

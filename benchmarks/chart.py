@@ -1,73 +1,97 @@
-"""The chart of a report: a bar for each ratio, on a logarithmic scale, for light and dark."""
+"""The chart of a report: how long the commands that people wait for take, for light and dark."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from math import ceil, floor, log10
 
-from benchmarks.report import Outcome, Report, as_text
+from benchmarks import entrants
+from benchmarks.contenders import (
+    ALEMBIC,
+    ALEMBIC_CHECK,
+    DBMATE,
+    DJANGO,
+    FLASK,
+    INIT,
+    INIT_PROGRAM,
+    PSQL,
+    VERIFY,
+    VERIFY_QUICK,
+)
+from benchmarks.measure import Measured
+from benchmarks.per_test import BARE, PLUGIN
+from benchmarks.report import Outcome, Report, as_text, as_time
 
-_LABELS, _PLOT, _MARGIN, _LINE = 350, 450, 60, 18
+# What is drawn of each job; the page has tables of all that was measured.
+CHARTED = {
+    "no-op-1000": (ALEMBIC.name, INIT.name, FLASK.name, DJANGO.name, DBMATE.name),
+    "build-1000": (PSQL.name, INIT.name, ALEMBIC.name, FLASK.name, DJANGO.name, DBMATE.name),
+    "recreate-1000": (entrants.FROM_SCRATCH, entrants.FROM_TEMPLATE, entrants.FROM_SPARE),
+    "crowd-head": (entrants.crowd_of(ALEMBIC), entrants.crowd_of(INIT_PROGRAM)),
+    "test-database-50": (BARE, PLUGIN),
+    "verify-300": (ALEMBIC_CHECK.name, VERIFY.name, VERIFY_QUICK.name),
+}
+# As wide as a telephone can show without making the text too small to read.
+_WIDTH, _ROW, _BAR = 460, 23, 20
+_KINDS = {"ours": "db_ops", "base": "what it is compared with", "other": "another tool"}
 _STYLE = """
-text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600 } .axis { fill: #59636e }
-.decade { stroke-dasharray: 2 4 } line { stroke: #8c959f }
-.ours { fill: #1a7f37 } .other { fill: #8c959f }
+.ours { fill: #7ee2a0 } .base { fill: #a5cdff } .other { fill: #dde1e6 }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc } .axis { fill: #9198a1 }
-  line { stroke: #656c76 } .ours { fill: #3fb950 } .other { fill: #656c76 }
+  .ours { fill: #1a6b35 } .base { fill: #1d4f91 } .other { fill: #434a53 }
 }
 """
 
 
 def chart(report: Report) -> str:
-    """Return the chart as SVG."""
-    bars = [(outcome, list(_bars(outcome))) for outcome in report.outcomes]
-    ratios = [ratio for _, group in bars for _, _, ratio in group] or [1.0]
-    low, high = min(-1, floor(log10(min(ratios)))), max(1, ceil(log10(max(ratios))))
-
-    def place(ratio: float) -> float:
-        return _LABELS + _PLOT * (log10(ratio) - low) / (high - low)
-
-    shapes, y = [], 2 * _LINE
-    for outcome, group in bars:
-        if not group:
+    """Return the chart as SVG: a bar for each time, the longest of a job as wide as the chart."""
+    shapes = list(_legend())
+    y = 3 * _ROW
+    for outcome in report.outcomes:
+        drawn = [result for name in CHARTED.get(outcome.name, ()) if (result := outcome.find(name))]
+        if not drawn or outcome.find(outcome.baseline) is None:
             continue
-        shapes.append(_text(0, y, f"{outcome.title}, against {outcome.baseline}", "title"))
-        for name, ours, ratio in group:
-            y += _LINE
-            left, right = sorted((place(1), place(ratio)))
-            kind = "ours" if ours else "other"
-            shapes.append(_text(_LABELS - 8, y, name, anchor="end"))
-            shapes.append(
-                f'<rect class="{kind}" x="{left:.1f}" y="{y - 11}" '
-                f'width="{max(right - left, 1):.1f}" height="13"/>'
-            )
-            shapes.append(_text(right + 5, y, as_text(ratio)))
-        y += 2 * _LINE
-    axis = [
-        f'<line x1="{place(10**power):.1f}" x2="{place(10**power):.1f}" y1="20" y2="{y - _LINE}" '
-        f'class="{"one" if power == 0 else "decade"}"/>'
-        for power in range(low, high + 1)
-    ]
-    axis += [
-        _text(place(10**power), 12, f"{10.0**power:g}", "axis", anchor="middle")
-        for power in range(low, high + 1)
-    ]
-    width = _LABELS + _PLOT + _MARGIN
+        longest = max(result.median for result in drawn)
+        shapes.append(_text(0, y, outcome.title, "title"))
+        for result in drawn:
+            y += _ROW
+            shapes += _bar(outcome, result, y, longest)
+        y += 2 * _ROW
+    height = y - _ROW
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}">\n'
-        f"<style>{_STYLE}</style>\n" + "\n".join([*axis, *shapes]) + "\n</svg>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
+        f' width="{_WIDTH}" role="img">\n'
+        f"<style>{_STYLE}</style>\n" + "\n".join(shapes) + "\n</svg>\n"
     )
 
 
-def _bars(outcome: Outcome) -> Iterator[tuple[str, bool, float]]:
-    for result in outcome.measured:
-        ratio = outcome.ratio(result.name, outcome.baseline)
-        if ratio is not None and result.name != outcome.baseline:
-            yield result.name, result.ours, ratio
+def _legend() -> Iterator[str]:
+    x = 0
+    for kind, meaning in _KINDS.items():
+        yield f'<path class="{kind}" d="M{x} 3h14v14h-14z"/>'
+        yield _text(x + 20, 15, meaning)
+        x += 40 + 7 * len(meaning)
+    yield _text(
+        0,
+        15 + _ROW,
+        "Time, and ratio to the blue bar. Each job has its own scale.",
+        "axis",
+    )
+
+
+def _bar(outcome: Outcome, result: Measured, y: int, longest: float) -> Iterator[str]:
+    base = result.name == outcome.baseline
+    kind = "ours" if result.ours else "base" if base else "other"
+    width = max(_WIDTH * result.median / longest, 2)
+    ratio = outcome.ratio(result.name, outcome.baseline)
+    time = as_time(result.median)
+    yield f'<rect class="{kind}" x="0" y="{y - 14}" width="{width:.1f}" height="{_BAR}" rx="2"/>'
+    yield _text(6, y, result.name)
+    value = time if base or ratio is None else f"{time} ({as_text(ratio)})"
+    yield _text(_WIDTH - 6, y, value, anchor="end")
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'

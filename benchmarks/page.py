@@ -4,21 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks import entrants
+from benchmarks.contenders import ALEMBIC, INIT, INIT_PROGRAM
 from benchmarks.jobs import Target
 from benchmarks.measure import Measured
-from benchmarks.report import Outcome, Report, as_text
+from benchmarks.per_test import PLUGIN
+from benchmarks.report import Outcome, Report, as_text, as_time
 
-_HEAD = """# Benchmarks
+# What a user gains, with the times of these entrants; the last one's remark may be in it, too.
+_GAINS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Where nothing is pending, `inv db.init` answers in {0} after 1,000 revisions and in {1}"
+        " after 5,000; `alembic upgrade head` takes {2} and {3}.",
+        (
+            ("no-op-1000", INIT.name),
+            ("no-op-5000", INIT.name),
+            ("no-op-1000", ALEMBIC.name),
+            ("no-op-5000", ALEMBIC.name),
+        ),
+    ),
+    (
+        "`inv db.recreate` gives a developer an empty database at head in {0}, where dropping,"
+        " creating and migrating takes {1}, and each test gets a migrated database of its own in"
+        " {2}.",
+        (
+            ("recreate-1000", entrants.FROM_SPARE),
+            ("recreate-1000", entrants.FROM_SCRATCH),
+            ("test-database-50", PLUGIN),
+        ),
+    ),
+    (
+        "50 replicas that start at once on an empty database are all done in {0}; with"
+        " `alembic upgrade head`, {remark}.",
+        (
+            ("crowd-empty", entrants.crowd_of(INIT_PROGRAM)),
+            ("crowd-empty", entrants.crowd_of(ALEMBIC)),
+        ),
+    ),
+)
+_HOW = """
+## How it was measured
 
-Made by `{command}` on {date}: {cores} cores, load {load:.1f} before it began, {versions}.
+By {command} on {date}: {cores} cores, load {load:.1f} before it began, {versions}.
 
-Everything runs on one server, the embedded PostgreSQL as `inv db.start` starts it, in turn: each
-entrant once to warm up, then again and again in rounds. Times are medians of n runs, a ratio is a
-quotient of medians, less than 1 is faster. What takes more than half a minute in all is run three
+All commands use one server, the embedded PostgreSQL as `inv db.start` starts it. Each runs once to
+warm up, then in turn with the others. A time is the median of the runs, a ratio the quotient of two
+medians: less than 1 is faster. A command that takes more than half a minute in all is run three
 times.
-
-## Targets
-
 """
 _NOTES = """
 ## What is compared
@@ -45,35 +77,48 @@ _NOTES = """
 def page(report: Report, chart: str) -> str:
     """Return the page in Markdown; *chart* is the file of the chart, relative to it."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    head = _HEAD.format(
-        command=report.command,
-        date=report.date,
-        cores=report.cores,
-        load=report.load,
-        versions=versions,
+    parts = [f"# Benchmarks\n\n![How long commands take]({chart})\n\n", *_gains(report)]
+    parts.append(
+        _HOW.format(
+            command=report.command,
+            date=report.date,
+            cores=report.cores,
+            load=report.load,
+            versions=versions,
+        )
     )
-    parts = [head, *_targets(report), f"\n![Ratios, on a logarithmic scale]({chart})\n"]
     for outcome in report.outcomes:
         parts += _job(outcome)
     parts.append(_NOTES)
     if report.absent:
         parts.append("\n## Not installed\n\n")
         parts += [f"- {tool}: {reason}\n" for tool, reason in report.absent.items()]
-    return "".join(parts)
+    return "".join((*parts, *_targets(report)))
+
+
+def _gains(report: Report) -> Iterator[str]:
+    outcomes = {outcome.name: outcome for outcome in report.outcomes}
+    for sentence, entrants_of in _GAINS:
+        found = [outcomes[job].find(name) if job in outcomes else None for job, name in entrants_of]
+        known = [one for one in found if one is not None]
+        if len(known) == len(found):
+            times = [as_time(one.median) for one in known]
+            yield sentence.format(*times, remark=known[-1].remark) + "\n"
 
 
 def _targets(report: Report) -> Iterator[str]:
-    yield "| Job | | at most | measured | | floor |\n|--|--|--|--|--|--|\n"
+    yield "\n## Targets\n\n| Job | Ratio | At most | Measured | | Lower bound |\n"
+    yield "|--|--|--|--|--|--|\n"
     for outcome in report.outcomes:
         for target in outcome.targets:
             ratio = outcome.ratio(target.entrant, target.against)
             yield (
-                f"| {outcome.title} | `{target.entrant}` vs `{target.against}` | {target.at_most} "
+                f"| {outcome.title} | `{target.entrant}` / `{target.against}` | {target.at_most} "
                 f"| {_ratio(ratio)} | {_verdict(ratio, target)} | {_floor(outcome, target)} |\n"
             )
     yield (
-        "\nThe floor is what parts of the work take that cannot be left out, each measured alone in"
-        " the same run.\n"
+        "\nThe lower bound is the sum of parts of the work that cannot be left out, each measured"
+        " alone in the same run.\n"
     )
 
 
@@ -91,27 +136,24 @@ def _verdict(ratio: float | None, target: Target) -> str:
 
 
 def _job(outcome: Outcome) -> Iterator[str]:
-    yield f"\n## {outcome.title}\n\n| | median | ratio | n | |\n|--|--|--|--|--|\n"
+    remarks = any(result.remark or result.absent for result in outcome.measured)
+    yield f"\n## {outcome.title}\n\n| Command | Median | Ratio | Runs |{' |' * remarks}\n"
+    yield f"|--|--|--|--|{'--|' * remarks}\n"
     for result in outcome.measured:
-        yield f"| {_name(result)} | {_row(outcome, result)} |\n"
+        row = [_name(result), *_row(outcome, result)]
+        yield f"| {' | '.join(row if remarks else row[:-1])} |\n"
 
 
 def _name(result: Measured) -> str:
     return f"**`{result.name}`**" if result.ours else f"`{result.name}`"
 
 
-def _row(outcome: Outcome, result: Measured) -> str:
+def _row(outcome: Outcome, result: Measured) -> tuple[str, ...]:
     if not result.seconds:
         reason = " ".join(result.absent.split()).replace("|", "\\|")
-        return f" | | 0 | not measured: {reason}"
+        return "", "", "0", f"not measured: {reason}"
     ratio = _ratio(outcome.ratio(result.name, outcome.baseline))
-    return f"{_time(result.median)} | {ratio} | {len(result.seconds)} | {result.remark}"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s"
+    return as_time(result.median), ratio, str(len(result.seconds)), result.remark
 
 
 def _ratio(ratio: float | None) -> str:

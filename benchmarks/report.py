@@ -42,8 +42,13 @@ class Outcome:
 
 
 def as_text(ratio: float) -> str:
-    """Return *ratio* with two digits that mean something."""
+    """Return *ratio* with two significant digits."""
     return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+
+
+def as_time(seconds: float) -> str:
+    """Return *seconds* with three significant digits and a unit."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import db_ops
 from db_ops import errors, results
-from db_ops.cli import collection
+from db_ops.cli.commands import BY_NAME
 from db_ops.errors import DbOpsError
 from db_ops.results import Result
 
@@ -46,7 +46,7 @@ def all_schemas() -> dict[str, Schema]:
     """Return the schema of each file: one for a command, one for errors, one for the log."""
     commands = {
         f"{name}.json": command_schema(name, getattr(db_ops, name.replace("-", "_")))
-        for name in collection.task_names
+        for name in BY_NAME
     }
     return {**commands, "error.json": error_schema(), "log.json": log_schema()}
 

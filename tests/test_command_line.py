@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from itertools import groupby
 
 import pytest
 
@@ -90,6 +92,25 @@ def test_help_is_shown_wherever_it_is_asked_for_and_nothing_runs(project: Projec
             text.split()
         )
     assert "does not exist" in project.run("status").succeeded().out
+
+
+def test_the_commands_are_listed_by_purpose_by_db_ops_alone_and_by_inv_db_alone(
+    project: Project,
+) -> None:
+    def listed(text: str, prefix: str) -> list[tuple[str, list[str]]]:
+        groups = re.findall(r"^(\w.*):\n((?:  .*\n)+)", text, re.MULTILINE)
+        row = re.compile(rf"^  {re.escape(prefix)}([a-z-]+)  ", re.MULTILINE)
+        return [(purpose, row.findall(rows)) for purpose, rows in groups if row.search(rows)]
+
+    by_purpose = groupby(COMMANDS, key=lambda command: command.purpose)
+    expected = [(purpose, [one.name for one in commands]) for purpose, commands in by_purpose]
+    assert len({purpose for purpose, _ in expected}) == len(expected)
+    assert listed(project.run(door="db-ops").succeeded().out, "") == expected
+    inv = str(BIN / "inv")
+    shown = run([inv, "db"], cwd=project.root, env={}).succeeded().out
+    assert listed(shown, "db.") == expected
+    assert shown.endswith(": inv db.COMMAND --help\n")
+    assert "db.help (db) " in run([inv, "--list"], cwd=project.root, env={}).succeeded().out
 
 
 def test_help_says_the_same_under_inv(project: Project) -> None:

@@ -94,6 +94,9 @@ def test_inv_is_named_with_where_its_tasks_are(project: Project) -> None:
     argv = [str(BIN / "inv"), "-c", "operations", "database.upgrade"]
     outcome = run(argv, cwd=project.root, env=project.env).failed(1)
     assert outcome.hint.endswith("inv -c operations database.init")
+    shown = run([*argv[:3], "database"], cwd=project.root, env={}).succeeded().out
+    assert "\n  database.init  " in shown
+    assert shown.endswith("inv -c operations database.COMMAND --help\n")
 
 
 def test_a_caller_from_python_is_told_of_the_installed_command(project: Project) -> None:

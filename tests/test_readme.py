@@ -6,6 +6,7 @@ import dataclasses
 import re
 
 from db_ops.cli import collection
+from db_ops.cli.commands import BY_NAME
 from db_ops.settings import Settings, variables
 from tests.support.project import REPOSITORY, Project
 
@@ -27,7 +28,7 @@ def test_the_readme_fits_on_a_few_screens() -> None:
 
 def test_the_command_table_is_the_program_s() -> None:
     named = {name for row in table("commands") for name in re.findall(r"`([a-z-]+)`", row[0])}
-    assert named == set(collection.task_names)
+    assert named == set(BY_NAME)
 
 
 def test_every_flag_of_the_command_table_exists_and_none_is_missing() -> None:

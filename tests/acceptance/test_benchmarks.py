@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from benchmarks import entrants
 from benchmarks.__main__ import CHART, PAGE, RESULTS, workshop
-from benchmarks.chart import chart
+from benchmarks.chart import CHARTED, chart
 from benchmarks.contenders import INIT_PROGRAM, PSQL, VERIFY, Command
 from benchmarks.jobs import JOBS, Target
 from benchmarks.measure import Entrant, Measured, side_by_side
@@ -17,7 +20,7 @@ from benchmarks.report import Outcome, Report, report
 def outcome_of(*measured: Measured, targets: tuple[Target, ...] = ()) -> Report:
     """Return the report of a run of one job."""
     job = Outcome("job", "A job", "theirs", measured, targets)
-    return Report("inv bench", "2026-01-02", 2, 0.5, {"PostgreSQL": "18"}, {}, (job,))
+    return Report("`inv bench`", "2026-01-02", 2, 0.5, {"PostgreSQL": "18"}, {}, (job,))
 
 
 def test_a_job_runs_from_end_to_end() -> None:
@@ -67,7 +70,37 @@ def test_what_was_not_measured_is_named_and_met_no_target() -> None:
     shown = page(done, "chart.svg")
     assert "not measured: npm is not on this machine" in shown
     assert "met |" not in shown.replace("not measured |", "")
+
+
+def test_a_job_whose_baseline_was_not_measured_is_not_drawn_and_promises_no_gain() -> None:
+    committed = Report.from_json(RESULTS.read_text())
+    nothing = tuple(
+        replace(one, measured=tuple(Measured(m.name, m.ours) for m in one.measured))
+        for one in committed.outcomes
+    )
+    done = replace(committed, outcomes=nothing)
     assert "<rect" not in chart(done)
+    assert " ms" not in page(done, "x.svg").partition("## How it was measured")[0]
+
+
+def test_the_page_begins_with_chart_and_gains_and_ends_with_targets() -> None:
+    shown = PAGE.read_text()
+    titles = re.findall(r"^## (.*)$", shown, re.MULTILINE)
+    assert (titles[0], titles[-1]) == ("How it was measured", "Targets")
+    _, drawn, gains, _ = shown.split("\n\n", 3)
+    assert drawn == f"![How long commands take]({CHART.name})"
+    assert gains.count(".\n") + gains.endswith(".") == 3
+
+
+def test_a_colour_of_the_chart_is_in_its_legend() -> None:
+    drawn = CHART.read_text()
+    legend = set(re.findall(r'<path class="(\w+)"', drawn))
+    assert legend == set(re.findall(r'<rect class="(\w+)"', drawn)) == {"ours", "base", "other"}
+    done = Report.from_json(RESULTS.read_text())
+    bars = [name for names in CHARTED.values() for name in names]
+    assert drawn.count("<rect") == len(bars)
+    known = {one.name for outcome in done.outcomes for one in outcome.measured}
+    assert set(bars) <= known
 
 
 def test_the_committed_figures_are_of_the_jobs_and_targets_there_are() -> None:

@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import markdown
 import pytest
 
+from scripts.site_hooks import on_page_content
 from tests.support.doors import in_a_shell, run
 from tests.support.pages import Step, pages, steps
 from tests.support.project import REPOSITORY
@@ -83,3 +85,25 @@ def test_the_site_is_built_and_no_link_is_broken(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site]
     run(argv, cwd=REPOSITORY, env={"NO_MKDOCS_2_WARNING": "1"}, timeout=120).succeeded()
     assert (tmp_path / "site" / "tutorial" / "index.html").exists()
+    written = {page: page.read_text() for page in (tmp_path / "site").rglob("index.html")}
+    assert len(written) > len(PAGES)
+    for page, text in written.items():
+        assert 'title="Go to repository"' in text, page
+        assert "stylesheets/site.css" in text, page
+        assert 'rel="prev"' in text or page == tmp_path / "site" / "index.html", page
+        assert 'rel="next"' in text or page.parent.name == "changelog", page
+
+
+def test_a_cell_of_a_wide_table_says_its_column_where_the_page_is_narrow() -> None:
+    wide = ["several_version_tables", "downgrade", "upgrade", "create-migration", "verify", "init"]
+
+    def shown(names: list[str]) -> str:
+        rows = (f"| {' | '.join(row)} |" for row in (names, ["--"] * len(names), names))
+        html = markdown.markdown("\n".join(rows), extensions=["tables"])
+        return on_page_content(html, None, None, None)  # type: ignore[arg-type]  # none is read
+
+    assert shown(wide).count("<td data-label=") == len(wide)
+    assert '<td data-label="create-migration">create-migration</td>' in shown(wide)
+    assert "data-label" not in shown(wide[:2])
+    assert "`" not in shown(["`DB_OPS_SPARE`", "b"])
+    assert "<code>DB_<wbr>OPS_<wbr>SPARE</code>" in shown(["`DB_OPS_SPARE`", "b"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from db_ops.cli import collection
+from db_ops.cli.commands import BY_NAME
 from tests.support.pages import EXCUSES, excuses, pages
 from tests.support.project import REPOSITORY
 from tests.test_measuring import CASES
@@ -18,12 +19,12 @@ def test_a_command_line_is_left_out_only_for_a_known_reason() -> None:
 def test_every_command_has_a_section_of_its_own() -> None:
     text = (REPOSITORY / "docs" / "commands.md").read_text()
     told = set(re.findall(r"^## `([a-z-]+)`", text, re.MULTILINE))
-    assert told == set(collection.task_names)
+    assert told == set(BY_NAME)
 
 
 def test_every_flag_is_told_in_the_section_of_its_command() -> None:
     text = (REPOSITORY / "docs" / "commands.md").read_text()
-    for name in collection.task_names:
+    for name in BY_NAME:
         section = text.partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
         for argument in collection[name].get_arguments():
             common = argument.name in ("json", "quiet", "verbose") or argument.positional

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from db_ops.cli import collection
+from db_ops.cli.commands import BY_NAME
 from scripts.schemas import FOLDER, all_schemas, text_of
 from tests.support.doors import command_line, run
 from tests.support.project import Project
@@ -73,7 +73,7 @@ def test_a_schema_alone_validates_a_document_with_fields_of_a_later_version() ->
 
 
 def test_every_command_is_called_below() -> None:
-    assert CALLS.keys() == set(collection.task_names)
+    assert CALLS.keys() == set(BY_NAME)
 
 
 @pytest.mark.parametrize(

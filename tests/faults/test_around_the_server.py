@@ -386,7 +386,8 @@ def test_an_empty_database_of_a_read_only_session_is_named_as_that(
     if revisions:
         project.table("0001", "one")
     project.url += "?options=-c%20default_transaction_read_only%3Don"
-    assert "takes no writes: its sessions are read-only" in project.run("init").failed(1).error
+    said = "does not accept writes: its sessions are read-only"
+    assert said in project.run("init").failed(1).error
 
 
 def test_a_database_that_was_made_read_only_is_not_migrated(

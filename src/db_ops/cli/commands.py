@@ -7,14 +7,15 @@ from db_ops.cli.declaration import Command, Kind, Option
 
 DATABASE = "Create and delete the database"
 MIGRATIONS = "Write, apply and revert migrations"
-CHECKS = "See where things stand"
-SNAPSHOTS = "Keep the data and bring it back"
-SERVER = "Server and cache"
-PROJECT = "Begin a project"
+CHECKS = "Show and check the state"
+SNAPSHOTS = "Take and restore snapshots"
+SERVER = "Manage the server and the template databases"
+PROJECT = "Set up a project"
 
 _CONFIRM = Option(
     "confirm",
-    "Repeat the exact name of the database, to allow this where its data is protected.",
+    "The exact name of the database; needed to allow this where its data is protected, which is in"
+    " every environment but development and test.",
     "c",
     Kind.VALUE,
     "DATABASE",
@@ -24,15 +25,15 @@ _FROM_MIGRATIONS = Option(
 )
 _BRANCH = Option(
     "branch",
-    "The branch to work on, if the migrations have several: its label, or any of its revisions.",
+    "The branch to work on, if the migrations have several: its label or any of its revisions.",
     "b",
     Kind.VALUE,
     "BRANCH",
 )
 _PLAN = Option(
     "plan",
-    "Change nothing; show each statement that would run, and what it locks and rewrites, as"
-    " measured in a scratch database.",
+    "Change nothing; show each statement that would run, with the locks that it takes and the"
+    " tables that it scans or rewrites, as measured in a scratch database.",
     "p",
 )
 
@@ -40,7 +41,7 @@ COMMANDS = (
     Command(
         "init",
         DATABASE,
-        "Create the database if it is missing and apply every migration.",
+        "Create the database if it is missing and apply every pending migration.",
         "It can be run any number of times, and by many processes at once: a database that is up"
         " to date is left as it is.",
         (_FROM_MIGRATIONS,),
@@ -58,40 +59,44 @@ COMMANDS = (
         "delete-db",
         DATABASE,
         "Delete the database with its data, even while programs are connected to it.",
-        "A database that does not exist is a success.",
+        "It is no error if the database does not exist.",
         (_CONFIRM,),
         shows="status",
     ),
     Command(
         "create-migration",
         MIGRATIONS,
-        "Write one migration file from what changed in the models, and prove that it works.",
-        "The models are compared with what the migrations build, in scratch databases. If nothing"
-        " changed, no file is written.",
+        "Write one migration file from the changes of the models, and test it.",
+        "The models are compared with the schema that the migrations build, and the new file is"
+        " applied, reverted and applied again, all in scratch databases. If nothing changed, no"
+        " file is written.",
         (
-            Option("message", "What changes, in a few words.", "m", Kind.VALUE, "MESSAGE"),
+            Option(
+                "message", "What the migration changes, in a few words.", "m", Kind.VALUE, "MESSAGE"
+            ),
             Option(
                 "rename",
-                "Something was renamed: TABLE.OLD_COLUMN:NEW_COLUMN, or OLD_TABLE:NEW_TABLE. Can"
-                " be given several times.",
+                "A column or table that was renamed: TABLE.OLD_COLUMN:NEW_COLUMN, or"
+                " OLD_TABLE:NEW_TABLE. Can be given several times.",
                 "r",
                 Kind.LIST,
                 "OLD:NEW",
             ),
             Option(
                 "no-rename",
-                "Nothing else was renamed: what is gone is dropped, what is new is added.",
+                "Nothing else was renamed: columns and tables that are gone are dropped, those"
+                " that are new are added.",
                 "n",
             ),
             Option(
                 "irreversible",
-                "Write a downgrade that refuses to run, for a change that cannot be undone.",
+                "Write a downgrade() that raises an error, for a change that cannot be reverted.",
                 "i",
             ),
             Option(
                 "rebase",
-                "Write no new file; put this revision, which is applied nowhere yet, on top of the"
-                " other head.",
+                "Write no new file; make this revision, which must not be applied to any database"
+                " yet, follow the other head.",
                 "e",
                 Kind.VALUE,
                 "REVISION",
@@ -104,18 +109,21 @@ COMMANDS = (
     Command(
         "upgrade",
         MIGRATIONS,
-        "Apply the migrations that are pending, all of them or up to a revision.",
-        "Each migration commits on its own, so that a failure leaves those before it applied.",
+        "Apply pending migrations: all of them, or up to a revision.",
+        "Each migration is committed on its own, so that a failure leaves those before it applied.",
         (
             Option(
                 "revision",
-                "Where to stop: a revision, LABEL@head, or +N for the next N (default: head).",
+                "The revision to stop at: its identifier, LABEL@head, or +N for the next N"
+                " (default: head).",
                 "r",
                 Kind.VALUE,
                 "REVISION",
             ),
             _PLAN,
-            Option("sql", "Change nothing; print the SQL that would run, for psql.", "s"),
+            Option(
+                "sql", "Change nothing; print the SQL that would run, as a script for psql.", "s"
+            ),
         ),
         shows="upgrade --plan",
         looks_with=("plan", "sql"),
@@ -125,7 +133,7 @@ COMMANDS = (
         "downgrade",
         MIGRATIONS,
         "Revert the migrations that were applied last.",
-        "What they are is said before they are reverted.",
+        "They are listed before they are reverted.",
         (
             Option("steps", "How many migrations to revert (default: 1).", "s", Kind.VALUE, "N"),
             _BRANCH,
@@ -139,26 +147,26 @@ COMMANDS = (
     Command(
         "status",
         CHECKS,
-        "Show where the database stands, which migrations are pending and what to run next.",
-        options=(
-            Option("check", "Exit with 3 unless every migration is applied and no other.", "c"),
-        ),
+        "Show the revision of the database, the pending migrations and what to run next.",
+        options=(Option("check", "Exit with code 3 if the database is not up to date.", "c"),),
     ),
     Command(
         "verify",
         CHECKS,
-        "Check that models, migrations and database agree, and name every difference.",
-        "Exits with 3 if there is one. Nothing is written to the database.",
+        "Check that models, migrations and database agree, and report every difference.",
+        "Exits with code 3 if there is a difference. Nothing is written to the database.",
         (
             Option("grants", "Compare owners and privileges too.", "g"),
             Option(
                 "accept",
-                "Write the differences into a file beside env.py, and accept them from now on.",
+                "Write the present differences to a file beside env.py; they are accepted from now"
+                " on.",
                 "a",
             ),
             Option(
                 "quick",
-                "Only check whether the database is as it was when its last migration was applied.",
+                "Only check that the schema of the database has not changed since its last"
+                " migration was applied.",
             ),
         ),
         shows="verify",
@@ -167,8 +175,8 @@ COMMANDS = (
     Command(
         "check-models",
         CHECKS,
-        "Check that models and migrations agree, in a database made for it.",
-        "The service's own database is not needed. Exits with 3 if there is a difference.",
+        "Check that models and migrations agree, in a scratch database.",
+        "The service's own database is not needed. Exits with code 3 if there is a difference.",
         body=adapters.check_models,
     ),
     Command(
@@ -178,7 +186,8 @@ COMMANDS = (
         options=(
             Option(
                 "record",
-                "First record the database and the migration files as they are now.",
+                "First record the schema and the migration files as they are now, as what later"
+                " checks compare with.",
                 "r",
             ),
         ),
@@ -189,22 +198,22 @@ COMMANDS = (
         "doctor",
         CHECKS,
         "Check settings, project and server, and say what to do about each problem.",
-        "Exits with 3 if there is one. Nothing is changed.",
+        "Exits with code 3 if there is a problem. Nothing is changed.",
     ),
     Command(
         "diagram",
         CHECKS,
-        "Draw the tables, or the migrations and what each follows, as Mermaid.",
+        "Draw the tables, or the graph of the migrations, as a Mermaid diagram.",
         options=(
             Option(
                 "output",
-                "Write it to this file, .mmd or .md (default: print it).",
+                "Write the diagram to this file, .mmd or .md (default: print it).",
                 "o",
                 Kind.VALUE,
                 "FILE",
             ),
             Option("revisions", "Draw the migrations instead of the tables.", "r"),
-            Option("check", "Write nothing; exit with 3 if the file is not up to date.", "c"),
+            Option("check", "Write nothing; exit with code 3 if the file is not up to date.", "c"),
         ),
         shows="diagram",
         writes_with=("output",),
@@ -213,18 +222,21 @@ COMMANDS = (
     Command(
         "snapshot",
         SNAPSHOTS,
-        "Keep a copy of the database with its data, under a name.",
-        "The programs that are connected to the database are disconnected for it.",
-        (Option("name", "What to call it.", kind=Kind.POSITIONAL, metavar="NAME"), _CONFIRM),
+        "Copy the database with its data under a name, to restore it later.",
+        "Programs that are connected to the database are disconnected.",
+        (
+            Option("name", "The name of the snapshot.", kind=Kind.POSITIONAL, metavar="NAME"),
+            _CONFIRM,
+        ),
         shows="snapshots",
     ),
     Command(
         "restore",
         SNAPSHOTS,
-        "Bring the database back to what it was when the snapshot was taken.",
-        "What was written since then is lost.",
+        "Replace the database, with its data, by a snapshot of it.",
+        "What was written since the snapshot was taken is lost.",
         (
-            Option("name", "Which snapshot to restore.", kind=Kind.POSITIONAL, metavar="NAME"),
+            Option("name", "The name of the snapshot.", kind=Kind.POSITIONAL, metavar="NAME"),
             _CONFIRM,
         ),
         shows="snapshots",
@@ -242,7 +254,7 @@ COMMANDS = (
         "start",
         SERVER,
         "Start the project's own PostgreSQL server.",
-        "It is created first if there is none. Commands that need it start it, too.",
+        "It is created first if there is none. Commands that need it start it themselves.",
         shows="doctor",
     ),
     Command(
@@ -252,24 +264,29 @@ COMMANDS = (
         "url",
         SERVER,
         "Print the URL of the database, for psql and the application.",
-        options=(Option("with-password", "Print the password in it too.", "w"),),
+        options=(Option("with-password", "Include the password.", "w"),),
     ),
     Command(
         "cache",
         SERVER,
-        "List the databases that are kept to make `init` and `recreate` quick.",
-        options=(Option("clear", "Delete those of this database; they are made again.", "c"),),
+        "List the template databases that make `init` and `recreate` quick.",
+        options=(
+            Option(
+                "clear", "Delete those of this database; they are built again when needed.", "c"
+            ),
+        ),
         shows="cache",
         writes_with=("clear",),
     ),
     Command(
         "new",
         PROJECT,
-        "Write the files that Alembic needs, for models that exist; no file is overwritten.",
-        options=(
+        "Write alembic.ini, env.py and the other files that Alembic needs, for existing models.",
+        "No file is overwritten.",
+        (
             Option(
                 "models",
-                "Where the models are, as Python imports them.",
+                "The module of the models and the name of their declarative base in it.",
                 "m",
                 Kind.VALUE,
                 "MODULE:BASE",

@@ -88,6 +88,6 @@ class Command:
 
 COMMON_OPTIONS = (
     Option("json", "Print the result as one JSON document on stdout.", "j"),
-    Option("quiet", "Print only what was asked for, and errors.", "q"),
-    Option("verbose", "Print everything there is to say, and when it happened.", "v"),
+    Option("quiet", "Print no progress, only requested output and errors.", "q"),
+    Option("verbose", "Print every detail, and the time of each step.", "v"),
 )

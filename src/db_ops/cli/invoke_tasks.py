@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -18,7 +19,7 @@ from invoke.tasks import Task
 from db_ops.cli.commands import COMMANDS
 from db_ops.cli.declaration import Command, Kind, Option, Options
 from db_ops.cli.execution import execute, output_of, show_failure
-from db_ops.cli.parsers import command_parser
+from db_ops.cli.parsers import command_parser, commands_by_purpose
 from db_ops.cli.terminal import write
 from db_ops.errors import DbOpsError, UsageError
 from db_ops.errors.invocation import Invocation, invocation
@@ -153,4 +154,18 @@ def _invocation(command: str) -> Invocation:
     return Invocation(name if program.name in ("inv", "invoke") else "inv", prefix="db.")
 
 
+def _help(context: Context) -> None:
+    """Show the commands of this list by purpose."""
+    # As the default task of the collection it is called by the collection's name alone.
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    typed = "db" if not words or "db" in words else words[-1]
+    prefix = f"{typed.removesuffix('.help')}."
+    now = replace(_invocation(typed.rpartition(".")[2]), prefix=prefix)
+    invocation.set(now)
+    shown = (now.program, *now.options, f"{now.prefix}COMMAND", "--help")
+    _print(f"{commands_by_purpose()}\n\nFor the options of a command: {' '.join(shown)}")
+
+
 collection = Collection("db", *map(CommandTask, COMMANDS))
+# Invoke sorts what `inv --list` shows by name.
+collection.add_task(Task(_help, name="help"), default=True)

@@ -15,7 +15,8 @@ from db_ops.errors.invocation import invocation
 
 CONFIG = Option(
     "config",
-    "The project's alembic.ini, as with `alembic -c` (default: found here or above).",
+    "The project's alembic.ini, as with `alembic -c` (default: the one in this directory or the"
+    " nearest one above).",
     "c",
     Kind.VALUE,
     "FILE",
@@ -47,7 +48,7 @@ PROGRAM_OPTIONS = (*LINE_OPTIONS, HELP, VERSION, LIST, COMPLETION)
 
 _ABOUT = """\
 One command for every moment in the life of a service's PostgreSQL database.
-Several commands in a line run in the order written."""
+Several commands on one line run in the order in which they are written."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,17 +81,15 @@ def program_parser() -> Parser:
     parser = Parser(
         prog=name,
         usage=f"{name} [options] command [options] [command [options] ...]",
-        description=f"{_ABOUT}\n\n{_listed()}",
-        epilog=f"The options of a command: {name} COMMAND --help",
+        description=commands_by_purpose(),
+        epilog=f"For the options of a command: {name} COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
     )
+    _add(parser.add_argument_group("Options for all commands of the line"), PROGRAM_OPTIONS)
     _add(
-        parser.add_argument_group("for the whole line, before or after a command"), PROGRAM_OPTIONS
-    )
-    _add(
-        parser.add_argument_group("of every command; before the first one, for all of them"),
+        parser.add_argument_group("Options of each command; before the first one, for all"),
         COMMON_OPTIONS,
     )
     return parser
@@ -141,19 +140,22 @@ def _add(to: argparse._ActionsContainer, options: Iterable[Option]) -> None:
             )
 
 
-def _listed() -> str:
-    """Return the commands by purpose."""
-    return "\n\n".join(
+def commands_by_purpose() -> str:
+    """Return the commands as the help of the program lists them, and what the program is for."""
+    groups = (
         "\n".join((f"{purpose}:", *_rows(commands)))
         for purpose, commands in groupby(COMMANDS, key=lambda command: command.purpose)
     )
+    return "\n\n".join((_ABOUT, *groups))
 
 
 def _rows(commands: Iterable[Command]) -> Iterator[str]:
+    prefix = invocation.get().prefix
+    width = max(len(command.name) for command in COMMANDS) + len(prefix) + 5
     for command in commands:
-        left = f"  {command.name}".ljust(21)
+        left = f"  {prefix}{command.name}".ljust(width)
         yield from textwrap.wrap(
-            command.summary, 79, initial_indent=left, subsequent_indent=" " * 21
+            command.summary, 79, initial_indent=left, subsequent_indent=" " * width
         )
 
 

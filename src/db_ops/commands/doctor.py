@@ -114,8 +114,8 @@ class _Examination:
         if self.inspection.url is not None:
             yield Finding("env.py", "connects to", self.inspection.url.location)
         self.project = self.inspection.applied_to(project)
-        for habit, advice in env_py_findings(project, self.inspection):
-            yield Finding("env.py", "habit", habit, advice=advice)
+        for note, advice in env_py_findings(project, self.inspection):
+            yield Finding("env.py", "note", note, advice=advice)
         self.settings = apply_inspection(self.settings, project, self.inspection)
 
     def _settings(self) -> Iterator[Finding]:

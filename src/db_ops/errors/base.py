@@ -137,7 +137,7 @@ class OutputLost(DbOpsError):
     """The command is done, and what it had to say could not be written."""
 
     what = "stdout: the result could not be written: {reason}"
-    then = "give it an output that can be written, then look again: db-ops status"
+    then = "give stdout a file or pipe that can be written, then: db-ops status"
     reason: str
 
 

@@ -165,9 +165,9 @@ class UnfinishedMigration(DbOpsError):
 
 
 class AppliedRevision(ServerError):
-    """The revision to be put on top is in the database, which would then skip the others."""
+    """The revision to be rebased is applied in the database, which would then skip the others."""
 
-    what = "{location}: {revision} is applied there, so it cannot be put on top of {head}"
+    what = "{location}: {revision} is applied there, so it cannot be moved after {head}"
     then = (
         "revert it first: db-ops downgrade --branch {revision}, "
         "or merge the heads: alembic merge -m 'merge' heads"

@@ -152,7 +152,7 @@ class MultipleHeads(MisuseError):
 
     what = "{path}: several heads: {heads}"
     then = (
-        "put yours on top: db-ops create-migration --rebase REVISION, "
+        "rebase yours on the other: db-ops create-migration --rebase REVISION, "
         "or merge them: alembic merge -m 'merge heads' heads"
     )
     path: str
@@ -163,7 +163,7 @@ class BranchNotNamed(MisuseError):
     """The project has several branches on purpose, and a command is for one of them."""
 
     what = "{path}: several branches: {branches}"
-    then = "say which is meant: {commands}"
+    then = "name one: {commands}"
     path: str
     branches: tuple[str, ...]
     command: str = "db-ops create-migration -m MESSAGE --branch"
@@ -210,7 +210,7 @@ class UnknownDatabase(MisuseError):
 
     what = "{path}: names no database: {reason}"
     then = (
-        "set DATABASE_URL, or say in pyproject.toml who knows it: [tool.db_ops] "
+        "set DATABASE_URL, or name its source in pyproject.toml: [tool.db_ops] "
         'url_env = "VARIABLE" or url_from = "package.settings:settings.database_url"'
     )
     path: str
@@ -222,7 +222,7 @@ class SeveralDatabases(MisuseError):
 
     what = "{path}: connects to several databases: {databases}"
     then = (
-        "choose by what env.py reads: an ini section (--name NAME) or an argument (-x NAME=VALUE)"
+        "choose one with what env.py reads: a section of alembic.ini (--name NAME) or -x NAME=VALUE"
     )
     path: str
     databases: tuple[str, ...]
@@ -233,7 +233,7 @@ class TwoDatabases(MisuseError):
 
     what = "{path}: connects to {theirs}, DATABASE_URL names {ours}"
     then = (
-        "unset DATABASE_URL to mean the first; to mean the second, say so in pyproject.toml: "
+        "to use the first, unset DATABASE_URL; to use the second, set in pyproject.toml: "
         '[tool.db_ops] url_env = "DATABASE_URL"'
     )
     path: str

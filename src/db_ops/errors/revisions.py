@@ -132,7 +132,7 @@ class AmbiguousDowngrade(ServerError):
         return {
             **super().described(),
             "after": f"below the newest {self.certain}, " if self.certain else "",
-            "say": "revert those before first" if self.certain else "say on which",
+            "say": "revert those before first" if self.certain else "name the branch",
             "alternatives": ", or ".join(self.commands),
         }
 
@@ -151,7 +151,7 @@ class VersionTablesDiffer(ServerError):
     """The version tables of a project are at different revisions, so "newest" has no meaning."""
 
     what = "{location}: the version tables are at different revisions: {revisions}"
-    then = "bring them together first: db-ops upgrade"
+    then = "bring all of them to the head first: db-ops upgrade"
     revisions: tuple[str, ...]
 
 
@@ -165,7 +165,7 @@ class StepsDiffer(ServerError):
         "{location}: {direction} refused: announced is {announced}, "
         "but from {heads} Alembic would run {planned}"
     )
-    then = "see what {env_py} does with the version table and the folders of revisions"
+    then = "check what {env_py} does with the version table and the folders of revisions"
     direction: str
     announced: tuple[str, ...]
     planned: tuple[str, ...]

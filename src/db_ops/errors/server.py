@@ -93,7 +93,7 @@ class ClientRefusedConnection(ServerError):
 
     def described(self) -> Mapping[str, object]:
         found = (remedy for words, remedy in _CLIENT_REMEDIES if words in self.reason)
-        remedy = next(found, "correct what it speaks of in {source}")
+        remedy = next(found, "correct what the message names in {source}")
         return {**super().described(), "remedy": remedy.format(source=self.source)}
 
 
@@ -125,9 +125,9 @@ _CLIENT_REMEDIES = (
 
 
 class NoMaintenanceDatabase(ServerError):
-    """No database but the target lets us in, so there is nowhere to create or drop it from."""
+    """No other database accepts a connection, so there is none to create or drop it from."""
 
-    what = "{location}: no other database lets us in (tried {tried}): {reason}"
+    what = "{location}: no other database accepts a connection (tried {tried}): {reason}"
     then = "set DB_OPS_MAINTENANCE_DATABASE to a database that this role may connect to"
     tried: tuple[str, ...]
     reason: str
@@ -204,8 +204,8 @@ class ConnectionLost(ServerError):
 class TransactionPooler(ServerError):
     """A pooler gives every transaction another session, so that no lock and no SET would hold."""
 
-    what = "{location}: a transaction pooler is in between, which migrations cannot run through"
-    then = "let {source} name the server itself, or a pool in session mode"
+    what = "{location}: is behind a transaction pooler, through which migrations cannot run"
+    then = "name the server itself in {source}, or a pool in session mode"
     source: str = URL_VARIABLE
 
 
@@ -230,7 +230,7 @@ class NoScratchDatabase(ServerError):
 class ReadOnlyServer(ServerError):
     """The server takes no writes from us."""
 
-    what = "{location}: takes no writes: {reason}"
+    what = "{location}: does not accept writes: {reason}"
     then = "{remedy}"
     reason: str
     remedy: str

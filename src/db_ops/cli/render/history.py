@@ -15,8 +15,8 @@ _DONE = {
     "downgrade": "reverted",
     "stamp": "stamped",
     "unstamp": "stamp removed",
-    "accept": "recorded as it was",
-    "forget": "let go of",
+    "accept": "edited file accepted",
+    "forget": "missing file accepted",
 }
 
 

@@ -25,7 +25,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         if result.ahead:
             agree = "models and migrations agree"
         elif result.partial:
-            agree = "alembic check has nothing to say, and the catalogs are as they were recorded"
+            agree = "alembic check finds no difference, and the catalogs are as they were recorded"
         yield f"{result.location}: {agree} at {revision_names(result.heads)}", "green"
     elif not result.differences:
         yield f"{result.location}: {_unproven(result)}", "yellow"
@@ -61,7 +61,7 @@ def _notes(result: Verified) -> Iterator[str]:
     if result.accepted is not None:
         yield f"{result.accepted} differences accepted, review them: {result.baseline}"
     how = ", ".join(f"{side} from {origin}" for side, origin in sorted(result.sides.items()))
-    yield f"looked at: {how}" if how else "looked at: nothing but revision files"
+    yield f"compared: {how}" if how else "compared: only revision files"
     if result.alembic is not None:
         said = "; ".join(result.alembic) or "no new operations"
         uncounted = result.alembic and not result.differences

@@ -16,13 +16,13 @@ _WRITTEN = (
     (r"\bfileConfig\(", "sets up logging from the ini: not done under db_ops", None),
     (
         r"\bcontext\.is_offline_mode\(\)",
-        "has an offline way, for `alembic upgrade --sql`",
+        "has an offline mode, for `alembic upgrade --sql`",
         None,
     ),
     (r"\bcurrent_app\b", "needs Flask's application: entered as the `flask` command does", None),
     (
         r"directives\[:\]\s*=\s*\[\]|directives\.clear\(\)",
-        "empties its directives where nothing changed: `alembic check` fails on that, `verify` not",
+        "empties its directives where nothing changed: `alembic check` fails, `verify` does not",
         None,
     ),
     (
@@ -36,9 +36,9 @@ _WRITTEN = (
 def env_py_findings(project: Project, inspection: EnvInspection) -> Iterator[EnvPyFinding]:
     """Yield what env.py does, each with a recommendation or None."""
     text = project.env_py.read_text(errors="replace")
-    for pattern, habit, advice in _WRITTEN:
+    for pattern, note, advice in _WRITTEN:
         if re.search(pattern, text):
-            yield habit, advice
+            yield note, advice
     yield from _of_statements(inspection)
     if needs_own_connection(project):
         yield "revisions run coroutines: they keep env.py's own connection, to our database", None
@@ -51,22 +51,25 @@ def env_py_findings(project: Project, inspection: EnvInspection) -> Iterator[Env
     if "transaction_per_migration" not in inspection.options:
         yield "runs all revisions in one transaction: under db_ops, each has its own", None
     if "compare_type" not in inspection.options:
-        yield "leaves what autogenerate compares at Alembic's defaults: completed by ours", None
+        yield (
+            "does not set what autogenerate compares: db_ops compares everything in the catalogs",
+            None,
+        )
     yield from _of_metadata(inspection.metadata)
 
 
 def _of_statements(inspection: EnvInspection) -> Iterator[EnvPyFinding]:
     if any(map(_OWN_LOCK.search, inspection.statements)):
         yield (
-            "takes an advisory lock of its own before it configures; under the plain command that "
-            "begins a transaction, and nothing is committed unless env.py does it",
+            "takes an advisory lock before context.configure(); under the plain command that begins"
+            " a transaction, and nothing is committed unless env.py does it",
             "leave the lock to db_ops, or commit after it: connection.commit()",
         )
     if inspection.search_path is not None:
         yield f"sets search_path to {inspection.search_path}: set for our sessions too", None
     others = [one for one in inspection.statements if not _OWN_LOCK.search(one)]
     if others:
-        yield f"runs {len(others)} statements before it configures", None
+        yield f"runs {len(others)} statements before context.configure()", None
 
 
 def _of_metadata(metadata: Any) -> Iterator[EnvPyFinding]:
@@ -83,4 +86,4 @@ def _of_metadata(metadata: Any) -> Iterator[EnvPyFinding]:
         )
     else:
         tables = sum(len(one.tables) for one in several)
-        yield f"knows {tables} tables of models", None
+        yield f"gives Alembic the metadata of {tables} tables", None
