@@ -37,28 +37,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Where the names are that are not of a command in a module of its own name.
 _HOMES = {
-    "db_ops.target.alembic_hook": ("run_migrations",),
-    "db_ops.errors": ("DbOpsError",),
-    "db_ops.settings": ("DatabaseUrl", "Settings", "load"),
-    "db_ops.commands.cache": ("cache",),
-    "db_ops.commands.create_migration": ("create_migration",),
-    "db_ops.commands.delete_db": ("delete_db",),
-    "db_ops.commands.init": ("init",),
-    "db_ops.commands.recreate": ("recreate",),
-    "db_ops.commands.doctor": ("doctor",),
-    "db_ops.commands.diagram": ("diagram",),
-    "db_ops.commands.check_models": ("check_models",),
-    "db_ops.commands.history": ("history",),
-    "db_ops.commands.status": ("status",),
-    "db_ops.commands.downgrade": ("downgrade",),
-    "db_ops.commands.upgrade": ("upgrade",),
-    "db_ops.commands.plan": ("plan_downgrade", "plan_upgrade", "upgrade_sql"),
-    "db_ops.commands.rebase": ("rebase_migration",),
-    "db_ops.commands.new": ("new",),
-    "db_ops.commands.server": ("start", "stop", "url"),
-    "db_ops.commands.snapshot": ("restore", "snapshot", "snapshots"),
-    "db_ops.commands.verify": ("verify",),
+    "DatabaseUrl": "settings",
+    "DbOpsError": "errors",
+    "Settings": "settings",
+    "load": "settings",
+    "plan_downgrade": "commands.plan",
+    "plan_upgrade": "commands.plan",
+    "rebase_migration": "commands.rebase",
+    "restore": "commands.snapshot",
+    "run_migrations": "target.alembic_hook",
+    "snapshots": "commands.snapshot",
+    "start": "commands.server",
+    "stop": "commands.server",
+    "upgrade_sql": "commands.plan",
+    "url": "commands.server",
 }
 
 __all__ = [
@@ -96,13 +90,13 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        for module, names in _HOMES.items():
-            if name in names:
-                found = getattr(import_module(module), name)
-                if module.startswith("db_ops.commands."):
-                    from db_ops.commands.one_at_a_time import one_at_a_time
+        if name not in __all__:
+            raise AttributeError(f"module 'db_ops' has no attribute {name!r}")
+        home = _HOMES.get(name, f"commands.{name}")
+        found = getattr(import_module(f"db_ops.{home}"), name)
+        # `new` takes no settings, and runs no env.py.
+        if home.startswith("commands.") and name != "new":
+            from db_ops.commands.one_at_a_time import one_at_a_time
 
-                    # `new` takes no settings, and runs no env.py.
-                    found = found if name == "new" else one_at_a_time(found)
-                return globals().setdefault(name, found)
-        raise AttributeError(f"module 'db_ops' has no attribute {name!r}")
+            found = one_at_a_time(found)
+        return globals().setdefault(name, found)

@@ -16,6 +16,7 @@ from db_ops.errors.invocation import as_typed
 
 # Where the URL is, if nothing else is named.
 URL_VARIABLE = "DATABASE_URL"
+_SHOWN = 5
 
 
 class ExitCode(IntEnum):
@@ -141,7 +142,7 @@ class OutputLost(DbOpsError):
     reason: str
 
 
-def enumerate_names(names: tuple[object, ...], limit: int = 5) -> str:
-    """Join at most *limit* names with commas, and say how many more there are."""
-    rest = len(names) - limit
-    return ", ".join(map(str, names[:limit])) + (f" and {rest} more" if rest > 0 else "")
+def enumerate_names(names: tuple[object, ...]) -> str:
+    """Join the first names with commas, and say how many more there are."""
+    rest = len(names) - _SHOWN
+    return ", ".join(map(str, names[:_SHOWN])) + (f" and {rest} more" if rest > 0 else "")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -117,17 +117,12 @@ def drop(connection: Connection, name: str) -> None:
         cursor.execute(statement.format(sql.Identifier(name)))
 
 
-def drop_unused_databases(
-    connection: Connection, kinds: Container[str] = (SCRATCH, OLD, TEST)
-) -> tuple[str, ...]:
-    """Drop those of *kinds* that nobody uses now, and return their names.
-
-    By default, what killed processes have left and what was replaced.
-    """
+def drop_unused_databases(connection: Connection) -> tuple[str, ...]:
+    """Drop what killed processes have left and what was replaced; return the names."""
     return tuple(
         database.name
         for database in own_databases(connection)
-        if database.kind in kinds and drop_unused(connection, database.name)
+        if database.kind in (SCRATCH, OLD, TEST) and drop_unused(connection, database.name)
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +43,8 @@ def account_for(home: Path) -> Account | None:
     container) and the user can take turns on one checkout. A project of root's own, or of a user
     whom this machine does not know (a bind mount), gets `nobody`.
     """
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return None
-    import pwd
-
     nearest = next(folder for folder in home.parents if folder.exists())
     places = (*home.glob("pg*/PG_VERSION"), home, nearest)
     uids = (place.stat().st_uid for place in places if place.exists())
@@ -78,9 +76,8 @@ def run_as(account: Account | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "env": {**environment, "LC_ALL": "C"},
+        "cwd": "/",  # ours may be closed to the account, or be deleted later
     }
-    if sys.platform != "win32":
-        options["cwd"] = "/"  # ours may be closed to the account, or be deleted later
     if account is not None:
         options |= {"user": account.uid, "group": account.gid, "extra_groups": ()}
     return options
@@ -91,10 +88,6 @@ def check_user_exists(home: Path) -> None:
 
     initdb looks the user up before anything else, whatever user name it is told to use.
     """
-    if sys.platform == "win32":
-        return
-    import pwd
-
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -116,13 +109,13 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    if sys.platform != "win32" and os.geteuid() == 0:
+    if os.geteuid() == 0:
         folder.chmod(0o755)
     change_owner(folder)
 
 
 def change_owner(path: Path) -> None:
     """Give *path*, if root has made it, to the owner of the folder that it is in."""
-    if sys.platform != "win32" and os.geteuid() == 0:
+    if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

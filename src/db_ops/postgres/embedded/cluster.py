@@ -8,13 +8,12 @@ one that runs in another container.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -39,7 +38,6 @@ _PAUSE = 0.02
 _LARGEST_LOG = 10_000_000
 _COMPLAINT = re.compile(r"\b(?:PANIC|FATAL|error): +(.+)")
 _DISK_IS_FULL = ("No space left", "quota exceeded", "wrote only")
-_DETACHED = 0x208  # Windows: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,7 @@ class Cluster:
     def _lock(self) -> IO[bytes] | None:
         """Return `PG_VERSION`, locked; None while a process of the server has it locked."""
         file = self._version_file.open("r+b")
-        # On Windows the server could not read a locked file, and no process inherits a lock.
-        if sys.platform == "win32" or try_lock(file):
+        if try_lock(file):
             return file
         file.close()
         return None
@@ -176,9 +173,6 @@ class Cluster:
 
     def _listening(self) -> dict[str, str]:
         """Return the settings for a socket of our own, and no network port where that works."""
-        if sys.platform == "win32":
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                return {"listen_addresses": "127.0.0.1", "port": str(free.getsockname()[1])}
         folder = self._socket_folder()
         # A server whose folder was deleted under it unlinks its socket when it notices, within a
         # minute. A number of the folder's own keeps it from unlinking that of its successor.
@@ -255,16 +249,6 @@ def cluster_error(directory: Path, reason: str, *, path: object = None) -> Embed
 
 def try_lock(file: IO[bytes]) -> bool:
     """Lock *file* until it is closed everywhere; False if somebody else has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(0)
-        with suppress(PermissionError):
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            return True
-        return False
-    import fcntl
-
     with suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -276,8 +260,6 @@ def _outliving_us(lock: IO[bytes]) -> dict[str, Any]:
 
     It inherits no other file: a caller that reads our output must see its end when we end.
     """
-    if sys.platform == "win32":
-        return {"creationflags": _DETACHED}
     return {"start_new_session": True, "pass_fds": (lock.fileno(),)}
 
 

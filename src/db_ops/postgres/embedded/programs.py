@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,7 +28,6 @@ USUAL_PLACES = (
     "/usr/local/opt/postgresql*/bin",
     "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
-    "C:/Program Files/PostgreSQL/*/bin",
 )
 # What root must put where an unprivileged user reaches it. Sticky /var/tmp survives a reboot.
 SHARED_FOLDER = Path("/var/tmp/db_ops-root")
@@ -43,7 +41,7 @@ class Programs:
     major: int
 
     def path(self, name: str) -> str:
-        return str(_program(self.folder, name))
+        return str(self.folder / name)
 
     def reachable_by(self, account: Account | None) -> Programs:
         """Return these programs, or a copy where *account* can run them.
@@ -68,7 +66,7 @@ def find_programs(wanted: int | None = None) -> Programs:
     passed_over = []
     for folder in chain(_in_wheel(), _installed()):
         names = ("postgres", "initdb")
-        if not all(os.access(_program(folder, name), os.X_OK) for name in names):
+        if not all(os.access(folder / name, os.X_OK) for name in names):
             continue
         major = _major(folder)
         if major == wanted if wanted is not None else major >= OLDEST_MAJOR:
@@ -94,8 +92,7 @@ def _installed() -> Iterator[Path]:
         if found := shutil.which(name):
             yield Path(found).resolve().parent
     for place in USUAL_PLACES:
-        drive, _, pattern = place.partition("/")
-        yield from sorted(Path(f"{drive}/").glob(pattern), key=_numbers, reverse=True)
+        yield from sorted(Path("/").glob(place[1:]), key=_numbers, reverse=True)
     if pg_config := shutil.which("pg_config"):
         yield Path(_output(pg_config, "--bindir").strip())
 
@@ -111,7 +108,7 @@ def _major(folder: Path) -> int:
     with suppress(OSError, ValueError, IndexError), catalog.open(encoding="utf-8") as lines:
         # The same answer for the price of reading one line: "# PostgreSQL 18".
         return int(lines.readline().split()[2])
-    version = re.search(r"\(PostgreSQL\) (\d+)", _output(_program(folder, "postgres"), "--version"))
+    version = re.search(r"\(PostgreSQL\) (\d+)", _output(folder / "postgres", "--version"))
     return int(version[1]) if version else 0
 
 
@@ -120,10 +117,6 @@ def _output(program: str | Path, argument: str) -> str:
         return subprocess.run([program, argument], capture_output=True, text=True).stdout
     except OSError:
         return ""
-
-
-def _program(folder: Path, name: str) -> Path:
-    return folder / (f"{name}.exe" if sys.platform == "win32" else name)
 
 
 def _copy_of_wheel(folder: Path) -> Path:

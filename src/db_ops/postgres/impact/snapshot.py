@@ -38,7 +38,7 @@ _OBSERVED = """
 _SNAPSHOT = f"""
     SELECT
     (SELECT json_agg(json_build_array(c.oid::bigint, {QUALIFIED_NAME}, c.relkind,
-            c.relfilenode::bigint, c.reltablespace::bigint, c.relispartition,
+            c.relfilenode::bigint, c.relispartition,
             pg_stat_get_xact_numscans(c.oid)))
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = ANY(%(oids)s::oid[])),
@@ -69,7 +69,6 @@ class Relation(NamedTuple):
     name: str
     kind: str
     file: int
-    tablespace: int
     is_partition: bool
     scans: int
 
