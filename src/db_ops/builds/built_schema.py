@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.migrations.autogenerate.models import create_models
@@ -20,6 +20,9 @@ from db_ops.postgres.schema.dependencies import (
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 _NOT_TABLES = ("view", "materialized view", "foreign table")
 # Nothing of what is built has to survive a crash, and each statement commits.
@@ -102,12 +105,17 @@ def build_models_schema(
 def read_built_schema(target: Target, *, grants: bool = False) -> Schema:
     """Read the schema of *target*'s database on a connection of its own."""
     with target.server.target() as connection:
-        return read_schema(
-            connection,
-            grants=grants,
-            version_table=target.project.version_table,
-            version_schema=target.project.version_table_schema,
-        )
+        return read_schema_on(target, connection, grants=grants)
+
+
+def read_schema_on(target: Target, connection: Connection, *, grants: bool = False) -> Schema:
+    """Read the schema of *target*'s database, with what *connection* has not committed yet."""
+    return read_schema(
+        connection,
+        grants=grants,
+        version_table=target.project.version_table,
+        version_schema=target.project.version_table_schema,
+    )
 
 
 def _unquoted(name: str) -> str:

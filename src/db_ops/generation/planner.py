@@ -20,6 +20,7 @@ from db_ops.generation.change_text import (
 )
 from db_ops.generation.ddl_candidates import ddl_candidates
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
+from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.renames import Rename, renamed_parts
 from db_ops.generation.statements import (
     RevisionStatement,
@@ -31,6 +32,7 @@ from db_ops.generation.statements import (
     todo_comment,
 )
 from db_ops.migrations.autogenerate.rendering import Changed, Operation
+from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.objects import Change, Schema
 
@@ -42,9 +44,9 @@ _ROUNDS = 5
 class DraftOperations(Protocol):
     """The operations that Alembic drafts, restricted to what has changed."""
 
-    def upgrade(self, changed: Changed) -> tuple[Operation, ...]: ...
+    def upgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
 
-    def downgrade(self, changed: Changed) -> tuple[Operation, ...]: ...
+    def downgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
 
 
 @dataclass
@@ -79,6 +81,8 @@ class RevisionPlanner:
     # What undoes each step, in the order of the steps.
     _undo: list[Sequence[RevisionStatement]] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
+    # Operations of Alembic's that have not worked so far.
+    _waiting: tuple[Operation, ...] = ()
 
     def plan(self, renames: Sequence[Rename], decide: Callable[[Schema], None]) -> RevisionPlan:
         """Return the plan; nothing is written. *decide* may refuse to go on with the renames made.
@@ -100,8 +104,12 @@ class RevisionPlanner:
             return plan
         plan.losses = tuple(losses(changes))
         self._statements(kinds=_FIRST)
-        self._draft()
-        self._statements()
+        self._draft(start)
+        while True:
+            # An operation may wait for a statement, and a statement for an operation.
+            self._statements()
+            if not self._take_operations():
+                break
         plan.todos = tuple(
             explain_todo(change, self._refused.get(_key(change))) for change in self._changes()
         )
@@ -109,8 +117,8 @@ class RevisionPlanner:
         self._go_back(start)
         return plan
 
-    def _changes(self) -> tuple[Change, ...]:
-        return relevant_changes(self.models, self.session.read(), self.is_relevant)
+    def _changes(self, here: Schema | None = None) -> tuple[Change, ...]:
+        return relevant_changes(self.models, here or self.session.read(), self.is_relevant)
 
     def _rename(self, renames: Sequence[Rename]) -> None:
         for rename in sorted(renames, key=lambda rename: rename.old.kind == "column"):
@@ -153,30 +161,62 @@ class RevisionPlanner:
     def _settle(
         self, change: Change, before: Schema, done: set[tuple[str, ...]]
     ) -> tuple[RevisionStatement, ...]:
-        for sql in ddl_candidates(change, self.models, before):
-            if sql in done:
-                continue
-            reason = self.session.run(as_one_statement(sql))
+        tries = (sql for sql in ddl_candidates(change, self.models, before) if sql not in done)
+        sql = self._first_settling(tries, change, self.models)
+        done.add(sql)
+        return revision_statements(sql)
+
+    def _first_settling(
+        self, tries: Iterable[tuple[str, ...]], change: Change, wanted: Schema
+    ) -> tuple[str, ...]:
+        """Run the first of *tries* that settles *change* on the way to *wanted*; return it."""
+
+        def settles(schema: Schema) -> bool:
+            return all(_about(one) != _about(change) for one in compare_schemas(wanted, schema))
+
+        for sql in tries:
+            # A statement that makes or drops an object has done so if it ran.
+            asked = settles if change.attribute is not None else None
+            reason = self.session.run(as_one_statement(sql), asked)
             if reason is None:
-                done.add(sql)
-                return revision_statements(sql)
+                return sql
             self._refused[_key(change)] = reason
         return ()
 
-    def _draft(self) -> None:
+    def _draft(self, start: Schema) -> None:
         """Take those of Alembic's operations that work; the others are left to statements."""
         changed = changed_attributes(self._changes())
         drafted = self.draft()
-        for operation in drafted.upgrade(changed):
-            statement = RevisionStatement(operation.code)
-            reason = self.session.run(statement)
-            if reason is None:
-                self._plan.upgrade.append(statement)
-            elif operation.kind in ("table", ""):
-                # No statement of ours could take its place.
-                self._refused[f"{operation.kind} {'.'.join(operation.name)}"] = reason
-        back = tuple(RevisionStatement(operation.code) for operation in drafted.downgrade(changed))
-        self._undo.append(back)
+        old, new = map(constraint_definitions, (start, self.models))
+        self._waiting = drafted.upgrade(changed, {**old, **new})
+        self._take_operations()
+        back = drafted.downgrade(changed, {**new, **old})
+        self._undo.append(tuple(RevisionStatement(operation.code) for operation in back))
+
+    def _take_operations(self) -> bool:
+        """Take those operations that work, for as long as one does; tell whether any did."""
+        offered = self._waiting
+        while self._waiting:
+            left = tuple(one for one in self._waiting if not self._is_taken(one))
+            if len(left) == len(self._waiting):
+                break
+            self._waiting = left
+        return len(self._waiting) < len(offered)
+
+    def _is_taken(self, operation: Operation) -> bool:
+        before = set(map(_about, self._changes())) if operation.alters else set()
+
+        def settles(schema: Schema) -> bool:
+            return not before <= set(map(_about, self._changes(schema)))
+
+        statement = RevisionStatement(operation.code)
+        reason = self.session.run(statement, settles if operation.alters else None)
+        if reason is None:
+            self._plan.upgrade.append(statement)
+        elif operation.kind in ("table", ""):
+            # No statement of ours could take its place.
+            self._refused[f"{operation.kind} {'.'.join(operation.name)}"] = reason
+        return reason is None
 
     def _go_back(self, start: Schema) -> None:
         """Undo step after step, then whatever still differs from the *start*."""
@@ -209,10 +249,7 @@ class RevisionPlanner:
         tries = list(ddl_candidates(change, start, here))
         if change.kind == "enum" and change.attribute == "values" and not change.undo:
             tries.append(enum_rebuild_statements(change, self.session.read()))
-        for sql in tries:
-            if self.session.run(as_one_statement(sql)) is None:
-                return revision_statements(sql)
-        return ()
+        return revision_statements(self._first_settling(tries, change, start))
 
 
 def relevant_changes(
@@ -240,5 +277,21 @@ def _ordered(changes: Iterable[Change]) -> list[Change]:
     return [change for change in found if change not in extra] + extra[::-1]
 
 
+def constraint_definitions(schema: Schema) -> Definitions:
+    """Return how the server defines the constraints of each table, by schema and plain name."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for one in schema.objects.values():
+        if one.kind == "constraint":
+            space, *table = unquoted_parts(one.parent or "")
+            (name,) = unquoted_parts(one.label)
+            of_table = found.setdefault((space, ".".join(table)), {})
+            of_table[name] = one.attributes["definition"]
+    return found
+
+
 def _key(change: Change) -> str:
     return f"{change.kind} {change.name}"
+
+
+def _about(change: Change) -> tuple[str, str, str | None]:
+    return change.kind, change.name, change.attribute

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db_ops.builds.built_schema import BuiltSchema, read_built_schema
+from db_ops.builds.built_schema import BuiltSchema, read_built_schema, read_schema_on
 from db_ops.builds.measured_run import measure_upgrade
 from db_ops.errors import (
     DbOpsError,
@@ -28,6 +28,8 @@ from db_ops.generation import (
     refuse_undecided,
     relevant_changes,
 )
+from db_ops.generation.identifiers import unquoted_parts
+from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import list_in_docstring
 from db_ops.migrations.autogenerate.write_errors import revision_not_written
@@ -69,7 +71,11 @@ class RevisionGenerator:
         """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
 
         def draft() -> Draft:
-            self.draft = draft_revision(self.target.project, work, self.head)
+            lived_in = {
+                unquoted_parts(name)[0] for kind, name in self.start.objects if kind == "table"
+            }
+            schemas = tuple(lived_in - {"public"})
+            self.draft = draft_revision(self.target.project, work, self.head, schemas)
             return self.draft
 
         def decide(renamed: Schema) -> None:
@@ -169,15 +175,29 @@ class _ScratchSession:
     def read(self) -> Schema:
         return read_built_schema(self.work)
 
-    def run(self, statement: RevisionStatement) -> str | None:
+    def run(
+        self, statement: RevisionStatement, settles: Callable[[Schema], bool] | None = None
+    ) -> str | None:
+        connection = self.connection
+
+        def is_kept() -> bool:
+            return settles is None or settles(read_schema_on(self.work, connection))
+
         if statement.sql is None:
             assert self.generator.draft is not None
-            return self.generator.draft.run(self.connection, statement.code)
+            return self.generator.draft.run(connection, statement.code, is_kept)
+        connection.autocommit = settles is None
         try:
-            with self.work.server.translate_errors("a trial"), self.connection.cursor() as cursor:
+            with self.work.server.translate_errors("a trial"), connection.cursor() as cursor:
                 cursor.execute(statement.sql)
+                if not is_kept():
+                    return SETTLES_NOTHING
+                connection.commit()
         except StatementFailed as failed:
             return failed.reason
+        finally:
+            connection.rollback()
+            connection.autocommit = True
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +31,13 @@ class ScratchSession(Protocol):
     def read(self) -> Schema:
         """Return the schema as it is now."""
 
-    def run(self, statement: RevisionStatement) -> str | None:
-        """Run *statement*, all or nothing; return why the server refused it, None if it did not."""
+    def run(
+        self, statement: RevisionStatement, settles: Callable[[Schema], bool] | None = None
+    ) -> str | None:
+        """Run *statement*, all or nothing; return why it was not to be, None if it was.
+
+        The server may refuse it; or *settles* may, given the schema that it leads to.
+        """
 
 
 def revision_statements(statements: Iterable[str]) -> tuple[RevisionStatement, ...]:
@@ -57,13 +62,25 @@ def comment(text: str) -> RevisionStatement:
 
 
 TODO = "TODO(db_ops):"
+SETTLES_NOTHING = "it runs, and the difference stays"
 
 
 def run_all(
     session: ScratchSession, statements: Iterable[RevisionStatement]
 ) -> tuple[RevisionStatement, ...]:
-    """Run *statements* in their order; return those that the server took."""
-    return tuple(statement for statement in statements if session.run(statement) is None)
+    """Run *statements* in their order; return those that the server took, as it took them.
+
+    What it refused is tried again for as long as others go through: it may wait for one of them.
+    """
+    taken: list[RevisionStatement] = []
+    waiting = list(statements)
+    while waiting:
+        left = [statement for statement in waiting if session.run(statement) is not None]
+        taken += [statement for statement in waiting if statement not in left]
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return tuple(taken)
 
 
 def _revision_statement(statement: str) -> RevisionStatement:

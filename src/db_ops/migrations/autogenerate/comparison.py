@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from db_ops.migrations.autogenerate.table_operations import is_made_by_a_type
 from db_ops.settings import RECORDS_SCHEMA
 
 if TYPE_CHECKING:
+    from alembic.operations import MigrationScript
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import Column, MetaData
+    from sqlalchemy import Column, MetaData, Table
 
 _CHECK_CONSTRAINTS = "alembic.ext.checkconstraint_byname"
 _CAST = re.compile(r"::(?:\"[^\"]+\"|[a-z_][\w .]*)(?:\([\d, ]*\))?(?:\[\])*", re.IGNORECASE)
@@ -20,7 +23,7 @@ _VOLATILE = re.compile(
 )
 
 
-def comparison_options(metadata: MetaData) -> dict[str, Any]:
+def comparison_options(metadata: MetaData, others: Iterable[str] = ()) -> dict[str, Any]:
     """Return the keyword arguments of `context.configure` that make a comparison complete.
 
     CHECK constraints are compared by name where the metadata names all of them by convention;
@@ -33,7 +36,7 @@ def comparison_options(metadata: MetaData) -> dict[str, Any]:
     }
     if not not_compared(metadata):
         options["autogenerate_plugins"] = ["alembic.autogenerate.*", _CHECK_CONSTRAINTS]
-    schemas = {table.schema for table in metadata.tables.values()}
+    schemas = {table.schema for table in metadata.tables.values()} | {*others}
     if schemas - {None}:
         options["include_schemas"] = True
         options["include_name"] = lambda name, kind, parents: (
@@ -63,6 +66,58 @@ def not_compared(metadata: MetaData) -> tuple[str, ...]:
     if find_spec("alembic.ext") is None:
         return ("CHECK constraints were not compared: this version of Alembic cannot",)
     return ()
+
+
+def drop_constraints_never_created(script: MigrationScript, metadatas: Iterable[MetaData]) -> None:
+    """Take from *script* the CHECK constraints of types that the dialect does not create.
+
+    The plugin takes each for missing: a `Boolean` adds one only where the server has no such type.
+    """
+    from alembic.operations.ops import CreateCheckConstraintOp, DropConstraintOp, ModifyTableOps
+    from sqlalchemy.dialects import postgresql
+
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+    never = [
+        (table, one)
+        for table, one in _checks(metadatas)
+        if getattr(one, "_type_bound", False) and not is_made_by_a_type(one, dialect)
+    ]
+    names = {(table.schema, table.name, one.name) for table, one in never}
+    for container in (*script.upgrade_ops_list, *script.downgrade_ops_list):
+        for part in container.ops:
+            if isinstance(part, ModifyTableOps):
+                part.ops[:] = [
+                    op
+                    for op in part.ops
+                    if not isinstance(op, CreateCheckConstraintOp | DropConstraintOp)
+                    or (op.schema, op.table_name, op.constraint_name) not in names
+                ]
+
+
+def remove_copied_constraints(metadatas: Iterable[MetaData]) -> None:
+    """Take from the models the CHECK constraints that a comparison of Alembic's has added to them.
+
+    To tell what is missing, it makes the constraint again, by the same name; and that attaches
+    itself to the table of the columns in its expression.
+    """
+    named: set[tuple[int, str]] = set()
+    for table, one in sorted(_checks(metadatas), key=lambda found: found[1]._creation_order):
+        if isinstance(one.name, str):
+            if (id(table), one.name) in named:
+                table.constraints.discard(one)
+            named.add((id(table), one.name))
+
+
+def _checks(metadatas: Iterable[MetaData]) -> list[tuple[Table, Any]]:
+    from sqlalchemy import CheckConstraint
+
+    return [
+        (table, one)
+        for metadata in metadatas
+        for table in metadata.tables.values()
+        for one in table.constraints
+        if isinstance(one, CheckConstraint)
+    ]
 
 
 def make_default_comparison_safe(context: MigrationContext) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.rendering import Changed, Operation, Renderer
 from db_ops.migrations.autogenerate.revision_text import format_with_ruff
+from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runner import Database, comparison_error
@@ -45,23 +46,26 @@ class Draft:
         scripts = self.context.script_directory
         return getattr(scripts, _hooks_of(scripts))
 
-    def upgrade(self, changed: Changed) -> tuple[Operation, ...]:
-        """Return the upgrade operations for what is *changed*."""
-        return self._operations(self.script.upgrade_ops_list, changed)
+    def upgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]:
+        """Return the upgrade operations for what is *changed*; tables get these *constraints*."""
+        return self._operations(self.script.upgrade_ops_list, changed, constraints)
 
-    def downgrade(self, changed: Changed) -> tuple[Operation, ...]:
-        """Return the downgrade operations for what is *changed*."""
-        return self._operations(self.script.downgrade_ops_list, changed)
+    def downgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]:
+        """Return the downgrade operations for what is *changed*; tables had these *constraints*."""
+        return self._operations(self.script.downgrade_ops_list, changed, constraints)
 
     @property
     def imports(self) -> tuple[str, ...]:
         """The import statements that what was rendered so far needs."""
         return (*_ALWAYS_KNOWN, *sorted(self.renderer.context.imports))
 
-    def run(self, driver: DriverConnection, code: str) -> str | None:
+    def run(
+        self, driver: DriverConnection, code: str, is_kept: Callable[[], bool] = lambda: True
+    ) -> str | None:
         """Run *code*, operations as they stand in a revision file, on *driver* and commit it.
 
-        Return in one line why that cannot be done, after a rollback; None if it was.
+        Return in one line why that cannot be done, after a rollback; None if it was. It is not done
+        unless *is_kept*, asked before the commit.
         """
         from alembic.migration import MigrationContext
         from alembic.operations import Operations
@@ -72,6 +76,8 @@ class Draft:
             with connection_over(driver) as connection:
                 with Operations.context(MigrationContext.configure(connection)):
                     exec(compile(code, "<operations>", "exec"), namespace)
+                if not is_kept():
+                    return "it settles nothing"
                 connection.commit()
         except Exception as error:
             return reason_of(error)
@@ -134,9 +140,13 @@ class Draft:
             reason = reason or f"what they left is no Python ({describe_failure(error)})"
         return reason and f"post_write_hooks: {reason}; the file was written without them"
 
-    def _operations(self, parts: Iterable[Any], changed: Changed) -> tuple[Operation, ...]:
+    def _operations(
+        self, parts: Iterable[Any], changed: Changed, constraints: Definitions
+    ) -> tuple[Operation, ...]:
         return tuple(
-            operation for part in parts for operation in self.renderer.operations(part, changed)
+            operation
+            for part in parts
+            for operation in self.renderer.operations(part, changed, constraints)
         )
 
 
@@ -153,21 +163,25 @@ def _hooks_of(scripts: ScriptDirectory) -> str:
     return "hooks" if hasattr(scripts, "hooks") else "hook_config"
 
 
-def draft_revision(project: Project, database: Database, head: str = "head") -> Draft:
+def draft_revision(
+    project: Project, database: Database, head: str = "head", schemas: tuple[str, ...] = ()
+) -> Draft:
     """Let Alembic compare the models with *database*, which is at head and only read.
 
-    The revision is to follow *head*, as Alembic calls it.
+    The revision is to follow *head*, as Alembic calls it. *schemas* are looked into as well as
+    those that models live in.
 
     It runs through the project's own env.py, whose hooks count. Raises `EmptyMetadata`,
     `EnvironmentBroken`, `RevisionFileBroken`.
     """
     from alembic.autogenerate import RevisionContext
     from alembic.runtime.environment import EnvironmentContext
+    from sqlalchemy.exc import SAWarning
 
     from db_ops.migrations.foreign_env.inspection import env_py_context
 
     with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
-        session = Session(connection, read_only=True)
+        session = Session(connection, read_only=True, schemas=schemas)
         config = project.alembic_config(db_ops=session)
         if not config.get_main_option("file_template"):
             config.set_main_option("file_template", DATED)
@@ -191,8 +205,9 @@ def draft_revision(project: Project, database: Database, head: str = "head") -> 
                 ),
                 warnings.catch_warnings(),
             ):
-                # What Alembic cannot write is written by others.
+                # What Alembic cannot write, or cannot put in order, is written by others.
                 warnings.simplefilter("ignore", UserWarning)
+                warnings.simplefilter("ignore", SAWarning)
                 scripts.run_env()
         except KeyboardInterrupt:
             raise

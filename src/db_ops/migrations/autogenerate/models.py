@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import ModelsBroken
+from db_ops.migrations.autogenerate.comparison import remove_copied_constraints
 from db_ops.migrations.autogenerate.model_source import declared_at
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.project import Project
@@ -94,6 +95,7 @@ def create_models(
 def _create(connection: Connection, target_metadata: Any, skip: Container[str]) -> tuple[str, ...]:
     from sqlalchemy.schema import CreateSchema
 
+    remove_copied_constraints(metadatas(target_metadata))
     default = connection.dialect.default_schema_name or "public"
     for schema in schemas_of(target_metadata):
         connection.execute(CreateSchema(schema, if_not_exists=True))

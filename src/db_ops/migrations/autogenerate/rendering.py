@@ -11,6 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from db_ops.migrations.autogenerate.table_operations import (
+    Definitions,
+    in_order_of_references,
+    with_named_constraints,
+    without_constraint,
+)
+
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, MigrateOperation, OpContainer
@@ -25,11 +32,15 @@ _OF_DEFAULT = frozenset(("default", "generated", "identity", "sequence"))
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation as it can stand in a revision file; `name` is that of what it changes."""
+    """One operation as it can stand in a revision file; `name` is that of what it changes.
+
+    One that `alters` may run and change nothing.
+    """
 
     code: str
     kind: str
     name: Name
+    alters: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,20 +54,31 @@ class Renderer:
     context: AutogenContext
     default_schema: str
 
-    def operations(self, container: OpContainer, changed: Changed) -> Iterator[Operation]:
-        """Yield the operations of *container* that concern what is *changed*."""
+    def operations(
+        self, container: OpContainer, changed: Changed, constraints: Definitions
+    ) -> Iterator[Operation]:
+        """Yield the operations of *container* that concern what is *changed*.
+
+        *constraints* are those that tables are to have.
+        """
         from alembic.autogenerate import render
+        from alembic.operations.ops import AlterColumnOp
 
         theirs = self.context.opts.get("render_item")
         self.context.opts["render_item"] = _rendering_types(theirs)
         try:
-            for op in _flat(container):
+            for found in in_order_of_references(list(_flat(container))):
+                op = with_named_constraints(
+                    found, constraints, self.default_schema, self.context.dialect
+                )
+                if op is None:
+                    continue
                 kind, name, table = self._about(op)
                 if not self._concerns(op, changed, kind, name, table):
                     continue
                 code = render.render_op_text(self.context, op)
                 if code:
-                    yield Operation(code, kind, name)
+                    yield Operation(code, kind, name, isinstance(op, AlterColumnOp))
         finally:
             self.context.opts["render_item"] = theirs
 
@@ -136,20 +158,34 @@ def _rendering_types(theirs: Callable[..., Any] | None) -> Callable[..., Any]:
         rendered: str | bool = theirs(kind, item, context) if theirs else False
         if rendered is not False or kind != "type":
             return rendered
-        return _named_type(item, context) or _own_type(item, context)
+        return _named_type(item, context) or _unconstrained_type(item, context)
 
     return render
+
+
+def _unconstrained_type(item: Any, context: AutogenContext) -> str | bool:
+    """Render a type that adds a CHECK to a table without it: its name is not the file's."""
+    from alembic.autogenerate import render
+
+    inner = _inner(item)
+    plain = without_constraint(inner)
+    return _own_type(item, context) if plain is inner else render._repr_type(plain, context)
+
+
+def _inner(item: Any) -> Any:
+    from sqlalchemy.types import TypeDecorator
+
+    while isinstance(item, TypeDecorator):
+        item = item.impl_instance
+    return item
 
 
 def _named_type(item: Any, context: AutogenContext) -> str | bool:
     """Render an enum or domain so that it is taken for there; also inside of a type of the user."""
     from sqlalchemy import Enum
     from sqlalchemy.dialects import postgresql
-    from sqlalchemy.types import TypeDecorator
 
-    inner = item
-    while isinstance(inner, TypeDecorator):
-        inner = inner.impl_instance
+    inner = _inner(item)
     schema = f", schema={inner.schema!r}" if getattr(inner, "schema", None) else ""
     if isinstance(inner, Enum) and inner.native_enum and inner.name:
         context.imports.add("from sqlalchemy.dialects import postgresql")

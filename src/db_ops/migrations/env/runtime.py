@@ -45,7 +45,8 @@ class Session:
 
     `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
     `metadata` is its `target_metadata`: one `MetaData`, or several. `diffs` is what a comparison
-    found, `unchecked` what it could not compare. `recording` is called for each step.
+    found, `unchecked` what it could not compare. `recording` is called for each step. `schemas` are
+    compared although no model lives there.
 
     One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
     `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
@@ -62,6 +63,7 @@ class Session:
     diffs: list[Any] = field(default_factory=list)
     unchecked: tuple[str, ...] = ()
     recording: StepRecording | None = None
+    schemas: tuple[str, ...] = ()
     inspects: bool = False
     is_known: bool = False
     uses_own_connection: bool = False
@@ -97,7 +99,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         "version_table": context.config.get_main_option("version_table", "alembic_version"),
         "version_table_schema": context.config.get_main_option("version_table_schema"),
         "process_revision_directives": partial(_examine, session),
-        **comparison_options(target_metadata),
+        **comparison_options(target_metadata, session.schemas),
         **options,
     }
     configuration = without_history_schema(configuration)
@@ -206,7 +208,11 @@ def _examine(
 
 def collect_diffs(session: Session, directives: Iterable[MigrationScript]) -> None:
     """Append the differences of a comparison to `session.diffs`."""
+    from db_ops.migrations.autogenerate.comparison import drop_constraints_never_created
+    from db_ops.migrations.autogenerate.models import metadatas
+
     for script in directives:
+        drop_constraints_never_created(script, metadatas(session.metadata))
         for operations in script.upgrade_ops_list:
             session.diffs.extend(operations.as_diffs())
 
