@@ -58,6 +58,7 @@ from db_ops.errors.misuse import (
     UrlNotFound,
     UsageError,
 )
+from db_ops.errors.packages import PackageUnsuitable
 from db_ops.errors.revisions import (
     AmbiguousDowngrade,
     DatabaseAhead,
@@ -147,6 +148,7 @@ __all__ = [
     "NotMeasurable",
     "NotThatFarAhead",
     "OutputLost",
+    "PackageUnsuitable",
     "PasswordMissing",
     "ReadOnlyServer",
     "RebuildFailed",
