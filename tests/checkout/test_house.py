@@ -33,7 +33,7 @@ THIRD_PARTIES = {
     "pytest_plugin": {"pytest", "psycopg2", "sqlalchemy"},
     "migrations": {"alembic", "flask", "sqlalchemy"},
     "postgres": {"psycopg2"},
-    "settings": {"dotenv", "environs", "psycopg2"},
+    "settings": {"dotenv", "environs", "marshmallow", "psycopg2"},
 }
 KNOWN_TO_THE_DOORS = {"__init__", "cli", "errors", "results", "settings"}
 LONGEST = 300

@@ -15,7 +15,7 @@ from db_ops.cli.declaration import Command, Options
 from db_ops.cli.json_output import print_document, result_document
 from db_ops.cli.log import log_end, log_form, show_error, show_note, shows_tracebacks
 from db_ops.cli.terminal import OutputOptions, discard_output, flush, open_closed_streams, options
-from db_ops.errors import DbOpsError, ExitCode, OutputLost, UsageError
+from db_ops.errors import DbOpsError, ExitCode, OutputLost, PackageUnsuitable, UsageError
 from db_ops.errors.invocation import invocation
 from db_ops.results import Result
 
@@ -75,8 +75,27 @@ def _outcome(
             print_document(result_document(done))
     except DbOpsError as error:
         show_failure(error, _traceback(error) if shows_tracebacks() else None)
+        if isinstance(error.__cause__, _OF_ANOTHER_VERSION):
+            for unsuitable in _unsuitable_packages():
+                show_note(f"{unsuitable.message}: {unsuitable.hint}")
         return error
+    except _OF_ANOTHER_VERSION:
+        unsuitable_one = next(_unsuitable_packages(), None)
+        if unsuitable_one is None:
+            raise
+        show_failure(unsuitable_one)
+        return unsuitable_one
     return done
+
+
+# What Python raises where a package lacks what a newer one has.
+_OF_ANOTHER_VERSION = (ImportError, AttributeError, TypeError)
+
+
+def _unsuitable_packages() -> Iterator[PackageUnsuitable]:
+    from db_ops.errors.packages import unsuitable_packages
+
+    return unsuitable_packages()
 
 
 def _run(command: Command, read: Options, given: CommonOptions) -> Result:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError
+from db_ops.errors.packages import unsuitable_packages
 from db_ops.migrations.foreign_env.findings import env_py_findings
 from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_py
 from db_ops.migrations.project import Project, read_project
@@ -199,6 +200,10 @@ def _version(connection: Connection) -> str:
 
 
 def _packages() -> Iterator[Finding]:
+    for unsuitable in unsuitable_packages():
+        yield Finding(
+            "packages", "problem", unsuitable.message, advice=unsuitable.hint, is_problem=True
+        )
     for name in _PACKAGES:
         try:
             yield Finding("packages", name, version(name))

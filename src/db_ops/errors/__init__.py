@@ -59,6 +59,7 @@ from db_ops.errors.misuse import (
     UrlNotFound,
     UsageError,
 )
+from db_ops.errors.packages import PackageUnsuitable
 from db_ops.errors.revisions import (
     AmbiguousDowngrade,
     DatabaseAhead,
@@ -149,6 +150,7 @@ __all__ = [
     "NotMeasurable",
     "NotThatFarAhead",
     "OutputLost",
+    "PackageUnsuitable",
     "PasswordMissing",
     "ReadOnlyServer",
     "RebuildFailed",

@@ -212,10 +212,14 @@ def _imported_by(source: bytes) -> set[str]:
 def installed_packages() -> list[str]:
     """Return names and versions of what is installed, from the names of its metadata folders."""
     suffixes = (".dist-info", ".egg-info")
-    found = {
-        name for folder in sys.path for name in _names(Path(folder)) if name.endswith(suffixes)
-    }
-    return sorted(found)
+    found = {name for folder in _import_paths() for name in _names(folder)}
+    return sorted(name for name in found if name.endswith(suffixes))
+
+
+@cache
+def _import_paths() -> tuple[Path, ...]:
+    """Return the import paths before any code of the project's has run, which may add to them."""
+    return tuple(map(Path, sys.path))
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,18 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from db_ops.settings.environment import recorded_variables
 
-_WRITES = os.O_WRONLY | os.O_RDWR
+_WRITES = os.O_WRONLY | os.O_TRUNC | os.O_EXCL
+_ASKING = ("socket.connect", "subprocess.Popen", "os.system")
 
 
 @dataclass
 class ProcessInputs:
-    """Absolute paths that were opened for reading, there or not, and names of variables."""
+    """Absolute paths that were opened for reading, there or not, and names of variables.
+
+    What this process has `made` before it read it, or has in a folder that it made, is none of
+    them. It has `asked_others` if it connected to anything, or started a program.
+    """
 
     paths: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
+    asked_others: bool = False
 
 
 @contextmanager
@@ -34,6 +42,8 @@ def recorded_inputs() -> Iterator[ProcessInputs]:
         hook.into = outer
         if outer is not None:
             outer.paths |= own.paths
+            outer.made |= own.made
+            outer.asked_others |= own.asked_others
 
 
 @dataclass
@@ -43,17 +53,43 @@ class _Hook:
     into: ProcessInputs | None = None
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self.into is None or event not in ("open", "os.listdir", "os.scandir"):
+        if self.into is None:
             return
-        path, *how = arguments
-        mode, flags = how if event == "open" else ("r", 0)
-        if isinstance(mode, str) and not set(mode).isdisjoint("wax+"):
+        if event in _ASKING:
+            self.into.asked_others = True
+        elif event in ("open", "os.listdir", "os.scandir"):
+            path, *how = arguments
+            self._opened(path, event == "open" and _is_for_writing(*how))
+        elif event == "os.mkdir":
+            self._opened(arguments[0], True)
+        elif event == "os.rename" and _absolute(arguments[0]) in self.into.made:
+            self.into.made.add(_absolute(arguments[1]))
+
+    def _opened(self, path: object, writes: bool) -> None:
+        name = _absolute(path)
+        if self.into is None or not name:
             return
-        if isinstance(flags, int) and flags & _WRITES:
-            return
-        if isinstance(path, str | bytes | os.PathLike):
-            # Thousands are opened: what is not the project's own must not cost more than this.
-            self.into.paths.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
+        made = self.into.made
+        if not writes:
+            if not made or made.isdisjoint((name, *map(str, Path(name).parents))):
+                self.into.paths.add(name)
+        elif not os.path.lexists(name):
+            made.add(name)
+
+
+def _absolute(path: object) -> str:
+    """Return an absolute path; empty for the number of a file that is open."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        return ""
+    # Thousands are opened: what is not the project's own must not cost more than this.
+    return os.path.abspath(os.fsdecode(path))  # noqa: PTH100
+
+
+def _is_for_writing(mode: object, flags: object) -> bool:
+    """Tell whether a file is opened without regard to what is in it."""
+    if isinstance(mode, str):
+        return not set(mode).isdisjoint("wxa")
+    return isinstance(flags, int) and bool(flags & _WRITES)
 
 
 @cache

@@ -9,10 +9,6 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from db_ops.errors import MisuseError
-from db_ops.settings.url import DatabaseUrl
-from db_ops.settings.variables import read_variables
-
 # A shell and a terminal set these, and no service reads its database from them.
 _OF_NO_INTEREST = frozenset(
     ("_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "TERM", "WINDOWID", "INVOCATION_ID")
@@ -53,8 +49,10 @@ def recorded_variables(names: set[str]) -> Iterator[None]:
 
 class _RecordedEnvironment(os._Environ[str]):
     def __getitem__(self, key: str) -> str:
-        for names in _recorders:
-            names.add(key)
+        # `subprocess` asks for b"PATH" too, in vain.
+        if isinstance(key, str):
+            for names in _recorders:
+                names.add(key)
         return super().__getitem__(key)
 
 
@@ -83,24 +81,3 @@ def variable_digest(name: str, among: Mapping[str, str]) -> str | None:
     if "://" in value:
         return None
     return blake2b(value.encode(errors="surrogateescape"), digest_size=16).hexdigest()
-
-
-def variable_with_url(url: DatabaseUrl, root: Path) -> str | None:
-    """Return the name of a variable that holds *url*, None if there is none."""
-    for name, value in read_variables(root)[0].items():
-        if "://" in value and _parsed(value) == url.parameters:
-            return name
-    return None
-
-
-def url_of_variable(name: str, root: Path) -> DatabaseUrl | None:
-    """Return the URL that the variable *name* holds, None if it holds none."""
-    parameters = _parsed(read_variables(root)[0].get(name, ""))
-    return DatabaseUrl(parameters) if parameters else None
-
-
-def _parsed(text: str) -> Mapping[str, str] | None:
-    try:
-        return DatabaseUrl.parse(text).parameters
-    except MisuseError:
-        return None

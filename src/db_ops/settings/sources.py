@@ -15,7 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from environs import Env, EnvError, EnvValidationError, ValidationError, validate
+from environs import Env, EnvError, EnvValidationError
+
+# environs 11 to 14, which allow marshmallow 3, do not export these.
+from marshmallow import ValidationError, validate
 
 from db_ops.errors import InvalidSettings, UsageError
 from db_ops.settings.libpq_defaults import NOT_UTF_8, is_utf_8
@@ -41,8 +44,14 @@ class _Variables(Env):
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(eager=False, expand_vars=False)
-        # There is no public way but a file, which environs reads with python-dotenv's own words.
-        self._environ = dict(variables)
+        self._found = variables
+
+    def _get_from_environ(
+        self, key: str, default: Any, *, proxied: bool = False
+    ) -> tuple[str, Any, str | None]:
+        # From environs 11 to 15 the one place that looks a variable up. There is no public way but
+        # a file, and up to 14 environs writes what is in that file to os.environ.
+        return key, self._found.get(key, default), None
 
 
 def load(

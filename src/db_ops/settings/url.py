@@ -129,6 +129,12 @@ class DatabaseUrl:
         kind = " (scratch database)" if self.is_scratch else ""
         return f"{self.server}/{self.shown or self.database}{kind}"
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The parameters that are, or may be, secret."""
+        every = self.parameters.items()
+        return {name: value for name, value in every if value and not _may_be_shown(name, value)}
+
     def with_database(self, database: str) -> DatabaseUrl:
         """Return the way to another database of the server."""
         parameters = MappingProxyType({**self.parameters, "dbname": database})
@@ -174,11 +180,8 @@ class DatabaseUrl:
 
         Without the password it has only those parameters that are known to hold no secret.
         """
-        rest = {
-            name: value
-            for name, value in self.parameters.items()
-            if value and (with_password or _may_be_shown(name, value))
-        }
+        hidden = {} if with_password else self.secrets
+        rest = {n: value for n, value in self.parameters.items() if value and n not in hidden}
         user, password = rest.pop("user", ""), rest.pop("password", "")
         hosts, ports = rest.pop("host", "").split(","), rest.pop("port", "").split(",")
         database = rest.pop("dbname", "")

@@ -86,7 +86,7 @@ def _learn(
     if check:
         # What contradicts the settings is not kept.
         apply_inspection(settings, project, inspection)
-    cache.write(inspection, used.files())
+    cache.write(inspection, used)
     return inspection
 
 

@@ -2,32 +2,40 @@
 
 It counts only while all is the same that env.py was seen to use: its file and the configuration,
 the project's modules that it imported and the files it read, the installed packages, and the whole
-environment, of which a digest is kept. Of the URL, only where it was found is kept: the name of an
-option or of a variable. A URL that is found in neither is not kept, and env.py is asked each time.
+environment, of which a digest is kept. Of the URL, host, port, user and database are kept, and of
+each secret only where it stands; a URL whose secrets are found nowhere is not kept, and env.py is
+asked each time.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from db_ops.errors import MisuseError
-from db_ops.migrations.build_inputs import BuildInputs, Files, installed_packages
+from db_ops.migrations.build_inputs import BuildInputs, UsedInputs, installed_packages
 from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.foreign_env.inspection import EnvInspection
+from db_ops.migrations.foreign_env.secret_origins import SecretOrigins
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
-from db_ops.settings.environment import environment_digest, url_of_variable, variable_with_url
+from db_ops.settings.environment import environment_digest
+from db_ops.settings.variables import read_variables
 
-_FORMAT = 2
-_INI_OPTION = "sqlalchemy.url"
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
 class InspectionCache:
-    """The cache file for *project*; `is_known` says that the settings name the URL."""
+    """The cache file for *project*; `is_known` says that the settings name the URL.
+
+    To be read before env.py runs, which may change the environment and the import paths.
+    """
 
     project: Project
     folder: Path | None
@@ -37,15 +45,15 @@ class InspectionCache:
         """Return the cached inspection; None if there is none or its inputs have changed."""
         if self.folder is None:
             return None
+        key, _ = self._key, self._variables
         try:
             kept = json.loads(self._path.read_bytes())
-            if (kept["format"], kept["key"]) != (_FORMAT, self._key):
+            if (kept["format"], kept["key"]) != (_FORMAT, key):
                 return None
             if not BuildInputs(self.project).are_unchanged(kept["files"]):
                 return None
             url = None if self.is_known else self._url(kept["url"])
-            if not self.is_known and (url is None or url.location != kept["location"]):
-                # What completes a URL, a service file or what env.py sets, may lead elsewhere.
+            if not self.is_known and url is None:
                 return None
             return EnvInspection(
                 url=url,
@@ -58,16 +66,19 @@ class InspectionCache:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def write(self, inspection: EnvInspection, files: Files | None) -> None:
-        """Write *inspection* and the *files* that env.py used, unless these are not known.
+    def write(self, inspection: EnvInspection, used: UsedInputs) -> None:
+        """Write *inspection*, unless what env.py used, or where its secrets stand, is not known.
 
         A folder that cannot be written to is no failure.
         """
-        if self.folder is None or files is None:
+        files = None if self.folder is None else used.files()
+        if files is None:
             return
         url = None
         if not self.is_known:
-            url = self._origin(inspection.url)
+            # Somebody who was asked may have told a secret that stands in a file by chance.
+            paths = () if used.read.asked_others else map(self.project.root.joinpath, files)
+            url = self._kept(inspection.url, paths)
             if url is None:
                 return
         kept = {
@@ -75,7 +86,6 @@ class InspectionCache:
             "key": self._key,
             "files": dict(files),
             "url": url,
-            "location": inspection.url.location if inspection.url else None,
             "tables": inspection.tables,
             "version_locations": [str(path) for path in inspection.version_locations],
             "search_path": inspection.search_path,
@@ -92,7 +102,7 @@ class InspectionCache:
         assert self.folder is not None
         return self.folder / f"learnt-{digest(*named)[:12]}.json"
 
-    @property
+    @cached_property
     def _key(self) -> str:
         project = self.project
         return digest(
@@ -100,26 +110,38 @@ class InspectionCache:
             environment_digest(project.root),
             str(self.is_known),
             BuildInputs(project).env_py_arguments,
-            *(_content(path) for path in (project.alembic_ini, project.pyproject, project.env_py)),
+            *map(_content, self._configuration),
         )
 
-    def _origin(self, url: DatabaseUrl | None) -> list[str] | None:
+    @cached_property
+    def _variables(self) -> Mapping[str, str]:
+        return read_variables(self.project.root)[0]
+
+    @property
+    def _configuration(self) -> tuple[Path, ...]:
+        project = self.project
+        return project.alembic_ini, project.pyproject, project.env_py
+
+    def _kept(self, url: DatabaseUrl | None, paths: Iterable[Path]) -> dict[str, Any] | None:
+        """Return *url* with the origin of each secret in place of it."""
         if url is None:
             return None
-        with suppress(MisuseError):
-            if DatabaseUrl.parse(self.project.url or "").parameters == url.parameters:
-                return ["option", _INI_OPTION]
-        variable = variable_with_url(url, self.project.root)
-        return None if variable is None else ["variable", variable]
-
-    def _url(self, origin: list[str]) -> DatabaseUrl | None:
-        kind, name = origin
-        if kind == "variable":
-            return url_of_variable(name, self.project.root)
-        try:
-            return DatabaseUrl.parse(self.project.url or "")
-        except MisuseError:
+        origins = SecretOrigins(self._variables, (*self._configuration, *paths))
+        secrets = {name: origins.find(name, value) for name, value in url.secrets.items()}
+        if None in secrets.values():
             return None
+        public = {name: url.parameters[name] for name in url.parameters if name not in secrets}
+        return {"parameters": public, "secrets": secrets}
+
+    def _url(self, kept: dict[str, Any]) -> DatabaseUrl | None:
+        origins = SecretOrigins(self._variables)
+        parameters: dict[str, str] = dict(kept["parameters"])
+        for name, origin in kept["secrets"].items():
+            value = origins.read(name, origin)
+            if value is None:
+                return None
+            parameters[name] = value
+        return DatabaseUrl(MappingProxyType(parameters))
 
 
 def _content(path: Path) -> bytes:
