@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from db_ops.commands.rebase import rebase_migration
     from db_ops.commands.recreate import recreate
     from db_ops.commands.server import start, stop, url
+    from db_ops.commands.shell import shell
     from db_ops.commands.snapshot import restore, snapshot, snapshots
     from db_ops.commands.status import status
     from db_ops.commands.upgrade import upgrade
@@ -76,6 +77,7 @@ __all__ = [
     "recreate",
     "restore",
     "run_migrations",
+    "shell",
     "snapshot",
     "snapshots",
     "start",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from db_ops.cli import adapters
 from db_ops.cli.declaration import Command, Kind, Option
+from db_ops.cli.server_commands import SERVER_COMMANDS
 
 DATABASE = "Create and delete the database"
 MIGRATIONS = "Write, apply and revert migrations"
 CHECKS = "Show and check the state"
 SNAPSHOTS = "Take and restore snapshots"
-SERVER = "Manage the server and the template databases"
-PROJECT = "Set up a project"
 
 _CONFIRM = Option(
     "confirm",
@@ -250,50 +249,6 @@ COMMANDS = (
         writes_with=("drop",),
         body=adapters.snapshots,
     ),
-    Command(
-        "start",
-        SERVER,
-        "Start the project's own PostgreSQL server.",
-        "It is created first if there is none. Commands that need it start it themselves.",
-        shows="doctor",
-    ),
-    Command(
-        "stop", SERVER, "Stop the project's own PostgreSQL server; its data stays.", shows="doctor"
-    ),
-    Command(
-        "url",
-        SERVER,
-        "Print the URL of the database, for psql and the application.",
-        options=(Option("with-password", "Include the password.", "w"),),
-    ),
-    Command(
-        "cache",
-        SERVER,
-        "List the template databases that make `init` and `recreate` quick.",
-        options=(
-            Option(
-                "clear", "Delete those of this database; they are built again when needed.", "c"
-            ),
-        ),
-        shows="cache",
-        writes_with=("clear",),
-    ),
-    Command(
-        "new",
-        PROJECT,
-        "Write alembic.ini, env.py and the other files that Alembic needs, for existing models.",
-        "No file is overwritten.",
-        (
-            Option(
-                "models",
-                "The module of the models and the name of their declarative base in it.",
-                "m",
-                Kind.VALUE,
-                "MODULE:BASE",
-            ),
-        ),
-        shows="doctor",
-        body=adapters.new,
-    ),
+    *SERVER_COMMANDS,
 )
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -76,6 +76,7 @@ from db_ops.errors.revisions import (
     VersionTableUnusable,
 )
 from db_ops.errors.server import (
+    ClientMissing,
     ClientRefusedConnection,
     ConnectionLost,
     ConnectionRejected,
@@ -94,6 +95,7 @@ from db_ops.errors.server import (
     ScratchServerDiffers,
     ServerError,
     ServerUnreachable,
+    ShellFailed,
     StatementFailed,
     TableLocked,
     TransactionPooler,
@@ -107,6 +109,7 @@ __all__ = [
     "AmbiguousRevision",
     "AppliedRevision",
     "BranchNotNamed",
+    "ClientMissing",
     "ClientRefusedConnection",
     "CollationMismatch",
     "CommandRunning",
@@ -165,6 +168,7 @@ __all__ = [
     "ServerError",
     "ServerUnreachable",
     "SeveralDatabases",
+    "ShellFailed",
     "SnapshotExists",
     "SnapshotMissing",
     "SourceError",

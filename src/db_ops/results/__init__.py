@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         ConnectionUrl,
         ServerStarted,
         ServerStopped,
+        ShellEnded,
     )
     from db_ops.results.snapshot import Restored, Snapshot, Snapshots, SnapshotTaken
     from db_ops.results.status import Drift, Pending, Status
@@ -136,6 +137,7 @@ __all__ = [
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",
+    "ShellEnded",
     "Silenced",
     "Snapshot",
     "SnapshotTaken",

@@ -1,4 +1,4 @@
-"""The results of the embedded server commands, `url` and `cache`."""
+"""The results of the embedded server commands, `shell`, `url` and `cache`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ class ConnectionUrl(Result):
     """The URL for psql and the application, without its password unless that was asked for."""
 
     url: str
+
+
+class ShellEnded(Result):
+    """The client `program` that was run on the database ended without an error."""
+
+    program: str
 
 
 class CachedDatabase(FrozenData):

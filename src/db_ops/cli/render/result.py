@@ -44,6 +44,7 @@ _RENDERERS = {
     "Script": ("plan", "script_lines"),
     "ServerStarted": ("server", "server_started_lines"),
     "ServerStopped": ("server", "server_stopped_lines"),
+    "ShellEnded": ("server", "shell_ended_lines"),
     "SnapshotTaken": ("snapshot", "snapshot_taken_lines"),
     "Snapshots": ("snapshot", "snapshots_lines"),
     "Status": ("history", "status_lines"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from db_ops.cli.format import Line, format_megabytes, revision_names
 from db_ops.cli.terminal import short_path
-from db_ops.results import Cache, ConnectionUrl, ServerStarted, ServerStopped
+from db_ops.results import Cache, ConnectionUrl, ServerStarted, ServerStopped, ShellEnded
 
 
 def server_started_lines(result: ServerStarted) -> Iterator[Line]:
@@ -21,6 +21,11 @@ def server_stopped_lines(result: ServerStopped) -> Iterator[Line]:
 
 def connection_url_lines(result: ConnectionUrl) -> Iterator[Line]:
     yield result.url, ""
+
+
+def shell_ended_lines(result: ShellEnded) -> Iterator[Line]:
+    """Yield nothing: the client has said everything."""
+    yield from ()
 
 
 def cache_lines(result: Cache) -> Iterator[Line]:

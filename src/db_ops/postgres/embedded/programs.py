@@ -80,6 +80,24 @@ def find_programs(wanted: int | None = None) -> Programs:
     )
 
 
+def find_client(name: str, major: int) -> str | None:
+    """Return a client program for a server of version *major*: that on PATH, if it is new enough.
+
+    Otherwise the first one that is, of the wheel or installed; else the newest; None without any.
+    """
+    on_path = shutil.which(name)
+    folders = [Path(on_path).parent] if on_path else []
+    newest: tuple[int, str] | None = None
+    for folder in chain(folders, _in_wheel(), _installed()):
+        program = folder / name
+        version = re.search(r"\(PostgreSQL\) (\d+)", _output(program, "--version"))
+        if version and int(version[1]) >= major:
+            return str(program)
+        if version and (newest is None or int(version[1]) > newest[0]):
+            newest = int(version[1]), str(program)
+    return newest[1] if newest else None
+
+
 def _in_wheel() -> Iterator[Path]:
     # Importing the package would change permissions all the way up; finding it runs nothing.
     spec = importlib.util.find_spec(WHEEL)
