@@ -45,13 +45,19 @@ def test_a_fault_in_the_configuration_of_revision_files_is_named(project: Projec
 
 
 def test_a_fault_in_the_template_is_named(project: Project) -> None:
-    project.models(MODEL)
+    project.models(f'{MODEL}        state = mapped_column(sa.Enum("new", name="state"))\n')
     template = project.root / "alembic" / "script.py.mako"
     good = template.read_text()
     for text, place, said in (
         (None, "alembic/script.py.mako: ", "there is no such file"),
         (f"{good}\n${{nothing.at_all}}\n", "alembic/script.py.mako: ", "Undefined"),
         ("first\n% if x:\n", "alembic/script.py.mako:", "Unterminated"),
+        (
+            good.replace("${upgrades", "${'pass'"),
+            "alembic/script.py.mako: ",
+            "it has no ${upgrades}",
+        ),
+        (good.replace("${imports}", ""), "alembic/script.py.mako: ", "it has no ${imports}"),
     ):
         if text is None:
             template.unlink()

@@ -40,10 +40,10 @@ def test_doctor_says_where_settings_come_from_and_masks_the_password(migrated: P
     assert found["revisions", "heads"]["value"] == "0003"
 
 
-def test_doctor_names_the_habits_of_an_env_py(adopt: Adopt) -> None:  # noqa: F811
+def test_doctor_lists_notes_on_an_env_py(adopt: Adopt) -> None:  # noqa: F811
     project = adopt("own_lock")
     outcome = project.run("doctor").succeeded()
-    assert "takes an advisory lock of its own" in outcome.out
+    assert "note            takes an advisory lock before context.configure()" in outcome.out
     assert "-> leave the lock to db_ops" in outcome.out
     assert "does not exist" in outcome.out
 

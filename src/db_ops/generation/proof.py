@@ -32,7 +32,7 @@ from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import list_in_docstring
-from db_ops.migrations.autogenerate.write_errors import revision_not_written
+from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing, revision_not_written
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
@@ -136,7 +136,8 @@ class RevisionGenerator:
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
         project, written = self.target.project, _files(self.target) - before
         # A full disk fails while the file is written, which nobody has imported then.
-        if not written or (isinstance(error, OSError) and not source_locations(error)):
+        full = isinstance(error, OSError) and not source_locations(error)
+        if not written or full or isinstance(error, PlaceholderMissing):
             broken: DbOpsError = revision_not_written(project, error)
         else:
             broken = GeneratedFileBroken(

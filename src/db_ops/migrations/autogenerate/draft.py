@@ -15,6 +15,7 @@ from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.rendering import Changed, Operation, Renderer
 from db_ops.migrations.autogenerate.revision_text import format_with_ruff
 from db_ops.migrations.autogenerate.table_operations import Definitions
+from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing
 from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runner import Database, comparison_error
@@ -89,16 +90,17 @@ class Draft:
     def write(self, message: str, upgrade: Sequence[str], downgrade: Sequence[str]) -> Path:
         """Write the project's template with this code, under the configured file name.
 
-        Raises what Alembic raises for a file that does not import, which is there then.
+        Raises `PlaceholderMissing`, and what Alembic raises for a file that does not import. The
+        file is there then.
         """
         self.script.message = message.replace("\\", "\\\\").replace('"', '\\"')
-        up, down = _body(upgrade), _body(downgrade)
-        template: dict[str, Any] = self.context.template_args
-        template |= {
-            str(self.script.upgrade_ops_list[0].upgrade_token): up,
-            str(self.script.downgrade_ops_list[0].downgrade_token): down,
+        parts = {
+            str(self.script.upgrade_ops_list[0].upgrade_token): _body(upgrade),
+            str(self.script.downgrade_ops_list[0].downgrade_token): _body(downgrade),
             "imports": "\n".join(sorted(self.renderer.context.imports)),
         }
+        template: dict[str, Any] = self.context.template_args
+        template |= parts
         # It is rendered already, as Alembic renders it, but for what was left out.
         self.script._needs_render = False
         # A hook of the project may have emptied the list: Alembic saw nothing to write.
@@ -113,8 +115,9 @@ class Draft:
         assert written is not None
         path = Path(written.path)
         text = path.read_text(encoding="utf-8")
-        if up not in text or down not in text:
-            raise ValueError("script.py.mako has no ${upgrades} or no ${downgrades}")
+        for name, part in parts.items():
+            if part not in text:
+                raise PlaceholderMissing(f"${{{name}}}")
         return path
 
     def finish(self, path: Path) -> str | None:

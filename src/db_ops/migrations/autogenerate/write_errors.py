@@ -14,6 +14,10 @@ _TEMPLATE = "script.py.mako"
 _AGAIN = "then run the same command again"
 
 
+class PlaceholderMissing(ValueError):
+    """The template has no place for a part of the revision, which is the argument."""
+
+
 def revision_not_written(project: Project, error: BaseException) -> RevisionNotWritten:
     """Return the typed error for what Alembic raised before there was a file."""
     configured = project.display(project.alembic_ini)
@@ -24,6 +28,12 @@ def revision_not_written(project: Project, error: BaseException) -> RevisionNotW
             project.display(template),
             "there is no such file",
             f"put it back, as `alembic init` writes it, {_AGAIN}",
+        )
+    if isinstance(error, PlaceholderMissing):
+        return RevisionNotWritten(
+            project.display(template),
+            f"it has no {error}",
+            f"put {error} back, as `alembic init` writes it, {_AGAIN}",
         )
     if isinstance(error, OSError):
         path = Path(str(error.filename)) if error.filename else project.version_locations[0]
