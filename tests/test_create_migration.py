@@ -151,7 +151,7 @@ CHANGES = {
     "types": (
         ("sa.String(50)", "sa.String(80)"),
         ("name || nickname", "name || ' ' || nickname"),
-        ("tags = mapped_column(postgresql.ARRAY(sa.Text))", "tags = mapped_column(sa.Integer)"),
+        ("postgresql.ARRAY(sa.Text)", "postgresql.ARRAY(sa.Integer)"),
         (", sa.Identity()", ", sa.Identity(always=True)"),
     ),
     "collations": (
