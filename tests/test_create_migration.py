@@ -272,17 +272,6 @@ def test_a_todo_that_somebody_has_written_counts_no_more(agents: Project) -> Non
     assert create(agents).revision is None
 
 
-def test_what_fails_when_it_is_tried_is_kept_and_said(agents: Project) -> None:
-    change(
-        agents,
-        "    tags =",
-        "    secret = mapped_column(sa.Text, server_default=sa.text('no_such()'))\n    tags =",
-    )
-    result = create(agents)
-    assert result.exit_code == ExitCode.DIFFERENT or result.unchecked
-    assert any("no_such" in said for said in (*result.todos, *result.unproven, *result.unchecked))
-
-
 def test_a_column_that_may_have_been_renamed_is_asked_about(agents: Project, door: str) -> None:
     files = agents.revision_files
     change(agents, "    tags =", "    labels =")
