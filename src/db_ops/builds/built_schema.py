@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.migrations.autogenerate.models import create_models
 from db_ops.postgres.catalog import current_role
-from db_ops.postgres.failure_tolerant_cursor import StatementErrorHandler
+from db_ops.postgres.failure_tolerant_cursor import FailedStatement, StatementErrorHandler
+from db_ops.postgres.missing_extension import MissingExtension, missing_extension
 from db_ops.postgres.schema.dependencies import (
+    create_extension,
     required_statements,
     schema_and_extension_statements,
     with_unbuilt_objects,
@@ -34,9 +36,10 @@ class BuiltSchema:
     """A schema that was built for a comparison, and its `source`.
 
     That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
-    says what could not be built, and so is left out of every comparison. `skipped` names tables of
-    the models that stand for a view of the migrations. `role` built it. `files` are what it was
-    built from beyond what `BuildInputs` knows, None if that is not certain.
+    says what could not be built, and so is left out of every comparison; `refused` is the same in
+    detail, unless it comes from the cache. `skipped` names tables of the models that stand for a
+    view of the migrations. `role` built it. `files` are what it was built from beyond what
+    `BuildInputs` knows, None if that is not certain.
     """
 
     schema: Schema
@@ -45,6 +48,15 @@ class BuiltSchema:
     skipped: tuple[str, ...] = ()
     role: str = ""
     files: Mapping[str, str] | None = None
+    refused: tuple[RefusedModel, ...] = ()
+
+
+@dataclass(frozen=True)
+class RefusedModel:
+    """A statement of the models that the server has refused, and what may be missing for it."""
+
+    failure: FailedStatement
+    extension: MissingExtension | None
 
 
 def build_migrations_schema(
@@ -62,15 +74,16 @@ def build_migrations_schema(
 
 
 def build_models_schema(
-    scratch: ScratchDatabases, metadata: Any, migrations: Schema
+    scratch: ScratchDatabases, metadata: Any, migrations: Schema, extensions: Iterable[str] = ()
 ) -> BuiltSchema:
     """Run `create_all` for *metadata* (one, or a list) in a scratch database, and read that.
 
     What models refer to and cannot make, as schemas, extensions and functions, is made as
-    *migrations* have it. A table that stands for a view of theirs is left out, and so is what the
-    server refuses to make: then `unchecked` says what and why, and the schema has it as
-    *migrations* do. Never with grants: models have none. Raises `NoScratchDatabase`,
-    `ScratchServerDiffers`, and what SQLAlchemy says of models that make no sense.
+    *migrations* have it; so are further *extensions*. A table that stands for a view of theirs is
+    left out, and so is what the server refuses to make: then `unchecked` and `refused` say what and
+    why, and the schema has it as *migrations* do. Never with grants: models have none. Raises
+    `NoScratchDatabase`, `ScratchServerDiffers`, and what SQLAlchemy says of models that make no
+    sense.
     """
     views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
     error_handler = StatementErrorHandler(
@@ -90,15 +103,24 @@ def build_models_schema(
                 cursor.execute(_QUICK)
                 for statement in schema_and_extension_statements(migrations):
                     cursor.execute(statement)
+                for name in extensions:
+                    cursor.execute(create_extension(name))
             skipped = create_models(metadata, connection, target.project, views)
+            failed = error_handler.failed
+            refused = tuple(
+                RefusedModel(one, missing_extension(connection, one.statement)) for one in failed
+            )
         schema = read_built_schema(target)
-    failed = error_handler.failed
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
     statements = [one.statement for one in failed]
     return BuiltSchema(
-        with_unbuilt_objects(schema, migrations, statements), "models", unchecked, skipped
+        with_unbuilt_objects(schema, migrations, statements),
+        "models",
+        unchecked,
+        skipped,
+        refused=refused,
     )
 
 

@@ -24,6 +24,7 @@ def create_migration(load: Load, options: Options, on_event: OnEvent) -> Result:
     if rebase is not None:
         return db_ops.rebase_migration(settings, rebase, on_event=on_event)
     message = given.pop("message") or ""
+    given["extension"] = tuple(given["extension"])
     renames, no_rename = tuple(given.pop("rename")), given.pop("no_rename")
     create = partial(db_ops.create_migration, settings, message, on_event=on_event, **given)
     return create_with_prompts(create, renames, no_rename=no_rename)

@@ -92,6 +92,7 @@ COMMANDS = (
                 "Write a downgrade() that raises an error, for a change that cannot be reverted.",
                 "i",
             ),
+            Option("extension", "Create this extension first; repeatable.", "c", Kind.LIST, "NAME"),
             Option(
                 "rebase",
                 "Write no new file; make this revision, which must not be applied to any database"

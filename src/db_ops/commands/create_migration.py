@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from db_ops.builds.built_schema import build_models_schema, read_built_schema
+from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_built_schema
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
     EmptyMetadata,
+    ModelsRefused,
     UnfinishedMigration,
     UsageError,
 )
@@ -18,10 +19,14 @@ from db_ops.generation import (
     requested_renames,
 )
 from db_ops.generation.proof import RevisionGenerator, change_filter
+from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.revisions.names import branch_head
+from db_ops.postgres.failure_tolerant_cursor import TABLE
 from db_ops.postgres.impact.squawk import require_squawk
+from db_ops.postgres.schema.dependencies import create_extension
+from db_ops.postgres.schema.objects import Schema
 from db_ops.results import (
     Event,
     MigrationCreated,
@@ -41,6 +46,7 @@ def create_migration(
     rename: Sequence[str] = (),
     no_rename: bool = False,
     irreversible: bool = False,
+    extension: Sequence[str] = (),
     branch: str | None = None,
     on_event: OnEvent = ignore,
 ) -> MigrationCreated:
@@ -49,13 +55,14 @@ def create_migration(
     Both are built in scratch databases; the target is neither needed nor touched. Each of *rename*
     is `table.old:new` or `old_table:new_table`; *no_rename* says that nothing else was renamed. The
     file is run before this returns: forth, back, and forth again; an *irreversible* one only forth.
+    Each *extension* that models need and the migrations lack is created first.
     Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
     Without a change, no file is written; one that does not import is removed again; one that does
     not keep what it promises stays, and the result's exit code is 3.
 
-    Raises `UsageError` for an empty message, `RenameUndecided`, `UnfinishedMigration`,
-    `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`, `EnvironmentBroken`,
-    `RevisionNotWritten`, `GeneratedFileBroken`.
+    Raises `UsageError` for an empty message, `RenameUndecided`, `ModelsRefused`,
+    `UnfinishedMigration`, `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`,
+    `EnvironmentBroken`, `RevisionNotWritten`, `GeneratedFileBroken`.
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", _without_revisions(on_event))
@@ -75,15 +82,15 @@ def create_migration(
     with ScratchDatabases(target) as scratch:
         with scratch.migrated_database() as (work, _):
             start = read_built_schema(work)
-            models = build_models_schema(scratch, metadata, start)
+            new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
+            models = build_models_schema(scratch, metadata, start, new)
+            if models.refused:
+                raise _models_refused(target, models.refused, text, new)
             is_relevant = change_filter(target, models, start)
             generator = RevisionGenerator(target, text, start, models.schema, is_relevant, head)
             renames = requested_renames(models.schema, start, rename)
-            plan = generator.plan(work, renames, decided=no_rename)
-        partial = bool(models.unchecked)
-        created = MigrationCreated(
-            target.location, None, (), unchecked=models.unchecked, partial=partial
-        )
+            plan = generator.plan(work, renames, decided=no_rename, extensions=new)
+        created = MigrationCreated(target.location, None, ())
         if not plan.changes:
             return created
         with scratch.migrated_database() as (trial, _):
@@ -94,10 +101,11 @@ def create_migration(
         revision=revision,
         operations=plan.changes,
         losses=plan.losses,
+        refusals=plan.refusals,
         todos=plan.todos,
         unproven=trial_run.unproven,
         unsafe=trial_run.unsafe,
-        unchecked=(*models.unchecked, *trial_run.unchecked),
+        unchecked=trial_run.unchecked,
         kept=() if irreversible else plan.kept,
     )
 
@@ -119,6 +127,55 @@ def _refuse_unfinished(target: Target) -> None:
         left = [line.partition(TODO)[2].strip() for line in source.splitlines() if TODO in line]
         if left:
             raise UnfinishedMigration(path, len(left), left[0])
+
+
+def _has_extension(schema: Schema, name: str) -> bool:
+    return any(kind == "extension" and one.strip('"') == name for kind, one in schema.objects)
+
+
+def _models_refused(
+    target: Target, refused: Sequence[RefusedModel], message: str, extensions: Sequence[str]
+) -> ModelsRefused:
+    """Return the error for models that cannot be compared, with what has to come first."""
+    # What refers to a table that was refused fails because of that one.
+    roots = [one for one in refused if one.failure.missing != TABLE] or list(refused)
+    first, failure = roots[0], roots[0].failure
+    table = failure.table
+    place = table_declared_at(table)
+    extension = first.extension
+    if extension is not None:
+        lacks = f"it needs extension {extension.name} ({create_extension(extension.name)})"
+        flags = " ".join(f"--extension {name}" for name in (*extensions, extension.name))
+        remedy = (
+            f"{lacks}; to create it in the same revision:"
+            f" db-ops create-migration -m {shlex.quote(message)} {flags}"
+        )
+        if not extension.tried:
+            remedy = (
+                f"{lacks}, and this server does not have it: name one that has in"
+                " DB_OPS_SCRATCH_URL, then run the same command again"
+            )
+    elif failure.missing:
+        what = failure.missing
+        remedy = (
+            f"write a revision first that creates the {what}, then run the same command again:"
+            f" alembic revision -m 'create the {what} of {table}'"
+        )
+    else:
+        remedy = "correct the model, then run the same command again"
+    env_py = target.project.display(target.project.env_py)
+    return ModelsRefused(
+        target.project.display(place.path) if place else env_py,
+        failure.reason,
+        place.line if place else None,
+        place.code if place else "",
+        table=f"table {table}" if table else repr(failure.summary),
+        remedy=remedy,
+        extension=extension.name if extension else None,
+        others=tuple(
+            f"also refused: {one.failure.summary}: {one.failure.reason}" for one in roots[1:]
+        ),
+    )
 
 
 def _without_revisions(on_event: OnEvent) -> OnEvent:

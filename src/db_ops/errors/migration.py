@@ -116,6 +116,25 @@ class ModelsBroken(SourceError):
     then = "correct the models that {path} holds or imports; DB_OPS_DEBUG=1 shows the traceback"
 
 
+class ModelsRefused(SourceError):
+    """The server refused to create what models declare, so that they cannot be compared.
+
+    `extension` is the one that is missing, if its name is known; `others` are further statements
+    that were refused.
+    """
+
+    what = "{place}: the server refused {table}: {reason}"
+    then = "{remedy}"
+    table: str = ""
+    remedy: str = ""
+    extension: str | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*super().notes, *self.others)
+
+
 class RevisionNotWritten(DbOpsError):
     """No revision file could be made: its template, its name, its time zone, or its folder."""
 

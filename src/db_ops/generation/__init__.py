@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from db_ops.generation.change_text import describe_change, is_left_by_downgrade
-from db_ops.generation.planner import RevisionPlan, RevisionPlanner, relevant_changes
+from db_ops.generation.differences import relevant_changes
+from db_ops.generation.planner import RevisionPlanner
 from db_ops.generation.renames import Rename, refuse_undecided, requested_renames
-from db_ops.generation.statements import TODO, RevisionStatement, ScratchSession, call_with_text
+from db_ops.generation.statements import (
+    TODO,
+    RevisionPlan,
+    RevisionStatement,
+    ScratchSession,
+    call_with_text,
+)
 
 __all__ = [
     "TODO",

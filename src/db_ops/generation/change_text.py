@@ -9,20 +9,6 @@ from db_ops.generation.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change
 
 _NOT_SHOWN = 60
-_LENGTH = re.compile(r"^(character varying|character|bit varying|bit|numeric)\((\d+)(?:,(\d+))?\)$")
-_WIDER = {
-    "smallint": ("integer", "bigint", "numeric"),
-    "integer": ("bigint", "numeric"),
-    "bigint": ("numeric",),
-    "real": ("double precision",),
-    "date": ("timestamp without time zone", "timestamp with time zone"),
-    "json": ("jsonb", "text"),
-    "jsonb": ("json", "text"),
-    "citext": ("text",),
-    "text": ("citext", "character varying"),
-    "character varying": ("text", "citext"),
-    "uuid": ("text",),
-}
 
 
 def changed_attributes(
@@ -57,12 +43,6 @@ def losses(changes: Iterable[Change]) -> Iterator[str]:
                 yield f"drops column {name} with its values"
             elif change.kind == "sequence":
                 yield f"drops sequence {name} and how far it has counted"
-        elif change.kind == "column" and change.attribute == "type":
-            if not _holds_all(change.actual or "", change.expected or ""):
-                yield (
-                    f"changes {name} from {display_name(change.actual or '')} to"
-                    f" {display_name(change.expected or '')}: what does not fit is cut or fails"
-                )
         elif change.kind == "column" and change.attribute == "generated" and change.expected:
             if change.actual is None:
                 yield f"replaces the values of {name} by computed ones"
@@ -137,18 +117,3 @@ def _plain_words(value: str | None) -> str:
 def _brief(value: str | None) -> str:
     text = _plain_words(value)
     return text if len(text) <= _NOT_SHOWN else text[: _NOT_SHOWN - 3] + "..."
-
-
-def _holds_all(before: str, after: str) -> bool:
-    """Tell whether every value of type *before* is one of type *after* as it is."""
-    if before == after:
-        return True
-    old, new = _LENGTH.match(before), _LENGTH.match(after)
-    old_base = old[1] if old else before
-    new_base = new[1] if new else after
-    if new is None:
-        return new_base == old_base or new_base in _WIDER.get(old_base, ())
-    if old is None or old_base != new_base:
-        return False
-    old_scale, new_scale = int(old[3] or 0), int(new[3] or 0)
-    return int(new[2]) - new_scale >= int(old[2]) - old_scale and new_scale >= old_scale

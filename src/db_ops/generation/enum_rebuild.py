@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_ops.errors.quote_ident import quote_ident
-from db_ops.generation.identifiers import unquoted_parts
+from db_ops.generation.identifiers import schema_prefix, unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SUFFIX = "_replaced"
@@ -20,7 +20,7 @@ def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
     """
     name = change.name
     label = quote_ident(unquoted_parts(name)[-1] + _SUFFIX)
-    schema = name[: len(name) - len(_last(name))]
+    schema = schema_prefix(name)
     columns = [found for found in _of_kind(before, "column") if _is_of(found, name)]
     tables = {column.parent for column in columns}
     in_the_way = [
@@ -68,9 +68,3 @@ def _create(found: SchemaObject) -> str:
     if found.kind == "index":
         return definition.replace(" ON ONLY ", " ON ", 1)
     return f"ALTER TABLE {found.parent} ADD CONSTRAINT {found.label} {definition}"
-
-
-def _last(name: str) -> str:
-    if name.endswith('"'):
-        return name[name[:-1].rindex('"') :]
-    return name.rpartition(".")[2]

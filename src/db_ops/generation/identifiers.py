@@ -17,3 +17,9 @@ def unquoted_parts(name: str) -> tuple[str, ...]:
 def display_name(name: str) -> str:
     """Return a qualified name for display: without the schema if that is `public`."""
     return name.removeprefix("public.")
+
+
+def schema_prefix(name: str) -> str:
+    """Return what stands before the last part of a qualified name, quoted as it is."""
+    *_, last = _PART.finditer(name)
+    return name[: last.start()]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.generation.change_text import (
     changed_attributes,
     describe_change,
@@ -18,11 +19,22 @@ from db_ops.generation.change_text import (
     is_left_by_downgrade,
     losses,
 )
+from db_ops.generation.column_changes import ColumnChanges
+from db_ops.generation.column_types import retyped_columns
 from db_ops.generation.ddl_candidates import ddl_candidates
+from db_ops.generation.differences import (
+    about,
+    constraint_definitions,
+    goal_schema,
+    key,
+    ordered,
+    relevant_changes,
+)
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.renames import Rename, renamed_parts
 from db_ops.generation.statements import (
+    RevisionPlan,
     RevisionStatement,
     ScratchSession,
     as_one_statement,
@@ -31,13 +43,17 @@ from db_ops.generation.statements import (
     run_all,
     todo_comment,
 )
-from db_ops.migrations.autogenerate.rendering import Changed, Operation
+from db_ops.migrations.autogenerate.rendering import Changed, Name, Operation
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
+from db_ops.postgres.schema.dependencies import create_extension
 from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.postgres.schema.repair import undo_missing
 
 # Types and sequences come before what may use them, wherever that is.
 _FIRST = ("schema", "enum", "domain", "composite type", "range type", "collation", "sequence")
+# What the server makes again with a new type, and not always as it was.
+_OF_TABLES = ("table", "column", "constraint", "index", "statistics")
 _ROUNDS = 5
 
 
@@ -47,22 +63,6 @@ class DraftOperations(Protocol):
     def upgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
 
     def downgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
-
-
-@dataclass
-class RevisionPlan:
-    """The content of a revision: its `upgrade` and `downgrade`, and the text about them.
-
-    `changes` is what it does, `losses` what that loses, `todos` what could not be written, `kept`
-    what `downgrade` leaves as it is.
-    """
-
-    upgrade: list[RevisionStatement] = field(default_factory=list)
-    downgrade: list[RevisionStatement] = field(default_factory=list)
-    changes: tuple[str, ...] = ()
-    losses: tuple[str, ...] = ()
-    todos: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -81,22 +81,35 @@ class RevisionPlanner:
     # What undoes each step, in the order of the steps.
     _undo: list[Sequence[RevisionStatement]] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
+    # Where the operations of Alembic's are in the upgrade that have worked, by what they change.
+    _written: dict[Name, int] = field(default_factory=dict)
     # Operations of Alembic's that have not worked so far.
     _waiting: tuple[Operation, ...] = ()
 
-    def plan(self, renames: Sequence[Rename], decide: Callable[[Schema], None]) -> RevisionPlan:
+    def __post_init__(self) -> None:
+        self._columns = ColumnChanges(self.session, self._refused)
+
+    def plan(
+        self,
+        renames: Sequence[Rename],
+        decide: Callable[[Schema], None],
+        extensions: Sequence[str] = (),
+    ) -> RevisionPlan:
         """Return the plan; nothing is written. *decide* may refuse to go on with the renames made.
 
-        Raises what *decide*, Alembic and env.py raise.
+        *extensions* are created first. Raises what *decide*, Alembic and env.py raise.
         """
         plan, start = self._plan, self.session.read()
+        for name in extensions:
+            both = create_extension(name), f"DROP EXTENSION {quote_ident(name)}"
+            self._take(*(revision_statements([sql]) for sql in both))
+            plan.changes += (f"create extension {name}",)
         self._rename(renames)
         renamed = self.session.read()
         decide(renamed)
         self._rename_parts(renamed)
         changes = self._changes()
         plan.changes = (
-            *(rename.description for rename in renames),
             *plan.changes,
             *(describe_change(change) for change in changes),
         )
@@ -104,6 +117,7 @@ class RevisionPlanner:
             return plan
         plan.losses = tuple(losses(changes))
         self._statements(kinds=_FIRST)
+        plan.upgrade += self._columns.prepare("upgrade", self._goal())
         self._draft(start)
         while True:
             # An operation may wait for a statement, and a statement for an operation.
@@ -111,18 +125,24 @@ class RevisionPlanner:
             if not self._take_operations():
                 break
         plan.todos = tuple(
-            explain_todo(change, self._refused.get(_key(change))) for change in self._changes()
+            explain_todo(one, self._columns.reason(one, self._refused.get(key(one))))
+            for one in self._changes()
         )
         plan.upgrade += [todo_comment(text) for text in plan.todos]
-        self._go_back(start)
+        self._go_back(start, renamed)
+        plan.refusals = tuple(self._columns.refusals)
         return plan
 
     def _changes(self, here: Schema | None = None) -> tuple[Change, ...]:
         return relevant_changes(self.models, here or self.session.read(), self.is_relevant)
 
+    def _goal(self) -> Schema:
+        return goal_schema(self.models, self.session.read(), self.is_relevant)
+
     def _rename(self, renames: Sequence[Rename]) -> None:
         for rename in sorted(renames, key=lambda rename: rename.old.kind == "column"):
             self._take([rename.upgrade], [rename.downgrade])
+            self._plan.changes += (rename.description,)
 
     def _rename_parts(self, renamed: Schema) -> None:
         for upgrade, downgrade in renamed_parts(self.models, renamed):
@@ -141,6 +161,8 @@ class RevisionPlanner:
         """Write as statements what is left, in rounds: one thing may have to wait for another."""
         done: set[tuple[str, ...]] = set()
         for _ in range(_ROUNDS):
+            if kinds is None:
+                self._plan.upgrade += self._columns.retype_all(self._goal())
             before = self.session.read()
             changes = [
                 change
@@ -149,7 +171,7 @@ class RevisionPlanner:
             ]
             taken = [
                 statement
-                for change in _ordered(changes)
+                for change in ordered(changes)
                 for statement in self._settle(change, before, done)
             ]
             if not taken:
@@ -172,7 +194,7 @@ class RevisionPlanner:
         """Run the first of *tries* that settles *change* on the way to *wanted*; return it."""
 
         def settles(schema: Schema) -> bool:
-            return all(_about(one) != _about(change) for one in compare_schemas(wanted, schema))
+            return all(about(one) != about(change) for one in compare_schemas(wanted, schema))
 
         for sql in tries:
             # A statement that makes or drops an object has done so if it ran.
@@ -180,16 +202,24 @@ class RevisionPlanner:
             reason = self.session.run(as_one_statement(sql), asked)
             if reason is None:
                 return sql
-            self._refused[_key(change)] = reason
+            self._refused[key(change)] = reason
         return ()
 
     def _draft(self, start: Schema) -> None:
         """Take those of Alembic's operations that work; the others are left to statements."""
-        changed = changed_attributes(self._changes())
+        changes, goal, before = (
+            self._changes(),
+            self._goal(),
+            self.session.read(grants=True),
+        )
+        changed = changed_attributes(changes)
         drafted = self.draft()
         old, new = map(constraint_definitions, (start, self.models))
         self._waiting = drafted.upgrade(changed, {**old, **new})
         self._take_operations()
+        self._correct_defaults(before)
+        if retyped_columns(changes):
+            self._plan.upgrade += self._columns.put_back(before, goal, _OF_TABLES)
         back = drafted.downgrade(changed, {**new, **old})
         self._undo.append(tuple(RevisionStatement(operation.code) for operation in back))
 
@@ -204,28 +234,45 @@ class RevisionPlanner:
         return len(self._waiting) < len(offered)
 
     def _is_taken(self, operation: Operation) -> bool:
-        before = set(map(_about, self._changes())) if operation.alters else set()
+        before = set(map(about, self._changes())) if operation.alters else set()
 
         def settles(schema: Schema) -> bool:
-            return not before <= set(map(_about, self._changes(schema)))
+            return not before <= set(map(about, self._changes(schema)))
 
         statement = RevisionStatement(operation.code)
         reason = self.session.run(statement, settles if operation.alters else None)
         if reason is None:
+            self._written[operation.name] = len(self._plan.upgrade)
             self._plan.upgrade.append(statement)
         elif operation.kind in ("table", ""):
             # No statement of ours could take its place.
             self._refused[f"{operation.kind} {'.'.join(operation.name)}"] = reason
         return reason is None
 
-    def _go_back(self, start: Schema) -> None:
-        """Undo step after step, then whatever still differs from the *start*."""
+    def _correct_defaults(self, before: Schema) -> None:
+        """Replace what adds a column with another default than the models': rows would keep it."""
+        for change in self._changes():
+            place = self._written.get(unquoted_parts(change.name))
+            added = ("column", change.name) not in before.objects
+            if change.attribute != "default" or not added or place is None:
+                continue
+            statements = undo_missing(self.models.objects["column", change.name])
+            if statements and self.session.run(as_one_statement(change.undo)) is None:
+                self._plan.upgrade[place : place + 1] = revision_statements(statements[:1])
+
+    def _go_back(self, start: Schema, renamed: Schema) -> None:
+        """Undo step after step, then whatever still differs from the *start*.
+
+        *renamed* is the same under the names of now.
+        """
         plan = self._plan
+        plan.downgrade += self._columns.prepare("downgrade", renamed)
         for step in reversed(self._undo):
             plan.downgrade += run_all(self.session, step)
         for _ in range(_ROUNDS):
+            plan.downgrade += self._columns.retype_all(start)
             here = self.session.read()
-            left = _ordered(compare_schemas(start, here))
+            left = ordered(compare_schemas(start, here))
             taken = [
                 statement for change in left for statement in self._revert(change, start, here)
             ]
@@ -250,48 +297,3 @@ class RevisionPlanner:
         if change.kind == "enum" and change.attribute == "values" and not change.undo:
             tries.append(enum_rebuild_statements(change, self.session.read()))
         return revision_statements(self._first_settling(tries, change, start))
-
-
-def relevant_changes(
-    models: Schema, migrations: Schema, is_relevant: Callable[[Change], bool]
-) -> tuple[Change, ...]:
-    """Return what differs that is the models' to settle, and the schemas that their tables need."""
-    found = compare_schemas(models, migrations)
-    lived_in = {
-        change.name.rpartition(".")[0]
-        for change in found
-        if change.attribute is None and change.actual is None and is_relevant(change)
-    }
-    return tuple(
-        change
-        for change in found
-        if not change.of_partition
-        and (is_relevant(change) or (change.kind == "schema" and change.name in lived_in))
-    )
-
-
-def _ordered(changes: Iterable[Change]) -> list[Change]:
-    """Return *changes* so that what is missing comes first, and what goes last latest first."""
-    found = list(changes)
-    extra = [change for change in found if change.attribute is None and change.expected is None]
-    return [change for change in found if change not in extra] + extra[::-1]
-
-
-def constraint_definitions(schema: Schema) -> Definitions:
-    """Return how the server defines the constraints of each table, by schema and plain name."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for one in schema.objects.values():
-        if one.kind == "constraint":
-            space, *table = unquoted_parts(one.parent or "")
-            (name,) = unquoted_parts(one.label)
-            of_table = found.setdefault((space, ".".join(table)), {})
-            of_table[name] = one.attributes["definition"]
-    return found
-
-
-def _key(change: Change) -> str:
-    return f"{change.kind} {change.name}"
-
-
-def _about(change: Change) -> tuple[str, str, str | None]:
-    return change.kind, change.name, change.attribute

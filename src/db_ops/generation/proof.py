@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from db_ops.builds.built_schema import BuiltSchema, read_built_schema, read_schema_on
+from db_ops.builds.built_schema import BuiltSchema, read_built_schema
 from db_ops.builds.measured_run import measure_upgrade
 from db_ops.errors import (
     DbOpsError,
@@ -38,7 +38,10 @@ from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
 from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.postgres.schema.ownership import without_rights
+from db_ops.postgres.schema.reading import read_schema
 from db_ops.results import (
     Revision,
     UnsafePattern,
@@ -67,7 +70,14 @@ class RevisionGenerator:
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
 
-    def plan(self, work: Target, renames: Sequence[Rename], *, decided: bool) -> RevisionPlan:
+    def plan(
+        self,
+        work: Target,
+        renames: Sequence[Rename],
+        *,
+        decided: bool,
+        extensions: Sequence[str] = (),
+    ) -> RevisionPlan:
         """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
 
         def draft() -> Draft:
@@ -84,7 +94,7 @@ class RevisionGenerator:
 
         with _scratch_session(work, self) as session:
             return RevisionPlanner(self.models, session, draft, self.is_relevant).plan(
-                renames, decide
+                renames, decide, extensions
             )
 
     def write(self, plan: RevisionPlan, *, irreversible: bool) -> Revision:
@@ -172,22 +182,53 @@ class _ScratchSession:
     connection: Connection
     work: Target
     generator: RevisionGenerator
+    # Until something is run.
+    _schema: Schema | None = None
 
-    def read(self) -> Schema:
-        return read_built_schema(self.work)
+    def read(self, *, grants: bool = False) -> Schema:
+        if self._schema is None:
+            self._schema = read_schema(self.connection, grants=True, **self._version_table)
+        return self._schema if grants else without_rights(self._schema)
+
+    def dependents(self, columns: Collection[str]) -> Dependents:
+        return read_dependents(self.connection, columns, **self._version_table)
+
+    def sequences(self) -> Mapping[str, str]:
+        return read_sequences(self.connection)
+
+    @property
+    def _version_table(self) -> dict[str, Any]:
+        project = self.work.project
+        return {
+            "version_table": project.version_table,
+            "version_schema": project.version_table_schema,
+        }
 
     def run(
         self, statement: RevisionStatement, settles: Callable[[Schema], bool] | None = None
     ) -> str | None:
-        connection = self.connection
+        connection, seen = self.connection, None
 
         def is_kept() -> bool:
-            return settles is None or settles(read_schema_on(self.work, connection))
+            nonlocal seen
+            if settles is None:
+                return True
+            seen = read_schema(connection, grants=True, **self._version_table)
+            return settles(without_rights(seen))
 
+        refusal = self._run(statement, is_kept, alone=settles is None)
+        if refusal is None:
+            self._schema = seen
+        return refusal
+
+    def _run(
+        self, statement: RevisionStatement, is_kept: Callable[[], bool], *, alone: bool
+    ) -> str | None:
+        connection = self.connection
         if statement.sql is None:
             assert self.generator.draft is not None
             return self.generator.draft.run(connection, statement.code, is_kept)
-        connection.autocommit = settles is None
+        connection.autocommit = alone
         try:
             with self.work.server.translate_errors("a trial"), connection.cursor() as cursor:
                 cursor.execute(statement.sql)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from db_ops.postgres.schema.dependents import Dependents
 from db_ops.postgres.schema.objects import Schema
 
 # What SQLAlchemy takes for a parameter in the text that `op.execute` is given.
@@ -25,11 +26,34 @@ class RevisionStatement:
     sql: str | None = None
 
 
+@dataclass
+class RevisionPlan:
+    """The content of a revision: its `upgrade` and `downgrade`, and the text about them.
+
+    `changes` is what it does, `losses` what that loses, `refusals` which rows make it fail, `todos`
+    what could not be written, `kept` what `downgrade` leaves as it is.
+    """
+
+    upgrade: list[RevisionStatement] = field(default_factory=list)
+    downgrade: list[RevisionStatement] = field(default_factory=list)
+    changes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    todos: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
 class ScratchSession(Protocol):
     """A session in a scratch database that runs statements, each on the result of those before."""
 
-    def read(self) -> Schema:
+    def read(self, *, grants: bool = False) -> Schema:
         """Return the schema as it is now."""
+
+    def dependents(self, columns: Collection[str]) -> Dependents:
+        """Return what depends on *columns* now."""
+
+    def sequences(self) -> Mapping[str, str]:
+        """Return the name of the sequence of each column that has one now."""
 
     def run(
         self, statement: RevisionStatement, settles: Callable[[Schema], bool] | None = None

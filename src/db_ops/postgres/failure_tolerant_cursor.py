@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
+from psycopg2.errorcodes import (
+    INVALID_SCHEMA_NAME,
+    UNDEFINED_FUNCTION,
+    UNDEFINED_OBJECT,
+    UNDEFINED_TABLE,
+)
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from db_ops.postgres.schema.repair import last_part
+
+TABLE = "table or sequence"
 _DEPTH = 4
+_NAME = r'(?:"(?:[^"]|"")*"|[\w.])+'
+_TABLE = re.compile(rf"\b(?:TABLE|ON)\s+({_NAME})")
+_MISSING = {
+    UNDEFINED_OBJECT: "type, collation or operator class",
+    UNDEFINED_FUNCTION: "function",
+    INVALID_SCHEMA_NAME: "schema",
+    UNDEFINED_TABLE: TABLE,
+}
 
 
 @dataclass(frozen=True)
 class FailedStatement:
-    """A statement that the server has refused, and the first line of why."""
+    """A statement that the server has refused, the first line of why, and the SQLSTATE."""
 
     statement: str
     reason: str
+    sqlstate: str
+
+    @property
+    def table(self) -> str:
+        """The plain name of the table that the statement is about, if it is about one."""
+        found = _TABLE.search(self.statement)
+        return last_part(found[1]).strip('"') if found else ""
+
+    @property
+    def missing(self) -> str | None:
+        """What it needs and is not there, None if it is refused for another reason."""
+        return _MISSING.get(self.sqlstate)
 
     @property
     def summary(self) -> str:
@@ -64,7 +94,7 @@ class StatementErrorHandler:
             if error.pgcode is None:
                 raise
             reason = error.diag.message_primary or type(error).__name__
-            self.failed.append(FailedStatement(_text(query), reason.splitlines()[0]))
+            self.failed.append(FailedStatement(_text(query), reason.splitlines()[0], error.pgcode))
 
     def _create_missing(self, connection: Connection, statement: str, depth: int = 0) -> None:
         """Create what *statement* may be missing, and before it what that may be missing."""

@@ -10,27 +10,26 @@ from db_ops.results.plan import UnsafePattern
 class MigrationCreated(Result):
     """The revision file written, or None where nothing differs in what was compared.
 
-    `operations` is what it does, `losses` what that loses, `unsafe` what of it would hurt on tables
-    with rows and users, as measured. `todos` is what could not be written, `unproven` what went
-    wrong when it was tried: with either, the file is no revision yet. `kept` is what its downgrade
-    leaves as it is. `unchecked` says what could not be looked at; `partial` that models are among
-    that, so that there may be more to write.
+    `operations` is what it does, `losses` what that loses, `refusals` which values of rows make it
+    fail, `unsafe` what of it would hurt on tables with rows and users, as measured. `todos` is what
+    could not be written, `unproven` what went wrong when it was tried: with either, the file is no
+    revision yet. `kept` is what its downgrade leaves as it is. `unchecked` says what could not be
+    looked at.
     """
 
     revision: Revision | None
     operations: tuple[str, ...]
     losses: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
     unsafe: tuple[UnsafePattern, ...] = ()
     todos: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
-    partial: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
-        wrong = self.todos or self.unproven or self.partial
-        return ExitCode.DIFFERENT if wrong else ExitCode.DONE
+        return ExitCode.DIFFERENT if self.todos or self.unproven else ExitCode.DONE
 
 
 class MigrationRebased(Result):

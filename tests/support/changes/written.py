@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -42,6 +42,7 @@ from db_ops.migrations.autogenerate.draft import Draft
 from db_ops.migrations.autogenerate.rendering import Renderer
 from db_ops.migrations.env.runtime import connection_over
 from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.settings import DatabaseUrl
@@ -151,18 +152,36 @@ class _Bench:
     ) -> None:
         self.connection, self.metadata, self.draft = connection, metadata, draft
 
-    def read(self) -> Schema:
-        return read_schema(self.connection)
+    def read(self, *, grants: bool = False) -> Schema:
+        return read_schema(self.connection, grants=grants)
 
-    def run(self, statement: RevisionStatement) -> str | None:
+    def dependents(self, columns: Collection[str]) -> Dependents:
+        return read_dependents(self.connection, columns)
+
+    def sequences(self) -> Mapping[str, str]:
+        return read_sequences(self.connection)
+
+    def run(
+        self, statement: RevisionStatement, settles: Callable[[Schema], bool] | None = None
+    ) -> str | None:
+        def is_kept() -> bool:
+            return settles is None or settles(self.read())
+
         if statement.sql is None:
             assert self.draft is not None
-            return self.draft.run(self.connection, statement.code)
+            return self.draft.run(self.connection, statement.code, is_kept)
+        self.connection.autocommit = settles is None
         try:
             with self.connection.cursor() as cursor:
                 cursor.execute(statement.sql or "SELECT 1")
+            if not is_kept():
+                return "it settles nothing"
+            self.connection.commit()
         except psycopg2.Error as error:
             return str(error.diag.message_primary)
+        finally:
+            self.connection.rollback()
+            self.connection.autocommit = True
         return None
 
     def run_text(self, statement: RevisionStatement) -> str | None:

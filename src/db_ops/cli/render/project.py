@@ -12,21 +12,18 @@ from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebase
 
 
 def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
-    if result.partial:
-        yield f"compared in part only: {one_line(result.unchecked[0])}", "yellow"
-    for unchecked in result.unchecked[1:] if result.partial else result.unchecked:
+    for unchecked in result.unchecked:
         yield f"note: {one_line(unchecked)}", "yellow"
     if result.revision is None:
-        agree = "models and migrations agree"
-        if result.partial:
-            agree = "no difference in what was compared, which proves no agreement"
-        yield f"{agree}: no file written", "yellow" if result.partial else "green"
+        yield "models and migrations agree: no file written", "green"
         return
     yield result.revision.path, "yellow" if result.exit_code else "green"
     for operation in result.operations:
         yield f"  {one_line(operation)}", ""
     for loss in result.losses:
         yield f"loses data: {one_line(loss)}", "bold red"
+    for refusal in result.refusals:
+        yield f"refused: {one_line(refusal)}", "yellow"
     for unsafe in result.unsafe:
         yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
     for todo in result.todos:

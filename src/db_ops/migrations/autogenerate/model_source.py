@@ -27,6 +27,15 @@ def declared_at(error: BaseException) -> SourceLocation | None:
     return None
 
 
+def table_declared_at(table: str) -> SourceLocation | None:
+    """Return the line of the class or table that declares *table*, if a loaded module has it."""
+    for path, tree in _own_modules():
+        line = _line_of(tree, table, None)
+        if line:
+            return source_location(str(path), line)
+    return None
+
+
 def _own_modules() -> Iterator[tuple[Path, ast.Module]]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)

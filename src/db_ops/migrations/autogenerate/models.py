@@ -30,6 +30,22 @@ def schemas_of(target_metadata: Any) -> tuple[str, ...]:
     return tuple(sorted(filter(None, found)))
 
 
+def named_types(metadata: MetaData) -> tuple[Any, ...]:
+    """Return the enums and domains of the columns that no table creates: `create_type=False`."""
+    from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
+    from sqlalchemy.types import ARRAY, TypeDecorator
+
+    found: list[Any] = []
+    for table in metadata.tables.values():
+        for column in table.columns:
+            one: Any = column.type
+            while isinstance(one, ARRAY | TypeDecorator):
+                one = one.item_type if isinstance(one, ARRAY) else one.impl_instance
+            if isinstance(one, ENUM | DOMAIN) and one.name and not one.create_type:
+                found.append(one)
+    return tuple(found)
+
+
 def has_tables(target_metadata: Any) -> bool:
     """Tell whether there is any model at all."""
     return any(one.tables for one in metadatas(target_metadata))
@@ -97,8 +113,12 @@ def _create(connection: Connection, target_metadata: Any, skip: Container[str]) 
 
     remove_copied_constraints(metadatas(target_metadata))
     default = connection.dialect.default_schema_name or "public"
-    for schema in schemas_of(target_metadata):
+    types = [one for metadata in metadatas(target_metadata) for one in named_types(metadata)]
+    schemas = (*schemas_of(target_metadata), *sorted({one.schema for one in types if one.schema}))
+    for schema in dict.fromkeys(schemas):
         connection.execute(CreateSchema(schema, if_not_exists=True))
+    for one in types:
+        one.create(connection, checkfirst=True)
     skipped: list[str] = []
     for metadata in metadatas(target_metadata):
         named = {

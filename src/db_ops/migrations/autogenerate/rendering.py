@@ -1,13 +1,14 @@
 """Alembic's operations as Python text, narrowed to what has really changed.
 
-What is private in Alembic and used here: `alembic.autogenerate.render`, where `render_op` and
-`_repr_type` are, which its own revision files are made of.
+What is private and used here: Alembic's `alembic.autogenerate.render`, where `render_op` and
+`_repr_type` are, which its own revision files are made of; SQLAlchemy's `_double_percents`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +65,8 @@ class Renderer:
         from alembic.autogenerate import render
         from alembic.operations.ops import AlterColumnOp
 
-        theirs = self.context.opts.get("render_item")
-        self.context.opts["render_item"] = _rendering_types(theirs)
-        try:
-            for found in in_order_of_references(list(_flat(container))):
+        for found in in_order_of_references(list(_flat(container))):
+            with self._as_source():
                 op = with_named_constraints(
                     found, constraints, self.default_schema, self.context.dialect
                 )
@@ -77,10 +76,25 @@ class Renderer:
                 if not self._concerns(op, changed, kind, name, table):
                     continue
                 code = render.render_op_text(self.context, op)
-                if code:
-                    yield Operation(code, kind, name, isinstance(op, AlterColumnOp))
+            if code:
+                yield Operation(code, kind, name, isinstance(op, AlterColumnOp))
+
+    @contextmanager
+    def _as_source(self) -> Iterator[None]:
+        """Render types that create nothing, and each `%` of SQL as it is.
+
+        SQLAlchemy doubles it for the driver when it compiles, and again when the file runs.
+        """
+        theirs = self.context.opts.get("render_item")
+        preparer: Any = self.context.dialect.identifier_preparer
+        doubled = preparer._double_percents
+        self.context.opts["render_item"] = _rendering_types(theirs)
+        preparer._double_percents = False
+        try:
+            yield
         finally:
             self.context.opts["render_item"] = theirs
+            preparer._double_percents = doubled
 
     def _concerns(
         self, op: MigrateOperation, changed: Changed, kind: str, name: Name, table: Name

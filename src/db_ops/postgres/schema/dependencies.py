@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 from db_ops.postgres.schema.repair import undo_missing
 
@@ -37,6 +38,11 @@ def schema_and_extension_statements(migrations: Schema) -> tuple[str, ...]:
             for one in kinds["extension"]
         ),
     )
+
+
+def create_extension(name: str) -> str:
+    """Return the statement that creates an extension, whose *name* is not quoted."""
+    return f"{_CREATE_EXTENSION} {quote_ident(name)} CASCADE"
 
 
 def required_statements(migrations: Schema, statement: str) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 _HOLDS_DATA = ("schema", "extension", "sequence", "table", "column")
 
@@ -63,3 +63,24 @@ class Change:
         if self.attribute is None:
             return self.expected is None and self.kind in _HOLDS_DATA
         return self.kind == "column" and self.attribute == "type"
+
+
+def with_changes(schema: Schema, expected: Schema, changes: Iterable[Change]) -> Schema:
+    """Return *schema* with what *changes* between it and *expected* are about as there."""
+    objects = dict(schema.objects)
+    for change in changes:
+        key = change.kind, change.name
+        if change.attribute is None:
+            objects.pop(key, None)
+            if change.expected is not None:
+                objects[key] = expected.objects[key]
+        elif key in objects:
+            attributes = {
+                name: value
+                for name, value in objects[key].attributes.items()
+                if name != change.attribute
+            }
+            if change.expected is not None:
+                attributes[change.attribute] = change.expected
+            objects[key] = replace(objects[key], attributes=attributes)
+    return replace(schema, objects=objects)

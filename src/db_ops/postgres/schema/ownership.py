@@ -1,11 +1,14 @@
-"""Compare owners where the role that migrates has another name on each server."""
+"""Owners and rights in a schema: left out, or those of a role that has another name elsewhere."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 
+from db_ops.postgres.schema.kinds.privileges import PRIVILEGES
 from db_ops.postgres.schema.objects import Schema, SchemaObject
+
+RIGHTS = frozenset(kind.name for kind in PRIVILEGES)
 
 
 def as_owned_by(schema: Schema, role: str, owner: str) -> Schema:
@@ -24,3 +27,9 @@ def as_owned_by(schema: Schema, role: str, owner: str) -> Schema:
 
     objects = [changed(one) for one in schema.objects.values()]
     return replace(schema, objects={(one.kind, one.name): one for one in objects})
+
+
+def without_rights(schema: Schema) -> Schema:
+    """Return *schema* as if it had been read without grants."""
+    objects = {key: one for key, one in schema.objects.items() if key[0] not in RIGHTS}
+    return replace(schema, grants=False, objects=objects)

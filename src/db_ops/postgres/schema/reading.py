@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from psycopg2.errors import InternalError_, UndefinedFunction, UndefinedObject, UndefinedTable
@@ -70,7 +70,8 @@ def read_schema(
     """
     major = major_version(connection)
     query = catalog_query(major, grants=grants, silenced=True)
-    rows = _fetch(connection, query, version_table, version_schema, partitions=True)
+    parameters = _parameters(version_table, version_schema, partitions=True)
+    rows = fetch_pinned(connection, query, parameters)
     known = {kind.name: (kind, kind.names(major)) for kind in kinds(grants=grants)}
     objects = {}
     silenced = []
@@ -96,7 +97,8 @@ def fingerprint(
     built by the same statements, in any order, and for a copy.
     """
     query = fingerprint_query(major_version(connection))
-    ((digest,),) = _fetch(connection, query, version_table, version_schema, partitions=False)
+    parameters = fingerprint_parameters(version_table, version_schema)
+    ((digest,),) = fetch_pinned(connection, query, parameters)
     return str(digest)
 
 
@@ -122,13 +124,8 @@ def fingerprint_parameters(version_table: str, version_schema: str | None) -> di
     return _parameters(version_table, version_schema, partitions=False)
 
 
-def _fetch(
-    connection: Connection,
-    query: str,
-    version_table: str,
-    version_schema: str | None,
-    *,
-    partitions: bool,
+def fetch_pinned(
+    connection: Connection, query: str, parameters: Mapping[str, object]
 ) -> list[tuple[Any, ...]]:
     """Run *query* under the pinned settings, which end with it.
 
@@ -136,7 +133,6 @@ def _fetch(
     transaction of the caller's, another one takes the settings back. Run again if somebody dropped
     a table in the middle of it.
     """
-    parameters = _parameters(version_table, version_schema, partitions=partitions)
     alone = connection.autocommit and connection.info.transaction_status == _IDLE
     savepoint = "" if alone else f"SAVEPOINT {_SAVEPOINT}; "
     for attempt in range(1, _ATTEMPTS + 1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from db_ops.postgres.schema.objects import SchemaObject
 
 # Kinds whose words in CREATE, ALTER, DROP and COMMENT are not their name.
@@ -13,6 +15,7 @@ _KEYWORDS = {
     "foreign server": "SERVER",
     "partition": "TABLE",
 }
+_LAST_PART = re.compile(r'(?:"(?:[^"]|"")*"|[^".]+)\Z')
 _ON_PARENT = ("constraint", "trigger", "policy", "rule")
 
 
@@ -30,6 +33,12 @@ def address(found: SchemaObject) -> str:
     if found.kind in ("column", "view column"):
         return f"COLUMN {found.name}"
     return f"{sql_keyword(found.kind)} {found.name}"
+
+
+def last_part(name: str) -> str:
+    """Return the last part of a qualified name, quoted as it is."""
+    found = _LAST_PART.search(name)
+    return found[0] if found else name
 
 
 def literal(text: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair.addressing import address, comment, query, sql_keyword
+from db_ops.postgres.schema.repair.addressing import address, comment, last_part, query
 from db_ops.postgres.schema.repair.columns import COLUMN_UNDO, Undo
-from db_ops.postgres.schema.repair.objects import add_constraint, recreate
-
-_ENABLE = {
-    "enabled": "ENABLE",
-    "disabled": "DISABLE",
-    "replica": "ENABLE REPLICA",
-    "always": "ENABLE ALWAYS",
-}
+from db_ops.postgres.schema.repair.objects import (
+    add_constraint,
+    clustered,
+    enabled,
+    index_statistics,
+    recreate,
+    statistics_target,
+)
+from db_ops.postgres.schema.repair.privileges import grant_statements, revoke_statements
 
 
 def undo_attribute(expected: SchemaObject, actual: SchemaObject, attribute: str) -> tuple[str, ...]:
@@ -44,9 +45,14 @@ def _forced(expected: SchemaObject, actual: SchemaObject, value: str | None) -> 
 def _replica_identity(
     expected: SchemaObject, actual: SchemaObject, value: str | None
 ) -> str | None:
-    if value not in ("default", "full", "nothing"):
+    if value is None:
         return None
-    return f"ALTER TABLE {expected.name} REPLICA IDENTITY {value.upper()}"
+    how = (
+        f"USING INDEX {last_part(value.removeprefix('index '))}"
+        if value.startswith("index ")
+        else value.upper()
+    )
+    return f"ALTER TABLE {expected.name} REPLICA IDENTITY {how}"
 
 
 _WITH_OPTIONS = ("table", "view", "materialized view")
@@ -142,10 +148,21 @@ def _routine(expected: SchemaObject, actual: SchemaObject, value: str | None) ->
 
 
 def _enabled(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    verb = _ENABLE[value or "enabled"]
-    if expected.kind == "event trigger":
-        return f"ALTER EVENT TRIGGER {expected.name} {verb}"
-    return f"ALTER TABLE {expected.parent} {verb} {sql_keyword(expected.kind)} {expected.label}"
+    return enabled(expected)
+
+
+def _clustered(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
+    return clustered(expected)
+
+
+def _index_statistics(
+    expected: SchemaObject, actual: SchemaObject, value: str | None
+) -> tuple[str, ...]:
+    return index_statistics(expected, actual.attributes.get("statistics", ""))
+
+
+def _rights(expected: SchemaObject, actual: SchemaObject, value: str | None) -> tuple[str, ...]:
+    return (*revoke_statements(actual), *grant_statements(expected))
 
 
 def _enum(expected: SchemaObject, actual: SchemaObject, value: str | None) -> tuple[str, ...]:
@@ -180,7 +197,7 @@ def _domain_nullability(expected: SchemaObject, actual: SchemaObject, value: str
 
 
 def _statistics_target(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
-    return f"ALTER STATISTICS {expected.name} SET STATISTICS {value or -1}"
+    return statistics_target(expected)
 
 
 def _operations(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str:
@@ -224,6 +241,10 @@ _UNDO: dict[tuple[str, str], Undo] = {
     ("domain constraint", "validity"): _validity,
     ("index", "definition"): _recreate,
     ("index", "validity"): _reindex,
+    ("index", "clustered"): _clustered,
+    ("index", "statistics"): _index_statistics,
+    ("constraint", "clustered"): _clustered,
+    ("grant", "privileges"): _rights,
     ("sequence", "*"): _sequence,
     ("statistics", "target"): _statistics_target,
     ("statistics", "definition"): _recreate,

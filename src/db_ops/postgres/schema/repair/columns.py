@@ -8,6 +8,7 @@ from db_ops.postgres.schema.objects import SchemaObject
 
 # Of the expected and the actual object, and the expected value: one statement, several, or none.
 Undo = Callable[[SchemaObject, SchemaObject, str | None], str | tuple[str, ...] | None]
+_CUT = ("character", "bit", "text")
 
 
 def _column(expected: SchemaObject, clause: str) -> str:
@@ -20,7 +21,8 @@ def _type(expected: SchemaObject, actual: SchemaObject, value: str | None) -> st
         return None
     collation = f" COLLATE {of['collation']}" if "collation" in of else ""
     using = f" USING {expected.label}::{of['type']}"
-    if of["type"] == actual.attributes["type"]:
+    if of["type"] == actual.attributes["type"] or of["type"].startswith(_CUT):
+        # Everything can be assigned to these, and what is too long is refused, not cut.
         using = ""
     return _column(expected, f"TYPE {of['type']}{collation}{using}")
 

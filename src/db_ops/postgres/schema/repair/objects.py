@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair.addressing import address, comment, query, sql_keyword
+from db_ops.postgres.schema.repair.addressing import address, comment, last_part, query, sql_keyword
+from db_ops.postgres.schema.repair.privileges import grant_statements, revoke_statements
 
 _TABLE_PARTS = {"column": "COLUMN", "constraint": "CONSTRAINT"}
+_ENABLE = {
+    "enabled": "ENABLE",
+    "disabled": "DISABLE",
+    "replica": "ENABLE REPLICA",
+    "always": "ENABLE ALWAYS",
+}
 _NO_DROP = ("partition", "view column", "owner", "grant", "default privileges")
 
 
 def undo_extra(extra: SchemaObject) -> tuple[str, ...]:
     """Return the statement that drops *extra* and its rows."""
+    if extra.kind == "grant":
+        return revoke_statements(extra)
     if extra.kind in _TABLE_PARTS:
         return (f"ALTER TABLE {extra.parent} DROP {_TABLE_PARTS[extra.kind]} {extra.label}",)
     if extra.kind == "domain constraint":
@@ -26,11 +35,13 @@ def undo_extra(extra: SchemaObject) -> tuple[str, ...]:
 
 def undo_missing(missing: SchemaObject, parts: Iterable[SchemaObject] = ()) -> tuple[str, ...]:
     """Return the statements that create *missing* and its *parts*, without the rows it held."""
+    if missing.kind == "grant":
+        return grant_statements(missing)
     create = _CREATE.get(missing.kind)
     first = create(missing) if create else None
     if first is None:
         return ()
-    statements = [first]
+    statements = [first, *_state(missing)]
     text = missing.attributes.get("comment")
     if text is not None:
         statements.append(comment(missing, text))
@@ -46,6 +57,46 @@ def recreate(expected: SchemaObject) -> tuple[str, ...]:
     """Return the statements that replace the object of the same name by *expected*."""
     create = undo_missing(expected)
     return (*undo_extra(expected), *create) if create else ()
+
+
+def enabled(found: SchemaObject) -> str:
+    """Return the statement that enables a trigger or rule as *found* is, or disables it."""
+    verb = _ENABLE[found.attributes["enabled"]]
+    if found.kind == "event trigger":
+        return f"ALTER EVENT TRIGGER {found.name} {verb}"
+    return f"ALTER TABLE {found.parent} {verb} {sql_keyword(found.kind)} {found.label}"
+
+
+def clustered(found: SchemaObject) -> str:
+    """Return the statement that clusters a table on an index or constraint as *found* does."""
+    verb = f"CLUSTER ON {last_part(found.label)}" if "clustered" in found.attributes else ""
+    return f"ALTER TABLE {found.parent} {verb or 'SET WITHOUT CLUSTER'}"
+
+
+def index_statistics(found: SchemaObject, before: str = "") -> tuple[str, ...]:
+    """Return the statements that give the expressions of an index their statistics targets."""
+    old, new = (
+        dict(part.split(": ") for part in text.split(", ") if part)
+        for text in (before, found.attributes.get("statistics", ""))
+    )
+    alter = f"ALTER INDEX {found.name} ALTER COLUMN"
+    return tuple(f"{alter} {number} SET STATISTICS {new.get(number, -1)}" for number in old | new)
+
+
+def statistics_target(found: SchemaObject) -> str:
+    """Return the statement that gives extended statistics the target of *found*."""
+    return f"ALTER STATISTICS {found.name} SET STATISTICS {found.attributes.get('target', -1)}"
+
+
+def _state(found: SchemaObject) -> tuple[str, ...]:
+    """Return what *found* is beside its definition."""
+    of = found.attributes
+    if of.get("enabled", "enabled") != "enabled":
+        return (enabled(found),)
+    if found.kind == "statistics" and "target" in of:
+        return (statistics_target(found),)
+    statements = index_statistics(found) if found.kind == "index" else ()
+    return (*statements, *([clustered(found)] if "clustered" in of else []))
 
 
 def _policy(found: SchemaObject) -> str:
@@ -122,8 +173,10 @@ def _view(found: SchemaObject) -> str:
     return f"CREATE {address(found)}{options} AS {query(of['definition'])}"
 
 
-def _trigger(found: SchemaObject) -> str | None:
-    return _definition(found) if found.attributes["enabled"] == "enabled" else None
+def _view_column(found: SchemaObject) -> str:
+    alter = f"ALTER VIEW {found.parent} ALTER COLUMN {found.label}"
+    default = found.attributes.get("default")
+    return f"{alter} SET DEFAULT {default}" if default else f"{alter} DROP DEFAULT"
 
 
 def _domain(found: SchemaObject) -> str:
@@ -182,8 +235,9 @@ _CREATE: dict[str, Callable[[SchemaObject], str | None]] = {
     "materialized view": _view,
     "function": _definition,
     "procedure": _definition,
-    "trigger": _trigger,
-    "rule": _trigger,
+    "trigger": _definition,
+    "rule": _definition,
+    "view column": _view_column,
     "policy": _policy,
     "extension": _extension,
     "publication table": _publication_table,
