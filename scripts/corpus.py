@@ -68,8 +68,9 @@ class Project:
     plain: str = "alembic"
     plain_after: str = ""
     options: str = ""
-    # What is there for `db-ops` alone: [tool.db_ops], and variables.
+    # What is there for `db-ops` alone: [tool.db_ops] in a pyproject.toml, and variables.
     settings: str = ""
+    settings_in: str = "pyproject.toml"
     variables: Mapping[str, str] = field(default_factory=dict)
     # What is typed after `downgrade` and `create-migration` where there are several branches.
     branch: str = ""
@@ -133,8 +134,7 @@ class Workplace:
             (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
             (self.copy / name).write_text(self._filled(text))
         if project.settings:
-            pyproject = self.copy / project.folder / "pyproject.toml"
-            with pyproject.open("a") as file:
+            with (self.copy / project.settings_in).open("a") as file:
                 file.write(f"\n[tool.db_ops]\n{project.settings}")
         if project.url_in:
             path = self.copy / project.url_in
@@ -197,7 +197,7 @@ class Workplace:
             )
 
     def ours(self, *words: str) -> Result:
-        return self.run("db-ops", *shlex.split(self.project.options), *words)
+        return self.run("db-ops", *shlex.split(self._filled(self.project.options)), *words)
 
     def plain(self, *words: str) -> Result:
         before, after = (
