@@ -71,11 +71,19 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
     def configure(
         context: EnvironmentContext, connection: Connection | None = None, **options: Any
     ) -> None:
-        takeover.configure(context, connection, options)
+        if is_ours(context):
+            takeover.configure(context, connection, options)
+        else:
+            takeover.original_configure(context, connection=connection, **options)
 
     def run_migrations(context: EnvironmentContext, **arguments: Any) -> None:
-        if not session.inspects:
+        if is_ours(context) and not session.inspects:
             run(context, **arguments)
+
+    def is_ours(context: EnvironmentContext) -> bool:
+        # Many an application runs Alembic's commands itself when it is made; what they would do is
+        # what was asked of us, or what was not.
+        return context.config.attributes.get("db_ops") is session
 
     place = (
         connection_parameters_of(ours.connection.driver_connection) if ours is not None else None

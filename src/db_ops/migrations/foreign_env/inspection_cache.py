@@ -98,7 +98,7 @@ class InspectionCache:
     @property
     def _path(self) -> Path:
         project = self.project
-        named = (str(project.alembic_ini), project.section, *project.x)
+        named = (str(project.alembic_ini), project.section, str(self.is_known), *project.x)
         assert self.folder is not None
         return self.folder / f"learnt-{digest(*named)[:12]}.json"
 
