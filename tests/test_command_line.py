@@ -9,9 +9,11 @@ from itertools import groupby
 
 import pytest
 
-from db_ops.cli.commands import COMMANDS
+from db_ops.cli.arguments import split_commands
+from db_ops.cli.commands import BY_NAME, COMMANDS
 from db_ops.cli.completion import completion_candidates
 from db_ops.cli.declaration import COMMON_OPTIONS
+from db_ops.cli.other_tools import ELSEWHERE
 from tests.support.doors import BIN, run
 from tests.support.project import Project
 
@@ -22,7 +24,11 @@ from tests.support.project import Project
         (("statsu",), "there is no command 'statsu'", "did you mean: ... status"),
         (("db.init",), "there is no command 'db.init'", "did you mean: ... init"),
         (("xyzzy",), "there is no command 'xyzzy'", "see the commands: ... --help"),
-        (("upgrade", "head"), "'head' is neither one of its options nor a command", "... upgrade"),
+        (("status", "head"), "'head' is neither one of its options nor a command", "... status"),
+        (("upgrade", "0001", "0002"), "'0002' is neither one of its options", "... upgrade"),
+        (("upgrade", "-r", "0001", "0002"), "'0002' is neither one of its options", "... upgrade"),
+        (("migrate",), "no command 'migrate'", "what 'migrate' does elsewhere: ... upgrade"),
+        (("db.reset",), "no command 'db.reset'", "what 'db.reset' does elsewhere: ... recreate"),
         (("upgrade", "--paln"), "there is no option --paln", "did you mean: ... upgrade --plan"),
         (("--plan", "upgrade"), "before the first command", "... upgrade --plan"),
         (("status", "--bogus"), "there is no option --bogus", "... status --help"),
@@ -72,6 +78,33 @@ def test_options_for_all_commands_stand_before_the_first_one_or_after_any(
     assert "not a number" in migrated.run("downgrade", "--steps=-x").failed(2).error
     assert "-1 is not 1 or more" in migrated.run("downgrade", "-s", "-1").failed(2).error
     assert len(migrated.tables) == 4
+
+
+def test_what_follows_a_command_elsewhere_follows_it_here(migrated: Project) -> None:
+    assert "2 revisions reverted" in migrated.run("downgrade", "-2").succeeded().out
+    assert migrated.query("SELECT version_num FROM alembic_version") == [("0001",)]
+    migrated.run("upgrade", "+1", "status").succeeded()
+    assert migrated.query("SELECT version_num FROM alembic_version") == [("0002",)]
+    migrated.run("upgrade", "head").succeeded()
+    assert migrated.query("SELECT version_num FROM alembic_version") == [("0003",)]
+    assert "0001" in migrated.run("downgrade", "base", "--plan").succeeded().out
+    migrated.run("downgrade", "base").succeeded()
+    assert migrated.query("SELECT version_num FROM alembic_version") == []
+    assert migrated.tables == ["alembic_version"]
+    migrated.run("downgrade", "base").succeeded()
+    migrated.models(
+        'class One(Base):\n    __tablename__ = "one"\n    id: Mapped[int] = '
+        "mapped_column(primary_key=True)\n"
+    )
+    migrated.run("create-migration", "add a serial").succeeded()
+    assert "add_a_serial" in migrated.revision_files[-1].name
+
+
+def test_every_word_of_another_tool_leads_to_a_command_line_of_ours() -> None:
+    for word, ours in ELSEWHERE.items():
+        assert word not in BY_NAME
+        line = split_commands(ours.split())
+        assert len(line.commands) == 1
 
 
 def test_a_value_may_be_called_like_a_command(migrated: Project) -> None:

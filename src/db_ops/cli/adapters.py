@@ -39,7 +39,7 @@ def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
 
 
 def downgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
-    steps, branch, confirm = _number(options["steps"]), options["branch"], options["confirm"]
+    steps, branch, confirm = _steps(options["steps"]), options["branch"], options["confirm"]
     if options["plan"]:
         return db_ops.plan_downgrade(load(), steps=steps, branch=branch, on_event=on_event)
     return db_ops.downgrade(load(), steps=steps, branch=branch, confirm=confirm, on_event=on_event)
@@ -57,7 +57,9 @@ def new(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.new(Path.cwd(), models=options["models"] or "", on_event=on_event)
 
 
-def _number(text: str | None) -> int:
+def _steps(text: str | None) -> int | None:
+    if text == "base":
+        return None
     try:
         return int(text) if text is not None else 1
     except ValueError:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 from db_ops.cli.commands import BY_NAME
 from db_ops.cli.declaration import COMMON_OPTIONS, Command, Option
+from db_ops.cli.other_tools import ELSEWHERE
 from db_ops.cli.parsers import HELP, LINE_OPTIONS, PROGRAM_OPTIONS
 from db_ops.errors import UsageError
 
@@ -60,9 +61,27 @@ def split_commands(words: list[str]) -> CommandLine:
         elif word in BY_NAME:
             line.commands.append((BY_NAME[word], []))
             missing = len(BY_NAME[word].positionals)
+        elif option := _bare_option(line):
+            line.keep(option, f"--{option.name}={_unsigned(word, option)}")
         else:
             raise _unknown_word(line, word)
     return line
+
+
+def _bare_option(line: CommandLine) -> Option | None:
+    """Return the option of the last command whose value may stand alone, and has not yet."""
+    if line.command is None:
+        return None
+    bare = (one for one in line.command.options if one.bare)
+    words = line.commands[-1][1]
+    return next(
+        (one for one in bare if not any(word.split("=")[0] in one.flags for word in words)), None
+    )
+
+
+def _unsigned(word: str, option: Option) -> str:
+    """Return `-1` without its sign where a number of steps is meant."""
+    return word.removeprefix("-") if option.metavar == "N" else word
 
 
 def _option(line: CommandLine, word: str, rest: Iterator[str]) -> None:
@@ -114,6 +133,10 @@ def _command_word(line: CommandLine) -> str:
 
 
 def _unknown_word(line: CommandLine, word: str) -> UsageError:
+    ours = ELSEWHERE.get(word.removeprefix("db."))
+    if ours:
+        problem = f"there is no command {word!r}"
+        return UsageError(problem, f"this does what {word!r} does elsewhere: db-ops {ours}")
     near = get_close_matches(word.removeprefix("db."), BY_NAME, n=1, cutoff=0.6)
     if near:
         return UsageError(f"there is no command {word!r}", f"did you mean: db-ops {near[0]}")

@@ -71,7 +71,12 @@ COMMANDS = (
         " file is written.",
         (
             Option(
-                "message", "What the migration changes, in a few words.", "m", Kind.VALUE, "MESSAGE"
+                "message",
+                "What the migration changes, in a few words.",
+                "m",
+                Kind.VALUE,
+                "MESSAGE",
+                bare=True,
             ),
             Option(
                 "rename",
@@ -119,6 +124,7 @@ COMMANDS = (
                 "r",
                 Kind.VALUE,
                 "REVISION",
+                bare=True,
             ),
             _PLAN,
             Option(
@@ -135,7 +141,14 @@ COMMANDS = (
         "Revert the migrations that were applied last.",
         "They are listed before they are reverted.",
         (
-            Option("steps", "How many migrations to revert (default: 1).", "s", Kind.VALUE, "N"),
+            Option(
+                "steps",
+                "How many migrations to revert, or `base` for all (default: 1).",
+                "s",
+                Kind.VALUE,
+                "N",
+                bare=True,
+            ),
             _BRANCH,
             _CONFIRM,
             _PLAN,

@@ -21,13 +21,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Option:
-    """One option; `help` is a sentence for somebody who has never seen the command."""
+    """One option; `help` is a sentence for somebody who has never seen the command.
+
+    The value of a `bare` one may stand without its name, as it does elsewhere.
+    """
 
     name: str
     help: str
     letter: str | None = None
     kind: Kind = Kind.FLAG
     metavar: str = ""
+    bare: bool = False
 
     @property
     def parameter(self) -> str:

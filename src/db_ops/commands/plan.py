@@ -72,10 +72,14 @@ def upgrade_sql(
 
 
 def plan_downgrade(
-    settings: Settings, *, steps: int = 1, branch: str | None = None, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    steps: int | None = 1,
+    branch: str | None = None,
+    on_event: OnEvent = ignore,
 ) -> Planned:
     """Tell what `downgrade` would run; like `plan_upgrade` otherwise, and without its guard."""
-    if steps < 1:
+    if steps is not None and steps < 1:
         raise UsageError(f"steps: {steps} is not 1 or more", "see one: db-ops downgrade --plan")
     target = _open(settings, "downgrade", on_event)
     with target.server.target() as connection:

@@ -35,14 +35,14 @@ def revert_plan(target: Target, start: tuple[str, ...], steps: tuple[str, ...]) 
 
 
 def downgrade_plan(
-    target: Target, connection: Connection, steps: int, branch: str | None, command: str
+    target: Target, connection: Connection, steps: int | None, branch: str | None, command: str
 ) -> StepPlan:
-    """Return the newest *steps* revisions (of *branch*), in the reverse order of application.
+    """Return the newest *steps* revisions (of *branch*), or all, newest first.
 
-    That order is taken from the records; where they do not tell, it is one that the graph allows.
-    *command* is what was typed. Raises `NoSuchRevision`, `TooManySteps`, `AmbiguousDowngrade` where
-    branches that are never merged leave open which is newest, `NeededByOthers`,
-    `VersionTablesDiffer`.
+    The order of application is taken from the records; where they do not tell, it is one that the
+    graph allows. *command* is what was typed. Raises `NoSuchRevision`, `TooManySteps`,
+    `AmbiguousDowngrade` where branches that are never merged leave open which is newest,
+    `NeededByOthers`, `VersionTablesDiffer`.
     """
     start, *others = target.recorded_in_all(connection)
     check_known(target, start, connection, "their files are needed to revert them")
@@ -79,10 +79,11 @@ class NewestRevisions:
     def applied(self) -> frozenset[str]:
         return self.graph.applied(self.start)
 
-    def take(self, steps: int, branch: str | None) -> tuple[str, ...]:
-        """Return the newest *steps* revisions (of *branch*), newest first."""
+    def take(self, steps: int | None, branch: str | None) -> tuple[str, ...]:
+        """Return the newest *steps* revisions (of *branch*), or all, newest first."""
         parts = [self.applied] if branch is None else self._parts(branch)
         count = sum(map(len, parts))
+        steps = count if steps is None else steps
         if steps > count:
             raise TooManySteps(self.location, steps, count, branch)
         taken: list[str] = []

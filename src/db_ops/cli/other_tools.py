@@ -1,0 +1,43 @@
+"""The words of other tools, and the command lines that do here what those do there."""
+
+from __future__ import annotations
+
+# Alembic, Flask-Migrate, Django, Rails, Laravel, Prisma, Flyway, Liquibase, dbmate, goose.
+ELSEWHERE = {
+    "apply": "upgrade",
+    "autogenerate": "create-migration -m MESSAGE",
+    "branches": "history",
+    "check": "verify",
+    "console": "shell",
+    "create": "init",
+    "create-db": "init",
+    "current": "status",
+    "dbshell": "shell",
+    "deploy": "upgrade",
+    "diff": "verify",
+    "down": "downgrade",
+    "drop": "delete-db",
+    "drop-db": "delete-db",
+    "fresh": "recreate",
+    "generate": "create-migration -m MESSAGE",
+    "heads": "history",
+    "info": "history",
+    "log": "history",
+    "makemigrations": "create-migration -m MESSAGE",
+    "merge": "create-migration --rebase REVISION",
+    "migrate": "upgrade",
+    "prepare": "init",
+    "psql": "shell",
+    "reset": "recreate",
+    "revert": "downgrade",
+    "revision": "create-migration -m MESSAGE",
+    "rollback": "downgrade",
+    "setup": "init",
+    "show": "history",
+    "showmigrations": "history",
+    "sqlmigrate": "upgrade --sql",
+    "undo": "downgrade",
+    "up": "upgrade",
+    "update": "upgrade",
+    "validate": "verify",
+}
