@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from db_ops.builds.scratch import ScratchDatabases
@@ -19,6 +19,7 @@ from db_ops.postgres.schema.dependencies import (
     schema_and_extension_statements,
     with_unbuilt_objects,
 )
+from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.target.target import Target
@@ -74,18 +75,24 @@ def build_migrations_schema(
 
 
 def build_models_schema(
-    scratch: ScratchDatabases, metadata: Any, migrations: Schema, extensions: Iterable[str] = ()
+    scratch: ScratchDatabases,
+    metadata: Any,
+    migrations: Schema,
+    extensions: Iterable[str] = (),
+    translated: Mapping[str | None, str] = MappingProxyType({}),
 ) -> BuiltSchema:
     """Run `create_all` for *metadata* (one, or a list) in a scratch database, and read that.
 
     What models refer to and cannot make, as schemas, extensions and functions, is made as
     *migrations* have it; so are further *extensions*. A table that stands for a view of theirs is
     left out, and so is what the server refuses to make: then `unchecked` and `refused` say what and
-    why, and the schema has it as *migrations* do. Never with grants: models have none. Raises
-    `NoScratchDatabase`, `ScratchServerDiffers`, and what SQLAlchemy says of models that make no
-    sense.
+    why, and the schema has it as *migrations* do. Schemas are *translated* as env.py does it. Never
+    with grants: models have none. Raises `NoScratchDatabase`, `ScratchServerDiffers`, and what
+    SQLAlchemy says of models that make no sense.
     """
-    views = {_unquoted(name) for kind, name in migrations.objects if kind in _NOT_TABLES}
+    views = {
+        ".".join(unquoted_parts(name)) for kind, name in migrations.objects if kind in _NOT_TABLES
+    }
     error_handler = StatementErrorHandler(
         lambda statement: required_statements(migrations, statement)
     )
@@ -105,7 +112,7 @@ def build_models_schema(
                     cursor.execute(statement)
                 for name in extensions:
                     cursor.execute(create_extension(name))
-            skipped = create_models(metadata, connection, target.project, views)
+            skipped = create_models(metadata, connection, target.project, views, translated)
             failed = error_handler.failed
             refused = tuple(
                 RefusedModel(one, missing_extension(connection, one.statement)) for one in failed
@@ -138,7 +145,3 @@ def read_schema_on(target: Target, connection: Connection, *, grants: bool = Fal
         version_table=target.project.version_table,
         version_schema=target.project.version_table_schema,
     )
-
-
-def _unquoted(name: str) -> str:
-    return re.sub(r'"((?:[^"]|"")*)"', lambda found: found[1].replace('""', '"'), name)

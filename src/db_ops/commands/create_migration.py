@@ -21,7 +21,8 @@ from db_ops.generation import (
 from db_ops.generation.proof import RevisionGenerator, change_filter
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
-from db_ops.migrations.env.run_env import load_metadata
+from db_ops.migrations.autogenerate.run import run_autogenerate
+from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.revisions.names import branch_head
 from db_ops.postgres.failure_tolerant_cursor import TABLE
 from db_ops.postgres.impact.squawk import require_squawk
@@ -76,7 +77,13 @@ def create_migration(
             f"write it by: alembic revision --autogenerate -m '{text}'",
         )
     _refuse_unfinished(target)
-    metadata = load_metadata(target.project, target.scripts)
+    metadata, narrowed = load_models(target.project, target.scripts)
+    if narrowed.translated_models:
+        raise UsageError(
+            "create-migration: env.py sets schema_translate_map, so that a revision would hold the"
+            f" schema of one tenant: {', '.join(narrowed.translated_models)}",
+            f"write it by: alembic revision --autogenerate -m {shlex.quote(text)}",
+        )
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
     with ScratchDatabases(target) as scratch:
@@ -86,8 +93,12 @@ def create_migration(
             models = build_models_schema(scratch, metadata, start, new)
             if models.refused:
                 raise _models_refused(target, models.refused, text, new)
-            is_relevant = change_filter(target, models, start)
-            generator = RevisionGenerator(target, text, start, models.schema, is_relevant, head)
+            if narrowed.is_narrowed:
+                narrowed = run_autogenerate(target.project, work, head).session.scope
+            is_relevant = change_filter(target, models, start, narrowed)
+            generator = RevisionGenerator(
+                target, text, start, models.schema, is_relevant, head, narrowed.unknown
+            )
             renames = requested_renames(models.schema, start, rename)
             plan = generator.plan(work, renames, decided=no_rename, extensions=new)
         created = MigrationCreated(target.location, None, ())

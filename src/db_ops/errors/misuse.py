@@ -147,6 +147,21 @@ class RevisionGraphBroken(MisuseError):
     reason: str
 
 
+class RevisionsReadDifferently(MisuseError):
+    """Alembic makes another graph of the revision files than we read; nothing is done then.
+
+    `revisions` are those that only one of the two has, or that follow others for Alembic.
+    """
+
+    what = "{path}: Alembic reads the revision files otherwise: {revisions}"
+    then = (
+        "see what Alembic reads: alembic history --verbose; if a file was replaced by one of the "
+        "same size and time of modification, touch it"
+    )
+    path: str
+    revisions: tuple[str, ...]
+
+
 class MultipleHeads(MisuseError):
     """The revision files end in several heads, so "newest" has no meaning."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from db_ops.generation.identifiers import display_name, unquoted_parts
+from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change
 
 _NOT_SHOWN = 60

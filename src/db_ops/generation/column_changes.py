@@ -12,7 +12,7 @@ from db_ops.generation.column_sequences import (
     sequence_statements,
 )
 from db_ops.generation.column_types import OF_TYPE, retype_candidates, retyped_columns
-from db_ops.generation.identifiers import display_name
+from db_ops.postgres.schema.identifiers import display_name
 from db_ops.generation.statements import (
     RevisionStatement,
     ScratchSession,

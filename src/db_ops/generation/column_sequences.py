@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from db_ops.errors.quote_ident import quote_ident
-from db_ops.generation.identifiers import schema_prefix, unquoted_parts
+from db_ops.postgres.schema.identifiers import schema_prefix, unquoted_parts
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.repair import literal
 

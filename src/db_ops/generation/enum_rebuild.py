@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_ops.errors.quote_ident import quote_ident
-from db_ops.generation.identifiers import schema_prefix, unquoted_parts
+from db_ops.postgres.schema.identifiers import schema_prefix, unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SUFFIX = "_replaced"

@@ -31,7 +31,6 @@ from db_ops.generation.differences import (
     relevant_changes,
 )
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
-from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.renames import Rename, renamed_parts
 from db_ops.generation.statements import (
     RevisionPlan,
@@ -47,6 +46,7 @@ from db_ops.migrations.autogenerate.rendering import Changed, Name, Operation
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.dependencies import create_extension
+from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.repair import undo_missing
 
@@ -70,13 +70,14 @@ class RevisionPlanner:
     """Plans a revision to the schema of the *models*, in a scratch *session* at the head.
 
     *draft* asks Alembic, once renames and types are there. *is_relevant* tells which differences
-    the models decide.
+    the models decide, *unknown* are operations of others than Alembic that it will draft.
     """
 
     models: Schema
     session: ScratchSession
     draft: Callable[[], DraftOperations]
     is_relevant: Callable[[Change], bool]
+    unknown: Sequence[str] = ()
     _plan: RevisionPlan = field(default_factory=RevisionPlan)
     # What undoes each step, in the order of the steps.
     _undo: list[Sequence[RevisionStatement]] = field(default_factory=list)
@@ -112,6 +113,7 @@ class RevisionPlanner:
         plan.changes = (
             *plan.changes,
             *(describe_change(change) for change in changes),
+            *self.unknown,
         )
         if not plan.changes:
             return plan
@@ -124,9 +126,12 @@ class RevisionPlanner:
             self._statements()
             if not self._take_operations():
                 break
-        plan.todos = tuple(
-            explain_todo(one, self._columns.reason(one, self._refused.get(key(one))))
-            for one in self._changes()
+        plan.todos = (
+            *(
+                explain_todo(one, self._columns.reason(one, self._refused.get(key(one))))
+                for one in self._changes()
+            ),
+            *(f"{one.unknown}: {self._refused[one.code]}" for one in self._waiting if one.unknown),
         )
         plan.upgrade += [todo_comment(text) for text in plan.todos]
         self._go_back(start, renamed)
@@ -145,7 +150,7 @@ class RevisionPlanner:
             self._plan.changes += (rename.description,)
 
     def _rename_parts(self, renamed: Schema) -> None:
-        for upgrade, downgrade in renamed_parts(self.models, renamed):
+        for upgrade, downgrade in renamed_parts(self.models, renamed, self.is_relevant):
             self._take([upgrade], [downgrade])
             self._plan.changes += (upgrade.sql or "",)
 
@@ -221,7 +226,9 @@ class RevisionPlanner:
         if retyped_columns(changes):
             self._plan.upgrade += self._columns.put_back(before, goal, _OF_TABLES)
         back = drafted.downgrade(changed, {**new, **old})
-        self._undo.append(tuple(RevisionStatement(operation.code) for operation in back))
+        self._undo.append(
+            tuple(RevisionStatement(operation.code) for operation in back if operation.code)
+        )
 
     def _take_operations(self) -> bool:
         """Take those operations that work, for as long as one does; tell whether any did."""
@@ -239,15 +246,20 @@ class RevisionPlanner:
         def settles(schema: Schema) -> bool:
             return not before <= set(map(about, self._changes(schema)))
 
-        statement = RevisionStatement(operation.code)
-        reason = self.session.run(statement, settles if operation.alters else None)
-        if reason is None:
-            self._written[operation.name] = len(self._plan.upgrade)
-            self._plan.upgrade.append(statement)
-        elif operation.kind in ("table", ""):
+        statement, reason = RevisionStatement(operation.code), "it has no renderer"
+        if operation.code:
+            failed = self.session.run(statement, settles if operation.alters else None)
+            if failed is None:
+                self._written[operation.name] = len(self._plan.upgrade)
+                self._plan.upgrade.append(statement)
+                return True
+            reason = failed
+        if operation.kind == "table":
             # No statement of ours could take its place.
             self._refused[f"{operation.kind} {'.'.join(operation.name)}"] = reason
-        return reason is None
+        elif operation.unknown:
+            self._refused[operation.code] = reason
+        return False
 
     def _correct_defaults(self, before: Schema) -> None:
         """Replace what adds a column with another default than the models': rows would keep it."""

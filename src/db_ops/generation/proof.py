@@ -28,10 +28,10 @@ from db_ops.generation import (
     refuse_undecided,
     relevant_changes,
 )
-from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import list_in_docstring
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing, revision_not_written
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.env.runner import run_steps
@@ -39,6 +39,7 @@ from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
+from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.ownership import without_rights
 from db_ops.postgres.schema.reading import read_schema
@@ -50,7 +51,7 @@ from db_ops.target.apply import apply_pending
 from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
 from db_ops.verification.baseline import read_rules
-from db_ops.verification.model_scope import is_expressible_in_models
+from db_ops.verification.model_scope import ModelScope, is_expressible_in_models
 from db_ops.verification.verdict import judge
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class RevisionGenerator:
     models: Schema
     is_relevant: Callable[[Change], bool]
     head: str = "head"
+    unknown: Sequence[str] = ()
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
 
@@ -90,12 +92,11 @@ class RevisionGenerator:
 
         def decide(renamed: Schema) -> None:
             if not decided:
-                refuse_undecided(self.models, renamed, self.message)
+                refuse_undecided(self.models, renamed, self.message, self.is_relevant)
 
         with _scratch_session(work, self) as session:
-            return RevisionPlanner(self.models, session, draft, self.is_relevant).plan(
-                renames, decide, extensions
-            )
+            planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
+            return planner.plan(renames, decide, extensions)
 
     def write(self, plan: RevisionPlan, *, irreversible: bool) -> Revision:
         """Write the file of *plan*; what its hooks do wrong is in `unfinished`.
@@ -249,8 +250,13 @@ def _scratch_session(work: Target, generator: RevisionGenerator) -> Iterator[_Sc
         yield _ScratchSession(connection, work, generator)
 
 
-def change_filter(target: Target, models: BuiltSchema, start: Schema) -> Callable[[Change], bool]:
-    """Return a predicate: is a difference to be settled? As `verify` decides, by its rules."""
+def change_filter(
+    target: Target, models: BuiltSchema, start: Schema, scope: AutogenerateScope
+) -> Callable[[Change], bool]:
+    """Return a predicate: is a difference to be settled?
+
+    As `verify` decides, by its rules and by what the *scope* of autogenerate leaves out.
+    """
     rules = read_rules(target.settings.root, target.project.script_location)
     verdict = judge(models.schema, start, start, ignore=rules.ignore)
     accepted = [
@@ -261,10 +267,13 @@ def change_filter(target: Target, models: BuiltSchema, start: Schema) -> Callabl
         for one in (*accepted, *(silenced for silenced, _ in verdict.silenced))
     }
 
+    sides = ModelScope(scope, (models.schema, start))
+
     def is_relevant(change: Change) -> bool:
         return (
             is_expressible_in_models(change)
             and (change.kind, change.name, change.attribute) not in skipped
+            and sides.left_out(change) is None
         )
 
     return is_relevant

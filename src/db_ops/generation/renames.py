@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from db_ops.errors import RenameUndecided, UsageError
-from db_ops.generation.identifiers import display_name, unquoted_parts
 from db_ops.generation.statements import RevisionStatement, revision_statements
 from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _INDEX_NAME = re.compile(r'INDEX (?:"(?:[^"]|"")*"|\S+) ON')
@@ -71,9 +71,11 @@ def requested_renames(
     return (*renames, *columns)
 
 
-def refuse_undecided(models: Schema, migrations: Schema, message: str) -> None:
+def refuse_undecided(
+    models: Schema, migrations: Schema, message: str, is_relevant: Callable[[Change], bool]
+) -> None:
     """Raise `RenameUndecided` if something that was dropped may live on under a new name."""
-    found = tuple(_candidates(models, migrations))
+    found = tuple(_candidates(models, migrations, is_relevant))
     if found:
         raise RenameUndecided(
             tuple(rename.question for rename in found),
@@ -83,10 +85,11 @@ def refuse_undecided(models: Schema, migrations: Schema, message: str) -> None:
 
 
 def renamed_parts(
-    models: Schema, migrations: Schema
+    models: Schema, migrations: Schema, is_relevant: Callable[[Change], bool]
 ) -> Iterator[tuple[RevisionStatement, RevisionStatement]]:
     """Yield the upgrade and downgrade of each index or constraint that changed only in name."""
-    removed, added = _removed_and_added(compare_schemas(models, migrations), models, migrations)
+    changes = filter(is_relevant, compare_schemas(models, migrations))
+    removed, added = _removed_and_added(changes, models, migrations)
     taken: set[str] = set()
     for new in added:
         if new.kind not in ("constraint", "index"):
@@ -148,8 +151,11 @@ def _named(schema: Schema, kind: str, name: tuple[str, ...]) -> SchemaObject | N
     return None
 
 
-def _candidates(models: Schema, migrations: Schema) -> Iterator[Rename]:
-    removed, added = _removed_and_added(compare_schemas(models, migrations), models, migrations)
+def _candidates(
+    models: Schema, migrations: Schema, is_relevant: Callable[[Change], bool]
+) -> Iterator[Rename]:
+    changes = filter(is_relevant, compare_schemas(models, migrations))
+    removed, added = _removed_and_added(changes, models, migrations)
     for new in added:
         for old in removed:
             if old.kind != new.kind:

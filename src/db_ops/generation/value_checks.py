@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from db_ops.generation.identifiers import display_name
+from db_ops.postgres.schema.identifiers import display_name
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.repair import literal
 

@@ -23,7 +23,7 @@ from db_ops.migrations.cache_files import digest
 from db_ops.migrations.process_inputs import ProcessInputs, recorded_inputs
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.digest import read_digest
-from db_ops.migrations.revisions.index import RevisionFileList
+from db_ops.migrations.revisions.index import revision_files
 from db_ops.settings.environment import variable_digest, variables
 
 _IMPORT = re.compile(
@@ -69,9 +69,7 @@ class BuildInputs:
     @cached_property
     def sources(self) -> dict[str, bytes]:
         """The content of `alembic.ini`, `env.py` and all revision files."""
-        return self._running | self._contents(
-            map(Path, RevisionFileList(self.project.revision_folders))
-        )
+        return self._running | self._contents(map(Path, revision_files(self.project)))
 
     @cached_property
     def _running(self) -> dict[str, bytes]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PYPROJECT = "pyproject.toml"
-_SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
+# How Alembic takes a list of paths apart, and how it does where no separator is configured.
+_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
+_WITHOUT_SEPARATOR = {"version_locations": r", *| +", "prepend_sys_path": r", *| +|:"}
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,34 @@ class ConfigOptions:
 
     def paths(self, name: str) -> tuple[Path, ...]:
         value = self.value(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            separator = self.text("path_separator") or (
-                self.text("version_path_separator") if name == "version_locations" else None
-            )
-            legacy = r"[\s,]+" if name == "version_locations" else r"[\s,:]+"
-            value = re.split(_SEPARATORS.get(separator or "", legacy), value.strip())
-        return tuple(self._absolute(part.strip()) for part in value if part.strip())
+        if isinstance(value, str):
+            value = self._split(name, value)
+        return tuple(self._absolute(part.strip()) for part in value or () if part.strip())
+
+    def flag(self, name: str) -> bool:
+        """Return an option that is on or off: in the ini, Alembic takes only `true` for on."""
+        if self._ini.has_option(self.section, name):
+            return bool(self.value(name) == "true")
+        value = self._toml.get(name, False)
+        if not isinstance(value, bool):
+            reason = f"[tool.alembic] {name} is neither true nor false: {value!r}"
+            raise AlembicIniBroken(str(self.root / PYPROJECT), reason)
+        return value
+
+    def _split(self, name: str, value: str) -> list[str]:
+        if not self._ini.get(self.section, name, fallback=None):
+            reason = f"[tool.alembic] {name} is no list"
+            raise AlembicIniBroken(str(self.root / PYPROJECT), reason)
+        names = ["path_separator"]
+        names += ["version_path_separator"] if name == "version_locations" else []
+        for option in names:
+            separator = self._ini.get(self.section, option, fallback=None)
+            if separator in _SEPARATORS:
+                return value.split(_SEPARATORS[separator])
+            if separator is not None:
+                reason = f"{option} is {separator!r}, and may be {', '.join(_SEPARATORS)}"
+                raise AlembicIniBroken(str(self.file), reason)
+        return re.split(_WITHOUT_SEPARATOR[name], value)
 
     def _absolute(self, path: str, holding: str = "") -> Path:
         if ":" in path and not Path(path).is_absolute():

@@ -23,7 +23,6 @@ from db_ops.migrations.env.env_source import EnvSource, read_env_source
 if TYPE_CHECKING:
     from alembic.config import Config
 
-_SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
 _SECTION = "alembic"
 
 
@@ -33,7 +32,8 @@ class Project:
 
     `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version
     tables, as schema and name, of a project that keeps several for the same revisions.
-    `uses_driver` tells that its env.py uses an asynchronous driver's own connection.
+    `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `recursive`
+    and `sourceless` are Alembic's options for the files that count as revisions.
     """
 
     alembic_ini: Path
@@ -48,6 +48,7 @@ class Project:
     url: str | None = None
     tables: tuple[tuple[str | None, str], ...] = ()
     recursive: bool = False
+    sourceless: bool = False
     uses_driver: bool = False
 
     @property
@@ -62,8 +63,8 @@ class Project:
     def revision_folders(self) -> tuple[Path, ...]:
         """The folders that revision files are in: with `recursive`, all below its locations."""
         if not self.recursive:
-            return self.version_locations
-        folders = (folder for top in self.version_locations for folder, _, _ in os.walk(top))
+            return tuple(dict.fromkeys(self.version_locations))
+        folders = {folder for top in self.version_locations for folder, _, _ in os.walk(top)}
         return tuple(sorted(Path(one) for one in folders if not one.endswith("__pycache__")))
 
     @property
@@ -181,7 +182,8 @@ def read_project(
         x=x,
         import_paths=options.paths("prepend_sys_path"),
         url=options.text("sqlalchemy.url"),
-        recursive=options.value("recursive_version_locations") in ("true", True),
+        recursive=options.flag("recursive_version_locations"),
+        sourceless=options.flag("sourceless"),
     )
     # What env.py gives wins over the configuration.
     given: dict[str, Any] = {**(project.env_source.options or {})}

@@ -17,12 +17,11 @@ from db_ops.migrations.env.error_location import (
     source_locations,
 )
 from db_ops.migrations.project import Project
+from db_ops.migrations.revisions.index import UNSETTLED_NS, revision_files
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
-
-_UNSETTLED = 2.0  # seconds
 
 
 def load_scripts(project: Project, config: Config | None = None) -> ScriptDirectory:
@@ -31,7 +30,7 @@ def load_scripts(project: Project, config: Config | None = None) -> ScriptDirect
 
     scripts = ScriptDirectory.from_config(config or project.alembic_config())
     try:
-        with write_bytecode(project.revision_folders):
+        with write_bytecode(project):
             scripts.get_heads()
     except KeyboardInterrupt:
         raise
@@ -94,17 +93,15 @@ def import_alembic() -> None:
 
 
 @contextmanager
-def write_bytecode(folders: tuple[Path, ...]) -> Iterator[None]:
+def write_bytecode(project: Project) -> Iterator[None]:
     """Let Python keep what it compiles in `__pycache__`, as under the plain `alembic` command.
 
     The user's `-B` or `PYTHONDONTWRITEBYTECODE` counts. Nothing is kept while a file is new: Python
     tells a stale copy by size and whole second.
     """
     before = sys.dont_write_bytecode
-    newest = max(
-        (file.stat().st_mtime for path in folders for file in path.glob("*.py")), default=0
-    )
-    unsettled = newest > time.time() - _UNSETTLED
+    newest = max((modified for _, modified in revision_files(project).values()), default=0)
+    unsettled = newest > time.time_ns() - UNSETTLED_NS
     sys.dont_write_bytecode = unsettled or bool(sys.flags.dont_write_bytecode)
     try:
         yield

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
-from db_ops.migrations.revisions.reader import read_graph
-from db_ops.migrations.scripts import load_scripts
+from db_ops.migrations.revisions.reader import import_checked, read_graph
 from db_ops.postgres.catalog import (
     UnreadableVersionTable,
     current_database,
@@ -54,8 +53,8 @@ class Target:
 
     @cached_property
     def scripts(self) -> ScriptDirectory:
-        """Every revision file, imported. Raises `RevisionFileBroken`."""
-        return load_scripts(self.project)
+        """Every revision file, imported: see `import_checked`."""
+        return import_checked(self.graph, self.project)
 
     @property
     def settings(self) -> Settings:

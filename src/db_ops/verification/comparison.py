@@ -19,23 +19,32 @@ from db_ops.errors import (
     ModelsBroken,
     NoScratchDatabase,
 )
-from db_ops.migrations.autogenerate.diff_text import describe_operation
 from db_ops.migrations.autogenerate.models import has_tables
+from db_ops.migrations.autogenerate.run import run_autogenerate
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.build_inputs import BuildInputs, Files
-from db_ops.migrations.env.alembic_check import compare
-from db_ops.migrations.env.run_env import load_metadata
+from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.scripts import import_alembic
-from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.postgres.schema.reading import major_version
-from db_ops.results import Difference, Drift, Verified
+from db_ops.results import Difference, Verified
 from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
-from db_ops.verification.baseline import Rules, read_rules, write_baseline
-from db_ops.verification.drift import judge_drift
+from db_ops.verification.baseline import Rules, read_rules
 from db_ops.verification.file_checks import check_files
-from db_ops.verification.report import ComparedSchemas, Report, alembic_differences, build_report
+from db_ops.verification.report import (
+    ComparedSchemas,
+    Report,
+    alembic_differences,
+    build_report,
+    settle,
+)
 from db_ops.verification.revision_checks import adoption_difference, compare_history
-from db_ops.verification.target_state import TargetState, read_target_state, untracked_tables
+from db_ops.verification.target_state import (
+    TargetState,
+    current_drift,
+    read_target_state,
+    untracked_tables,
+    with_owner,
+)
 
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
@@ -61,6 +70,7 @@ class Comparison:
     unchecked: list[str] = field(default_factory=list)
     sides: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    scope: AutogenerateScope = field(default_factory=AutogenerateScope)
 
     @cached_property
     def inputs(self) -> BuildInputs:
@@ -81,9 +91,9 @@ class Comparison:
         caches = {side: self._cache(side, state) for side in ("migrations", "models")}
         with self.inputs.recording() as used:
             migrations = self._migrations(caches["migrations"], state)
+            clean = not history and state.why_not is None and not state.ahead
             with self._timed("alembic check"):
-                clean = not history and state.why_not is None and not state.ahead
-                operations, blind, metadata = self._alembic(clean=clean)
+                operations, blind, metadata = self._alembic(clean=clean, built=bool(migrations))
         # Models lean on what the migrations have made.
         files = used.files() if migrations and migrations.files is not None else None
         models = None
@@ -98,6 +108,9 @@ class Comparison:
         if operations is not None and not (models and migrations and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += blind
+        elif operations is not None:
+            # What a plugin compares is in no catalog that the models build.
+            differences += alembic_differences(self.scope.unknown)
         partial = any(one is not _NOT_AT_HEAD for one in self.unchecked)
         verified = Verified(
             location=target.location,
@@ -106,7 +119,7 @@ class Comparison:
             differences=differences,
             unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
             partial=partial,
-            drift=self._drift(state) if partial else None,
+            drift=current_drift(target, state) if partial else None,
             pending=tuple(one.id for one in state.pending),
             unknown=graph.unknown(state.recorded or ()),
             ahead=state.ahead,
@@ -118,18 +131,7 @@ class Comparison:
             seconds=self.seconds,
         )
         whole = models is not None and not history and not models.unchecked
-        return self._settle(verified, report, whole=whole, accept=accept)
-
-    def _drift(self, state: TargetState) -> Drift:
-        """Judge by the record what was not compared: are the catalogs as the head left them?"""
-        if state.schema is None:
-            return Drift("unknown", "the database does not exist")
-        if state.why_not:
-            return Drift("unknown", "the recorded revisions cannot be read")
-        with self.target.server.target() as connection:
-            self.target.set_read_only(connection)
-            found = self.target.recorded_state(connection)
-            return judge_drift(found, major_version(connection))
+        return settle(verified, report, self.rules, whole=whole, accept=accept)
 
     def _files(self, state: TargetState) -> tuple[Difference, ...]:
         """Return the applied revisions whose files were edited or removed since."""
@@ -163,7 +165,7 @@ class Comparison:
         if side is None:
             return None
         self.sides["migrations"] = side.source
-        return _with_owner(side, state)
+        return with_owner(side, state)
 
     def _built(self, revisions: tuple[str, ...]) -> BuiltSchema | None:
         """Build the schema of the migrations; None if that cannot be done, which is reported."""
@@ -180,17 +182,28 @@ class Comparison:
             )
         return None
 
-    def _alembic(self, *, clean: bool) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
+    def _alembic(
+        self, *, clean: bool, built: bool
+    ) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
         """Return what `alembic check` says, what it does not look at, and the models' metadata.
 
-        It runs only against a database at head; elsewhere env.py runs without one.
+        It runs only against a database at head; elsewhere env.py runs without one. Its filters are
+        then asked about what the migrations build, if that can be *built*.
         """
         target = self.target
         if clean:
-            diffs, blind, metadata = compare(target.project, target)
-            return tuple(describe_operation(diff) for diff in diffs), blind, metadata
+            session = run_autogenerate(target.project, target).session
+            self.scope = session.scope
+            return tuple(self.scope.diffs), session.unchecked, session.metadata
         self.unchecked.append(_NOT_AT_HEAD)
-        return None, (), load_metadata(target.project, target.scripts)
+        metadata, self.scope = load_models(target.project, target.scripts)
+        if built and has_tables(metadata) and self.scope.is_narrowed:
+            try:
+                with self.scratch.migrated_database() as (work, _):
+                    self.scope = run_autogenerate(target.project, work).session.scope
+            except NoScratchDatabase as error:
+                self.unchecked.append(f"the filters of env.py were not asked: {error.message}")
+        return None, (), metadata
 
     def _models(
         self,
@@ -207,12 +220,20 @@ class Comparison:
         if self.target.project.tables:
             self.unchecked.append(_IN_SEVERAL_SCHEMAS)
             return None
+        translated = self.scope.translated
         with self._timed("models"):
-            key = content_key(self._migrations_key(state), repr(migrations.files), repr(files))
+            key = content_key(
+                self._migrations_key(state),
+                repr(migrations.files),
+                repr(files),
+                *self.scope.translated_models,
+            )
             side = cache.load() if files is not None and cache.files(key) is not None else None
             if side is None:
                 try:
-                    side = build_models_schema(self.scratch, metadata, migrations.schema)
+                    side = build_models_schema(
+                        self.scratch, metadata, migrations.schema, translated
+                    )
                 except (NoScratchDatabase, ModelsBroken) as error:
                     self.unchecked.append(f"models were not compared: {error.message}")
                     return None
@@ -230,7 +251,7 @@ class Comparison:
         behind = state.schema is not None and bool(state.pending)
         made = migrations.schema if migrations else None
         schemas = ComparedSchemas(known, made, state.schema)
-        report = partial(build_report, rules=self.rules)
+        report = partial(build_report, rules=self.rules, scope=self.scope)
         if state.drift is not None and state.drift.state == "equal":
             # What the newer release has made of the database is as it left it.
             return report(ComparedSchemas(known, made, None), behind=False, ahead=True)
@@ -241,7 +262,7 @@ class Comparison:
         # What the pending revisions will change is theirs; what differs from here is by hand.
         with self._timed("migrations so far"):
             so_far = self._built(recorded)
-            so_far = _with_owner(so_far, state) if so_far else None
+            so_far = with_owner(so_far, state) if so_far else None
         ahead = ComparedSchemas(known, migrations.schema, None)
         if so_far is None:
             return report(schemas, behind=True, ahead=False)
@@ -249,20 +270,6 @@ class Comparison:
         return report(ahead, behind=False, ahead=False) + report(
             here, behind=False, ahead=False, untracked=not recorded
         )
-
-    def _settle(self, verified: Verified, report: Report, *, whole: bool, accept: bool) -> Verified:
-        """Write the baseline if asked to, and say which of its entries match nothing.
-
-        Entries are taken out only if everything was compared.
-        """
-        unmet = [one for one in self.rules.accepted if one not in report.met]
-        if not accept:
-            stale = tuple(one.subject for one in unmet) if whole else ()
-            return replace(verified, stale=stale)
-        kept = report.met if whole else self.rules.accepted
-        write_baseline(self.rules.path, (*kept, *report.unaccepted))
-        left = tuple(one for one in verified.differences if one.subject is None)
-        return replace(verified, differences=left, accepted=len(report.unaccepted))
 
     def _cache(self, side: str, state: TargetState) -> SchemaCache:
         major = state.schema.major if state.schema else 0
@@ -287,10 +294,3 @@ class Comparison:
         started = time.monotonic()
         yield
         self.seconds[part] = round(time.monotonic() - started, 3)
-
-
-def _with_owner(side: BuiltSchema, state: TargetState) -> BuiltSchema:
-    """Return what the migrations make as if the one who migrates the target had made it."""
-    if state.owner is None:
-        return side
-    return replace(side, schema=as_owned_by(side.schema, side.role, state.owner))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.postgres.schema.objects import Schema
-from db_ops.results import Difference, Silenced
-from db_ops.verification.baseline import BaselineEntry, Rules
+from db_ops.results import Difference, Silenced, Verified
+from db_ops.verification.baseline import BaselineEntry, Rules, write_baseline
 from db_ops.verification.revision_checks import ADOPT
 from db_ops.verification.verdict import CREATE_MIGRATION, Disagreement, judge
 
@@ -62,9 +63,15 @@ class Report:
 
 
 def build_report(
-    schemas: ComparedSchemas, rules: Rules, *, behind: bool, ahead: bool, untracked: bool = False
+    schemas: ComparedSchemas,
+    rules: Rules,
+    *,
+    behind: bool,
+    ahead: bool,
+    untracked: bool = False,
+    scope: AutogenerateScope | None = None,
 ) -> Report:
-    """Judge *schemas*, as far as they are known, by *rules*.
+    """Judge *schemas*, as far as they are known, by *rules* and by what *scope* leaves out.
 
     *behind* says that revisions are pending, *ahead* that the database has some that no file here
     has, *untracked* that no revision is recorded in it: then no statement to undo anything is
@@ -76,7 +83,9 @@ def build_report(
         return Report()
     models = schemas.models if schemas.migrations else None
     database = schemas.database or known
-    verdict = judge(models, known, database, behind=behind or ahead, ignore=rules.ignore)
+    verdict = judge(
+        models, known, database, behind=behind or ahead, ignore=rules.ignore, scope=scope
+    )
     differences, unaccepted, met = [], [], []
     silenced = [
         Silenced(one, "not part of a service's schema")
@@ -101,6 +110,22 @@ def alembic_differences(operations: Iterable[str]) -> tuple[Difference, ...]:
         Difference("models", f"models and database differ: {operation}", CREATE_MIGRATION)
         for operation in operations
     )
+
+
+def settle(
+    verified: Verified, report: Report, rules: Rules, *, whole: bool, accept: bool
+) -> Verified:
+    """Write the baseline if asked to, and say which of its entries match nothing.
+
+    Entries are taken out only if everything was compared.
+    """
+    if not accept:
+        unmet = (one.subject for one in rules.accepted if one not in report.met)
+        return replace(verified, stale=tuple(unmet) if whole else ())
+    kept = report.met if whole else rules.accepted
+    write_baseline(rules.path, (*kept, *report.unaccepted))
+    left = tuple(one for one in verified.differences if one.subject is None)
+    return replace(verified, differences=left, accepted=len(report.unaccepted))
 
 
 def _difference(disagreement: Disagreement, *, ahead: bool) -> Difference:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
-from db_ops.verification.model_scope import is_expressible_in_models
+from db_ops.verification.model_scope import ModelScope, is_expressible_in_models
 
 CREATE_MIGRATION = "db-ops create-migration -m MESSAGE"
 UPGRADE = "db-ops upgrade"
@@ -62,17 +63,32 @@ def judge(
     *,
     behind: bool = False,
     ignore: Iterable[str] = (),
+    scope: AutogenerateScope | None = None,
 ) -> Verdict:
     """Compare what the models make, what the migrations make, and what the database holds.
 
     *models* is None if they could not be looked at. What models cannot express is compared between
     the other two. *behind* says that revisions are pending, which then explain the database. What
     one of the *ignore* patterns matches (`fnmatch`: a name, or `kind name: attribute`, also of the
-    object that it belongs to) and what belongs to partitions is silenced. INVALID indexes and
-    NOT VALID constraints of the database are disagreements even where all sides have them.
+    object that it belongs to), what belongs to partitions and what *scope* leaves out is silenced.
+    INVALID indexes and NOT VALID constraints of the database are disagreements even where all sides
+    have them.
     """
+    sides = ModelScope(scope or AutogenerateScope(), (*filter(None, (models,)), migrations))
     ahead = {} if models is None else _by_key(compare_schemas(models, migrations), in_models=True)
     drift = _by_key(compare_schemas(migrations, database))
+    left_out = {key: why for key, one in ahead.items() if (why := sides.left_out(one))}
+    foreign = {key: why for key, one in drift.items() if (why := sides.foreign(one))}
+    foreign |= _schemas_of_foreign(drift, foreign)
+    not_counted = [
+        (_disagreement(ahead[key], None, asked=True, behind=behind), f"left out by {why}")
+        for key, why in left_out.items()
+    ] + [
+        (_disagreement(None, drift[key], asked=False, behind=behind), f"left out by {why}")
+        for key, why in foreign.items()
+    ]
+    ahead = {key: one for key, one in ahead.items() if key not in left_out}
+    drift = {key: one for key, one in drift.items() if key not in foreign}
     # An index that nobody else has is told as that, whatever its state.
     unfinished = [
         (one, about)
@@ -83,14 +99,28 @@ def judge(
     asked = models is not None
     found: list[tuple[Disagreement, Change | SchemaObject]] = []
     for key, change in {**ahead, **drift}.items():
-        one = _disagreement(ahead.get(key), drift.get(key), asked=asked, behind=behind)
+        here = asked and key not in left_out
+        one = _disagreement(ahead.get(key), drift.get(key), asked=here, behind=behind)
         if one.subject not in named:
             found.append((one, change))
     reasons = [(one, _silencing(one, about, ignore)) for one, about in (*found, *unfinished)]
     return Verdict(
         tuple(one for one, reason in reasons if reason is None),
-        tuple((one, reason) for one, reason in reasons if reason is not None),
+        (*not_counted, *((one, reason) for one, reason in reasons if reason is not None)),
     )
+
+
+def _schemas_of_foreign(
+    drift: Mapping[_Key, Change], foreign: Mapping[_Key, str]
+) -> dict[_Key, str]:
+    """Return the schemas that only the database has, and for nothing but what is left out."""
+    found = {}
+    for key, change in drift.items():
+        if change.kind == "schema" and change.attribute is None and change.expected is None:
+            inside = [one for one in drift if one[1].startswith(f"{change.name}.")]
+            if inside and all(one in foreign for one in inside):
+                found[key] = foreign[inside[0]]
+    return found
 
 
 def _by_key(changes: Iterable[Change], *, in_models: bool = False) -> dict[_Key, Change]:

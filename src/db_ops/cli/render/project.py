@@ -7,35 +7,47 @@ from itertools import groupby
 
 from db_ops.cli.format import Line
 from db_ops.cli.terminal import one_line
+from db_ops.cli.truncation import first_lines
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Diagnosis, Diagram, MigrationCreated, MigrationRebased, Scaffolded
 
+_OPERATIONS = 15
+_SHOWN = 5
+_OF_A_KIND = 2
+
 
 def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
-    for unchecked in result.unchecked:
-        yield f"note: {one_line(unchecked)}", "yellow"
+    yield from first_lines(map(one_line, result.unchecked), _SHOWN, "note: ", "yellow")
     if result.revision is None:
         yield "models and migrations agree: no file written", "green"
         return
     yield result.revision.path, "yellow" if result.exit_code else "green"
-    for operation in result.operations:
-        yield f"  {one_line(operation)}", ""
-    for loss in result.losses:
-        yield f"loses data: {one_line(loss)}", "bold red"
-    for refusal in result.refusals:
-        yield f"refused: {one_line(refusal)}", "yellow"
-    for unsafe in result.unsafe:
-        yield f"unsafe: {one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}", "yellow"
-    for todo in result.todos:
-        yield f"TODO: {one_line(todo)}", "bold red"
-    for unproven in result.unproven:
-        yield f"not proven: {one_line(unproven)}", "bold red"
-    for kept in result.kept:
-        yield f"downgrade: {one_line(kept)}", ""
+    yield from first_lines(map(one_line, result.operations), _OPERATIONS, "  ")
+    yield from first_lines(map(one_line, result.losses), _SHOWN, "loses data: ", "bold red")
+    yield from first_lines(map(one_line, result.refusals), _SHOWN, "refused: ", "yellow")
+    yield from _unsafe(result)
+    yield from first_lines(map(one_line, result.todos), _SHOWN, "TODO: ", "bold red")
+    yield from first_lines(map(one_line, result.unproven), _SHOWN, "not proven: ", "bold red")
+    yield from first_lines(map(one_line, result.kept), _SHOWN, "downgrade: ")
     if result.todos or result.unproven:
         yield f"complete {result.revision.path}, then run {as_typed('db-ops verify')}", ""
     else:
         yield f"review it, then apply it: {as_typed('db-ops upgrade')}", ""
+
+
+def _unsafe(result: MigrationCreated) -> Iterator[Line]:
+    """Yield what is unsafe, of each kind the first ones: on a large project they are all alike."""
+    kinds: dict[str, list[str]] = {}
+    for unsafe in result.unsafe:
+        text = f"{one_line(unsafe.what)}; instead: {one_line(unsafe.instead)}"
+        kinds.setdefault(unsafe.name, []).append(text)
+    for name, texts in kinds.items():
+        lines = first_lines(texts, _OF_A_KIND, "unsafe: ", "yellow")
+        is_cut = len(lines) < len(texts)
+        yield from lines[:-1] if is_cut else lines
+        if is_cut:
+            rest = len(texts) - _OF_A_KIND
+            yield f"unsafe: {rest} more of the same kind, {name}: --verbose", "yellow"
 
 
 def diagnosis_lines(result: Diagnosis) -> Iterator[Line]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from db_ops.cli.format import Line, ahead_text, revision_names
-from db_ops.cli.terminal import one_line, seconds
+from db_ops.cli.terminal import one_line, options, seconds
+from db_ops.cli.truncation import first_lines
+from db_ops.errors.base import enumerate_names
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Difference, Verified
 
 _WIDTH = 160
+# Lines of differences that are printed whole, and how many of them if there are more.
+_WHOLE, _SCREEN = 60, 30
+_OPERATIONS = 5
+_NOTES = 5
 
 
 def verified_lines(result: Verified) -> Iterator[Line]:
@@ -29,23 +37,43 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         yield f"{result.location}: {agree} at {revision_names(result.heads)}", "green"
     elif not result.differences:
         yield f"{result.location}: {_unproven(result)}", "yellow"
-    for difference in result.differences:
-        yield f"{result.location}: {one_line(difference.description)}", "yellow"
-        for side, value in _abridged(difference):
-            yield f"    {side:<11} {value}", ""
-        for remedy in difference.remedies:
-            if not _is_command(remedy):
-                # A routine's text has to be run as it stands, with its lines.
-                first, *rest = map(one_line, remedy.expandtabs().splitlines())
-                loss = "  (loses data)" if difference.loses_data else ""
-                yield f"    undo it     {first}{'' if rest else loss}", ""
-                for number, line in enumerate(rest, start=1):
-                    yield line + (loss if number == len(rest) else ""), ""
+    yield from _on_one_screen(result)
     remedies = (remedy for one in result.differences for remedy in one.remedies or (one.remedy,))
     for remedy in dict.fromkeys(filter(_is_command, remedies)):
         yield f"next: {as_typed(remedy)}", ""
     for line in _notes(result):
         yield line, ""
+
+
+def _on_one_screen(result: Verified) -> Iterator[Line]:
+    """Yield the differences, as many as a screen holds; of the rest, how many of each sort."""
+    blocks = [list(_difference(result.location, one)) for one in result.differences]
+    if options.get().verbose or sum(map(len, blocks)) <= _WHOLE:
+        yield from chain.from_iterable(blocks)
+        return
+    shown, lines = 0, 0
+    while lines + len(blocks[shown]) <= _SCREEN:
+        lines += len(blocks[shown])
+        shown += 1
+    yield from chain.from_iterable(blocks[:shown])
+    rest = result.differences[shown:]
+    sorts = Counter((one.kind, (one.subject or "").partition(" ")[0]) for one in rest)
+    said = ", ".join(" ".join(filter(None, (*sort, str(n)))) for sort, n in sorts.most_common())
+    yield f"{result.location}: {len(rest)} more differences ({said}): --verbose", "yellow"
+
+
+def _difference(location: str, difference: Difference) -> Iterator[Line]:
+    yield f"{location}: {one_line(difference.description)}", "yellow"
+    for side, value in _abridged(difference):
+        yield f"    {side:<11} {value}", ""
+    for remedy in difference.remedies:
+        if not _is_command(remedy):
+            # A routine's text has to be run as it stands, with its lines.
+            first, *rest = map(one_line, remedy.expandtabs().splitlines())
+            loss = "  (loses data)" if difference.loses_data else ""
+            yield f"    undo it     {first}{'' if rest else loss}", ""
+            for number, line in enumerate(rest, start=1):
+                yield line + (loss if number == len(rest) else ""), ""
 
 
 def verified_details(result: Verified) -> Iterator[Line]:
@@ -64,13 +92,16 @@ def _notes(result: Verified) -> Iterator[str]:
     yield f"compared: {how}" if how else "compared: only revision files"
     if result.alembic is not None:
         said = "; ".join(result.alembic) or "no new operations"
+        if len(result.alembic) > _OPERATIONS and not options.get().verbose:
+            said = f"{len(result.alembic)} operations: {enumerate_names(result.alembic)}"
         uncounted = result.alembic and not result.differences
         why = " (not counted: what the server built from both is the same)" if uncounted else ""
         yield f"alembic check{why}: {one_line(said)}"
-    for subject in result.stale:
-        yield f"note: {result.baseline} accepts what is no longer there: {one_line(subject)}"
-    for unchecked in result.unchecked[1:] if result.partial else result.unchecked:
-        yield f"note: {one_line(unchecked)}"
+    stale = f"note: {result.baseline} accepts what is no longer there: "
+    notes = first_lines(map(one_line, result.stale), _NOTES, stale)
+    unchecked = result.unchecked[1:] if result.partial else result.unchecked
+    notes += first_lines(map(one_line, unchecked), _NOTES, "note: ")
+    yield from (text for text, _ in notes)
 
 
 def _unproven(result: Verified) -> str:

@@ -143,7 +143,7 @@ def _defaults_differ(context: MigrationContext, column: Column[Any], theirs: str
     """
     if column.primary_key and column is column.table._autoincrement_column:
         return False
-    ours = _rendered(context, column.server_default)
+    ours = _rendered(context, column)
     if ours is None or theirs is None:
         return (ours is None) != (theirs is None)
     if _normalised(ours) == _normalised(theirs):
@@ -153,13 +153,19 @@ def _defaults_differ(context: MigrationContext, column: Column[Any], theirs: str
     return not _server_says_equal(context, column, ours, theirs)
 
 
-def _rendered(context: MigrationContext, default: Any) -> str | None:
-    from sqlalchemy import DefaultClause, literal
+def _rendered(context: MigrationContext, column: Column[Any]) -> str | None:
+    """Return the default as `create_all` writes it: only the dialect knows how to."""
+    from sqlalchemy import DefaultClause
 
+    default = column.server_default
     if not isinstance(default, DefaultClause):
         return None
-    argument = literal(default.arg) if isinstance(default.arg, str) else default.arg
-    compiled = argument.compile(dialect=context.dialect, compile_kwargs={"literal_binds": True})
+    dialect = context.dialect
+    try:
+        compiled = dialect.ddl_compiler(dialect, None).get_column_default_string(column)  # type: ignore[arg-type]  # as it does for its own `str()`
+    except Exception:
+        # What cannot be written counts as different.
+        return str(getattr(default.arg, "value", default.arg))
     return str(compiled).replace("%%", "%")
 
 
@@ -173,15 +179,18 @@ def _normalised(default: str) -> str:
 def _server_says_equal(
     context: MigrationContext, column: Column[Any], ours: str, theirs: str
 ) -> bool:
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import SQLAlchemyError
 
     connection = context.connection
     if connection is None:
         return False
-    kind = column.type.compile(dialect=context.dialect)
+    try:
+        kind = column.type.compile(dialect=context.dialect)
+    except SQLAlchemyError:
+        return False
     query = f"SELECT (({theirs})::{kind})::text IS NOT DISTINCT FROM (({ours})::{kind})::text"
     try:
         with connection.begin_nested():
             return bool(connection.exec_driver_sql(query.replace("%", "%%")).scalar())
-    except DBAPIError:
+    except SQLAlchemyError:
         return False

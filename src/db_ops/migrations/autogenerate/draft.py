@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.rendering import Changed, Operation, Renderer
 from db_ops.migrations.autogenerate.revision_text import format_with_ruff
+from db_ops.migrations.autogenerate.run import run_autogenerate
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing
 from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.error_location import describe_failure
-from db_ops.migrations.env.runner import Database, comparison_error
-from db_ops.migrations.env.runtime import MAX_REVISION_ID, Session, connection_over
+from db_ops.migrations.env.runner import Database
+from db_ops.migrations.env.runtime import MAX_REVISION_ID, connection_over
 from db_ops.migrations.project import Project
-from db_ops.migrations.scripts import load_scripts
 
 if TYPE_CHECKING:
     from alembic.autogenerate import RevisionContext
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from psycopg2.extensions import connection as DriverConnection
 
-# Sorted by date; the seconds that are left out are in nobody's way, since the id follows.
-DATED = "%%(year)d_%%(month).2d_%%(day).2d_%%(hour).2d%%(minute).2d-%%(rev)s_%%(slug)s"
 _ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
 
 
@@ -169,73 +165,11 @@ def _hooks_of(scripts: ScriptDirectory) -> str:
 def draft_revision(
     project: Project, database: Database, head: str = "head", schemas: tuple[str, ...] = ()
 ) -> Draft:
-    """Let Alembic compare the models with *database*, which is at head and only read.
-
-    The revision is to follow *head*, as Alembic calls it. *schemas* are looked into as well as
-    those that models live in.
-
-    It runs through the project's own env.py, whose hooks count. Raises `EmptyMetadata`,
-    `EnvironmentBroken`, `RevisionFileBroken`.
-    """
-    from alembic.autogenerate import RevisionContext
-    from alembic.runtime.environment import EnvironmentContext
-    from sqlalchemy.exc import SAWarning
-
-    from db_ops.migrations.foreign_env.inspection import env_py_context
-
-    with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
-        session = Session(connection, read_only=True, schemas=schemas)
-        config = project.alembic_config(db_ops=session)
-        if not config.get_main_option("file_template"):
-            config.set_main_option("file_template", DATED)
-        scripts = load_scripts(project, config)
-        context = RevisionContext(config, scripts, _arguments(head))
-        script = context.generated_revisions[0]
-
-        def work(heads: Any, migration_context: Any) -> list[Any]:
-            context.run_autogenerate(heads, migration_context)
-            return []
-
-        try:
-            with (
-                env_py_context(project, session, config),
-                EnvironmentContext(
-                    config,
-                    scripts,
-                    fn=work,
-                    template_args=context.template_args,
-                    revision_context=context,
-                ),
-                warnings.catch_warnings(),
-            ):
-                # What Alembic cannot write, or cannot put in order, is written by others.
-                warnings.simplefilter("ignore", UserWarning)
-                warnings.simplefilter("ignore", SAWarning)
-                scripts.run_env()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise comparison_error(project, database, session, error) from error
-    compared = context._last_autogen_context
-    if context.generated_revisions:
-        script = context.generated_revisions[0]
+    """Let Alembic compare the models with *database*: see `run_autogenerate`."""
+    found = run_autogenerate(project, database, head, schemas)
+    compared, script = found.context._last_autogen_context, found.script
     if len(str(script.rev_id)) > MAX_REVISION_ID:
         reason = f"it names a revision {script.rev_id!r}, longer than {MAX_REVISION_ID} characters"
         raise EnvironmentBroken(project.display(project.env_py), reason)
     default = compared.dialect.default_schema_name or "public"
-    return Draft(context, script, Renderer(compared, default))
-
-
-def _arguments(head: str) -> dict[str, Any]:
-    """Return what `alembic revision --autogenerate` gives to its `RevisionContext`."""
-    return {
-        "message": "",
-        "autogenerate": True,
-        "sql": False,
-        "head": head,
-        "splice": False,
-        "branch_label": None,
-        "version_path": None,
-        "rev_id": None,
-        "depends_on": None,
-    }
+    return Draft(found.context, script, Renderer(compared, default))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import ModelsBroken
@@ -78,10 +79,12 @@ def create_models(
     driver_connection: DriverConnection,
     project: Project,
     skip: Container[str] = (),
+    translated: Mapping[str | None, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Run `create_all` on *driver_connection*, but for the tables that *skip* names.
 
-    Names there are `schema.table`, without quotes. Returns those skipped. What the server refuses
+    Names there are `schema.table`, without quotes; schemas are *translated* as by
+    `schema_translate_map`. Returns those skipped. What the server refuses
     is raised as psycopg2 raises it, unless the connection takes care of it. Raises `ModelsBroken`
     for models that make no sense.
     """
@@ -101,28 +104,35 @@ def create_models(
     )
     try:
         with engine.connect() as connection:
-            return _create(connection, target_metadata, skip)
+            connection = connection.execution_options(schema_translate_map={**translated})
+            return _create(connection, target_metadata, skip, translated)
     except DBAPIError as error:
         raise (error.orig or error) from None
     except SQLAlchemyError as error:
         raise broken_models(project, error) from error
 
 
-def _create(connection: Connection, target_metadata: Any, skip: Container[str]) -> tuple[str, ...]:
+def _create(
+    connection: Connection,
+    target_metadata: Any,
+    skip: Container[str],
+    translated: Mapping[str | None, str],
+) -> tuple[str, ...]:
     from sqlalchemy.schema import CreateSchema
 
     remove_copied_constraints(metadatas(target_metadata))
     default = connection.dialect.default_schema_name or "public"
     types = [one for metadata in metadatas(target_metadata) for one in named_types(metadata)]
     schemas = (*schemas_of(target_metadata), *sorted({one.schema for one in types if one.schema}))
-    for schema in dict.fromkeys(schemas):
+    for schema in dict.fromkeys(translated.get(one, one) for one in schemas):
         connection.execute(CreateSchema(schema, if_not_exists=True))
     for one in types:
         one.create(connection, checkfirst=True)
     skipped: list[str] = []
     for metadata in metadatas(target_metadata):
         named = {
-            f"{table.schema or default}.{table.name}": table for table in metadata.tables.values()
+            f"{translated.get(table.schema, table.schema) or default}.{table.name}": table
+            for table in metadata.tables.values()
         }
         left_out = [name for name in named if name in skip]
         wanted = [table for name, table in named.items() if name not in skip]

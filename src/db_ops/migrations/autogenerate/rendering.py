@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from db_ops.migrations.autogenerate.diff_text import describe_operation, diff_of
 from db_ops.migrations.autogenerate.table_operations import (
     Definitions,
     in_order_of_references,
@@ -35,13 +36,15 @@ _OF_DEFAULT = frozenset(("default", "generated", "identity", "sequence"))
 class Operation:
     """One operation as it can stand in a revision file; `name` is that of what it changes.
 
-    One that `alters` may run and change nothing.
+    One that `alters` may run and change nothing. One of a plugin has no kind; `unknown` describes
+    it. It has no code if nobody can write it.
     """
 
     code: str
     kind: str
     name: Name
     alters: bool = False
+    unknown: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,26 @@ class Renderer:
         from alembic.autogenerate import render
         from alembic.operations.ops import AlterColumnOp
 
-        for found in in_order_of_references(list(_flat(container))):
+        for found in in_order_of_references(list(flat_operations(container))):
             with self._as_source():
                 op = with_named_constraints(
                     found, constraints, self.default_schema, self.context.dialect
                 )
                 if op is None:
                     continue
-                kind, name, table = self._about(op)
+                kind, name, table = subject_of(op, self.default_schema)
                 if not self._concerns(op, changed, kind, name, table):
                     continue
-                code = render.render_op_text(self.context, op)
-            if code:
-                yield Operation(code, kind, name, isinstance(op, AlterColumnOp))
+                unknown = "" if kind else describe_operation(diff_of(op))
+                try:
+                    code = render.render_op_text(self.context, op)
+                except Exception:
+                    # A plugin that compares need not be one that writes.
+                    if kind:
+                        raise
+                    code = ""
+            if code or unknown:
+                yield Operation(code, kind, name, isinstance(op, AlterColumnOp), unknown)
 
     @contextmanager
     def _as_source(self) -> Iterator[None]:
@@ -111,35 +121,39 @@ class Renderer:
             return _narrow(op, attributes)
         return bool(attributes) or None in changed.get(("table", table), ())
 
-    def _about(self, op: MigrateOperation) -> tuple[str, Name, Name]:
-        """Return the kind and name of what *op* is about, and the name of its table."""
-        from alembic.operations import ops
 
-        schema = getattr(op, "schema", None) or getattr(op, "source_schema", None)
-        kw = getattr(op, "kw", None)
-        if schema is None and isinstance(kw, dict):
-            schema = kw.get("source_schema")
-        schema = str(schema or self.default_schema)
-        owner = getattr(op, "table_name", None) or getattr(op, "source_table", None)
-        table = (schema, str(owner or ""))
-        match op:
-            case ops.CreateTableOp() | ops.DropTableOp():
-                return "table", table, table
-            case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
-                return "table", table, table
-            case ops.AddColumnOp():
-                return "column", (*table, str(op.column.name)), table
-            case ops.DropColumnOp() | ops.AlterColumnOp():
-                return "column", (*table, str(op.column_name)), table
-            case ops.CreateIndexOp() | ops.DropIndexOp():
-                return "index", (schema, str(op.index_name or "")), table
-            case ops.AddConstraintOp() | ops.DropConstraintOp():
-                name = getattr(op, "constraint_name", None)
-                return "constraint", (*table, str(name or "")), table
-        return "", (), ()
+def subject_of(op: MigrateOperation, default_schema: str) -> tuple[str, Name, Name]:
+    """Return the kind and name of what *op* is about, and the name of its table.
+
+    Of an operation that is not Alembic's own, nothing is known: its kind is empty.
+    """
+    from alembic.operations import ops
+
+    schema = getattr(op, "schema", None) or getattr(op, "source_schema", None)
+    kw = getattr(op, "kw", None)
+    if schema is None and isinstance(kw, dict):
+        schema = kw.get("source_schema")
+    schema = str(schema or default_schema)
+    owner = getattr(op, "table_name", None) or getattr(op, "source_table", None)
+    table = (schema, str(owner or ""))
+    match op:
+        case ops.CreateTableOp() | ops.DropTableOp():
+            return "table", table, table
+        case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
+            return "table", table, table
+        case ops.AddColumnOp():
+            return "column", (*table, str(op.column.name)), table
+        case ops.DropColumnOp() | ops.AlterColumnOp():
+            return "column", (*table, str(op.column_name)), table
+        case ops.CreateIndexOp() | ops.DropIndexOp():
+            return "index", (schema, str(op.index_name or "")), table
+        case ops.AddConstraintOp() | ops.DropConstraintOp():
+            name = getattr(op, "constraint_name", None)
+            return "constraint", (*table, str(name or "")), table
+    return "", (), ()
 
 
-def _flat(container: OpContainer) -> Iterator[MigrateOperation]:
+def flat_operations(container: OpContainer) -> Iterator[MigrateOperation]:
     from alembic.operations.ops import ModifyTableOps
 
     for op in container.ops:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import broken_environment
@@ -20,13 +21,19 @@ def load_metadata(project: Project, scripts: ScriptDirectory) -> Any:
 
     Raises `EnvironmentBroken`.
     """
+    return load_models(project, scripts)[0]
+
+
+def load_models(project: Project, scripts: ScriptDirectory) -> tuple[Any, AutogenerateScope]:
+    """Return the metadata as `load_metadata` does, and how env.py narrows a comparison."""
     if not project.is_ours:
         from db_ops.migrations.foreign_env.inspection import inspect_env_py
 
-        return inspect_env_py(project, is_known=True).metadata
+        inspection = inspect_env_py(project, is_known=True)
+        return inspection.metadata, inspection.scope
     session = Session()
     run_env(project, scripts, session, lambda heads, context: [], as_sql=True)
-    return session.metadata
+    return session.metadata, session.scope
 
 
 def run_env(

@@ -54,6 +54,9 @@ class Database(Protocol):
     def location(self) -> str: ...
 
     @property
+    def graph(self) -> Graph: ...
+
+    @property
     def is_being_built(self) -> bool:
         """Tell whether this database is not in use yet, so that a crash loses nothing."""
 

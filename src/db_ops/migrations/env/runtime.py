@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.env_source import running_with
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 
@@ -44,7 +44,7 @@ class Session:
     """What the runner passes to env.py: its connection, and whether env.py is run `read_only`.
 
     `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
-    `metadata` is its `target_metadata`: one `MetaData`, or several. `diffs` is what a comparison
+    `metadata` is its `target_metadata`: one `MetaData`, or several. `scope` is what a comparison
     found, `unchecked` what it could not compare. `recording` is called for each step. `schemas` are
     compared although no model lives there.
 
@@ -60,7 +60,7 @@ class Session:
     read_only: bool = False
     reached: bool = False
     metadata: Any = None
-    diffs: list[Any] = field(default_factory=list)
+    scope: AutogenerateScope = field(default_factory=AutogenerateScope)
     unchecked: tuple[str, ...] = ()
     recording: StepRecording | None = None
     schemas: tuple[str, ...] = ()
@@ -98,11 +98,16 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         "transaction_per_migration": True,
         "version_table": context.config.get_main_option("version_table", "alembic_version"),
         "version_table_schema": context.config.get_main_option("version_table_schema"),
-        "process_revision_directives": partial(_examine, session),
         **comparison_options(target_metadata, session.schemas),
         **options,
+        "process_revision_directives": processing(
+            session, options.get("process_revision_directives")
+        ),
     }
-    configuration = without_history_schema(configuration)
+    # We look into the schemas that migrations live in, unless that is not wanted.
+    theirs = {"include_schemas": True, **options, "target_metadata": target_metadata}
+    session.scope.look_at(theirs)
+    configuration = without_history_schema(session.scope.watched(configuration))
     if session.inspects:
         session.calls.append(configuration)
         session.called_run_migrations = True
@@ -196,25 +201,20 @@ def _begin(session: Session) -> None:
         session.recording.begin()
 
 
-def _examine(
-    session: Session,
-    context: MigrationContext,
-    revision: Any,
-    directives: Iterable[MigrationScript],
-) -> None:
-    collect_diffs(session, directives)
-    check_ids(directives)
-
-
-def collect_diffs(session: Session, directives: Iterable[MigrationScript]) -> None:
-    """Append the differences of a comparison to `session.diffs`."""
+def processing(session: Session, theirs: Callable[..., Any] | None) -> Callable[..., None]:
+    """Return the hook for generated scripts: env.py's own, then what we keep of its result."""
     from db_ops.migrations.autogenerate.comparison import drop_constraints_never_created
     from db_ops.migrations.autogenerate.models import metadatas
 
-    for script in directives:
-        drop_constraints_never_created(script, metadatas(session.metadata))
-        for operations in script.upgrade_ops_list:
-            session.diffs.extend(operations.as_diffs())
+    def process(
+        context: MigrationContext, revision: Any, directives: list[MigrationScript]
+    ) -> None:
+        for script in directives:
+            drop_constraints_never_created(script, metadatas(session.metadata))
+        session.scope.process(theirs, context, revision, directives)
+        check_ids(directives)
+
+    return process
 
 
 def check_ids(directives: Iterable[MigrationScript]) -> None:

@@ -21,6 +21,9 @@ class StepRecorder(Protocol):
     def checksum(self, path: Path) -> str | None:
         """Return the checksum of a revision file, None if there is none."""
 
+    def turn_off(self, reason: str, remedy: str) -> None:
+        """Record nothing from now on, and tell why, and what would change that."""
+
     def shares_transaction(self, migrating: object) -> bool:
         """Tell whether to record the next step in the transaction of the connection *migrating*."""
 

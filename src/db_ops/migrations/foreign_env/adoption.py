@@ -22,8 +22,7 @@ from db_ops.migrations.autogenerate.comparison import (
     comparison_options,
     make_default_comparison_safe,
 )
-from db_ops.migrations.autogenerate.diff_text import describe_operation
-from db_ops.migrations.env.runtime import Session, check_ids, collect_diffs
+from db_ops.migrations.env.runtime import Session, processing
 from db_ops.migrations.foreign_env.driver_connections import (
     connection_parameters_of,
     is_scratch,
@@ -34,17 +33,22 @@ from db_ops.migrations.foreign_env.engines import (
     inherited_execution_options,
     make_read_only,
 )
+from db_ops.settings import RECORDS_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from alembic.operations import MigrationScript
     from alembic.runtime.environment import EnvironmentContext
-    from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
 
 # Options of theirs that would take a revision's own transaction away.
 _OURS_ALONE = ("transaction_per_migration", "transactional_ddl")
+
+_SEEN = "autogenerate would see the records, and drop them: env.py sets include_schemas"
+_UNSEEN = (
+    "let its include_name leave out schema db_ops, or use Alembic 1.18 or newer; "
+    "then: db-ops history --record"
+)
 
 
 @contextmanager
@@ -120,6 +124,8 @@ class _Adoption:
     ) -> None:
         session, ours = self.session, self.session.connection
         session.calls.append(dict(options))
+        session.scope.look_at(options)
+        session.scope.translate_as(connection)
         if session.metadata is None:
             session.metadata = options.get("target_metadata")
         if connection is None or ours is None:
@@ -135,9 +141,12 @@ class _Adoption:
         elif connection.in_transaction():
             connection.commit()
         used = connection if session.uses_own_connection else ours
-        self.original_configure(context, connection=used, **self._options(context, options))
+        self.original_configure(context, connection=used, **self._options(options))
         if options.get("compare_server_default", True) is True:
             make_default_comparison_safe(context.get_context())
+        if session.recording is not None and session.scope.sees_records():
+            session.recording.recorder.turn_off(_SEEN, _UNSEEN)
+            session.recording = None
         if session.recording is not None:
             migration = context.get_context()
             callbacks = migration.on_version_apply_callbacks
@@ -145,52 +154,31 @@ class _Adoption:
             session.recording.begin()
         session.reached = True
 
-    def _options(self, context: EnvironmentContext, theirs: dict[str, Any]) -> dict[str, Any]:
+    def _options(self, theirs: dict[str, Any]) -> dict[str, Any]:
         options = {name: value for name, value in theirs.items() if name not in _OURS_ALONE}
         options["transaction_per_migration"] = True
         if self.session.read_only:
-            options = {**_defaults(theirs), **options, "dont_mutate": True}
-            options["include_name"] = self._without_version_tables(options.get("include_name"))
-        options["process_revision_directives"] = self._processing(
-            context, theirs.get("process_revision_directives")
+            options = self.session.scope.watched(
+                {**_defaults(theirs), **options, "dont_mutate": True}
+            )
+            options["include_name"] = self._without_our_tables(options.get("include_name"))
+        options["process_revision_directives"] = processing(
+            self.session, theirs.get("process_revision_directives")
         )
         return options
 
-    def _without_version_tables(self, theirs: Any) -> Callable[[Any, Any, Any], bool]:
-        """Wrap env.py's filter: Alembic itself leaves out the one table of the one schema."""
+    def _without_our_tables(self, theirs: Any) -> Callable[[Any, Any, Any], bool]:
+        """Wrap env.py's filter: Alembic itself leaves out one version table of one schema."""
         tables = {call.get("version_table") or "alembic_version" for call in self.session.calls}
 
         def included(name: Any, kind: Any, parents: Any) -> bool:
             if kind == "table" and name in tables:
                 return False
+            if kind == "schema" and name == RECORDS_SCHEMA:
+                return False
             return theirs is None or bool(theirs(name, kind, parents))
 
         return included
-
-    def _processing(
-        self, environment: EnvironmentContext, theirs: Any
-    ) -> Callable[[MigrationContext, Any, list[MigrationScript]], None]:
-        """Wrap what env.py does to generated scripts, so that all differences are collected."""
-        revision_context = environment.context_opts.get("revision_context")
-        # `alembic check` has no message, and fails on a list that env.py has emptied.
-        checks = revision_context is not None and not revision_context.command_args.get("message")
-
-        def process(
-            context: MigrationContext, revision: Any, directives: list[MigrationScript]
-        ) -> None:
-            found = list(directives)
-            if theirs is not None:
-                theirs(context, revision, directives)
-            if checks and not directives:
-                directives[:] = found
-            # With several calls of `configure`, the list holds what was found in those before too.
-            self.session.diffs.clear()
-            collect_diffs(self.session, directives)
-            unique = {describe_operation(diff): diff for diff in self.session.diffs}
-            self.session.diffs[:] = unique.values()
-            check_ids(directives)
-
-        return process
 
 
 def _defaults(theirs: dict[str, Any]) -> dict[str, Any]:

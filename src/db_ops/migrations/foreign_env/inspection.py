@@ -20,11 +20,13 @@ from db_ops.errors import (
     UrlNotFound,
 )
 from db_ops.errors.base import place_name
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
 from db_ops.migrations.foreign_env.sandbox import env_py_sandbox, outside_event_loop
 from db_ops.migrations.project import Project
+from db_ops.migrations.revisions.index import revision_files
 from db_ops.migrations.scripts import broken_environment
 from db_ops.settings import DatabaseUrl
 
@@ -60,6 +62,7 @@ class EnvInspection:
     uses_driver: bool = False
     statements: tuple[str, ...] = field(default=(), repr=False, compare=False)
     metadata: Any = field(default=None, repr=False, compare=False)
+    scope: AutogenerateScope = field(default_factory=AutogenerateScope, repr=False, compare=False)
 
     def applied_to(self, project: Project) -> Project:
         """Return *project* with the version tables and folders that env.py configures."""
@@ -111,6 +114,7 @@ def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
         uses_driver=session.uses_driver,
         statements=tuple(session.statements),
         metadata=session.metadata,
+        scope=session.scope,
     )
 
 
@@ -130,9 +134,7 @@ def set_placeholder_url(config: Config, project: Project, is_known: bool) -> Non
 def needs_own_connection(project: Project) -> bool:
     """Tell whether env.py or a revision needs a connection of an asynchronous driver."""
     return project.uses_driver or any(
-        _RUNS_ASYNC.search(path.read_bytes())
-        for folder in project.revision_folders
-        for path in folder.glob("*.py")
+        _RUNS_ASYNC.search(Path(path).read_bytes()) for path in revision_files(project)
     )
 
 

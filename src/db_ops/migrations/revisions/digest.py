@@ -9,7 +9,7 @@ from pathlib import Path
 
 from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.project import Project
-from db_ops.migrations.revisions.index import UNSETTLED_NS, RevisionFileList
+from db_ops.migrations.revisions.index import UNSETTLED_NS, RevisionFileList, revision_files
 
 _FORMAT = 2
 
@@ -20,7 +20,7 @@ def read_digest(project: Project, cache: Path | None) -> str:
     It is while their names, sizes and times of modification are as they were; what was changed
     within two seconds is not kept.
     """
-    listing = RevisionFileList(project.revision_folders)
+    listing = revision_files(project)
     path = None if cache is None else cache / f"contents-{_name(project)}.json"
     kept = _kept(path, listing)
     if kept is not None:

@@ -12,17 +12,24 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISDIR
+from typing import TYPE_CHECKING
 
 from db_ops.migrations.cache_files import digest, write_atomically
 
+if TYPE_CHECKING:
+    from db_ops.migrations.project import Project
+
 _FORMAT = 1
-_IS_REVISION_FILE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
+_SOURCE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
+_CACHE = "__pycache__"
+_SOURCE_OR_COMPILED = re.compile(r"(?!\.#|__init__).*\.py[co]?\Z").match
 UNSETTLED_NS = 2_000_000_000
 
 
@@ -45,11 +52,31 @@ class RevisionFileList(Mapping[str, Stat]):
     """The revision files in some folders, in the order of their names, as Alembic knows them.
 
     The mapping of their paths is made when a question first needs it: that nothing has changed is
-    seen by the `fingerprint` alone.
+    seen by the `fingerprint` alone. `sourceless` is Alembic's option: then compiled files count
+    that have no source beside them.
     """
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = [(str(folder), _list(str(folder))) for folder in folders]
+    def __init__(self, folders: Iterable[Path], *, sourceless: bool = False) -> None:
+        links: list[str] = []
+        self._folders = [(str(folder), _list(str(folder), links, sourceless)) for folder in folders]
+        if links:
+            self._leave_out_repeated(links)
+
+    def _leave_out_repeated(self, links: list[str]) -> None:
+        """Leave out all but the first of the *links* to one file, and those to a listed file."""
+        repeated: set[str] = set()
+        seen = {
+            f"{folder}{os.sep}{name}" for folder, files in self._folders for name, _, _ in files
+        }.difference(links)
+        for link in links:
+            leads_to = os.path.realpath(link)
+            if leads_to in seen:
+                repeated.add(link)
+            seen.add(leads_to)
+        self._folders = [
+            (folder, [one for one in files if f"{folder}{os.sep}{one[0]}" not in repeated])
+            for folder, files in self._folders
+        ]
 
     def __getitem__(self, path: str) -> Stat:
         return self._stats[path]
@@ -155,18 +182,66 @@ class RevisionIndex:
             write_atomically(self.path, f"{head}\n{body}".encode())
 
 
-def _list(folder: str) -> list[tuple[str, int, int]]:
-    """Return name, size and modification of the revision files in *folder*; none without it."""
+def revision_files(project: Project) -> RevisionFileList:
+    """Return the revision files of *project*."""
+    return RevisionFileList(project.revision_folders, sourceless=project.sourceless)
+
+
+def _list(folder: str, links: list[str], sourceless: bool) -> list[tuple[str, int, int]]:
+    """Return name, size and modification of the revision files in *folder*; none without it.
+
+    The path of each that is a symbolic link is added to *links*.
+    """
+    if not sourceless:
+        return _files(folder, links, _SOURCE)
+    stems = {one.partition(".")[0] for one, _, _ in _files(folder, [], lambda name: True)}
+    compiled = _files(f"{folder}{os.sep}{_CACHE}", links, _SOURCE_OR_COMPILED)
+    found = [
+        *_files(folder, links, _SOURCE_OR_COMPILED),
+        *(
+            (f"{_CACHE}{os.sep}{name}", size, modified)
+            for name, size, modified in compiled
+            if name.partition(".")[0] not in stems
+        ),
+    ]
+    names = {name for name, _, _ in found}
+    return [one for one in found if _preferred_forms(one[0]).isdisjoint(names)]
+
+
+def _preferred_forms(name: str) -> set[str]:
+    """Return the names of what Alembic takes instead of a compiled file, if it is there."""
+    source = name[:-1] if name.endswith((".pyc", ".pyo")) else ""
+    return {source, f"{source}c"} - {"", "c", name} if name.endswith("o") else {source} - {""}
+
+
+def _files(
+    folder: str, links: list[str], counts: Callable[[str], object]
+) -> list[tuple[str, int, int]]:
     try:
         # Through a descriptor, the system need not walk the path to the folder for each file.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    found = []
     try:
-        return [
-            (name, stat.st_size, stat.st_mtime_ns)
-            for name in sorted(filter(_IS_REVISION_FILE, os.listdir(descriptor)))  # noqa: PTH208  # a descriptor
-            for stat in (os.stat(name, dir_fd=descriptor),)
-        ]
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    # The name counts of what it leads to.
+                    path = f"{folder}{os.sep}{entry.name}"
+                    if not counts(os.path.realpath(path).rpartition(os.sep)[2]):
+                        continue
+                    links.append(path)
+                elif not counts(entry.name):
+                    continue
+                try:
+                    state = entry.stat()
+                except FileNotFoundError:
+                    # A link to nothing: who reads it says so.
+                    found.append((entry.name, -1, -1))
+                    continue
+                if not S_ISDIR(state.st_mode):
+                    found.append((entry.name, state.st_size, state.st_mtime_ns))
     finally:
         os.close(descriptor)
+    return sorted(found)

@@ -6,14 +6,19 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from db_ops.errors import RevisionFileBroken
+from db_ops.errors import RevisionFileBroken, RevisionsReadDifferently
+from db_ops.errors.base import enumerate_names
 from db_ops.migrations.env.error_location import SourceLocation
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph, Node
-from db_ops.migrations.revisions.index import IndexEntry, RevisionFileList, RevisionIndex
+from db_ops.migrations.revisions.index import IndexEntry, RevisionIndex, revision_files
 from db_ops.migrations.scripts import load_scripts, source_error_fields
 from db_ops.results import Revision
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 _NAMES = frozenset(("revision", "down_revision", "depends_on", "branch_labels"))
 _WORDS = rb"(?:" + rb"|".join(sorted(name.encode() for name in _NAMES)) + rb")\b"
@@ -30,11 +35,33 @@ def read_graph(project: Project, cache: Path | None = None) -> Graph:
     """Read every revision file of *project* that the index in the folder *cache* does not know.
 
     A file whose identifiers are not plain literals is left to Alembic's own loader, which runs all
-    of them. Raises `RevisionFileBroken` or `RevisionGraphBroken`.
+    of them. That there is none is not said before Alembic has seen that, too. Raises
+    `RevisionFileBroken`, `RevisionGraphBroken` or `RevisionsReadDifferently`.
     """
+    graph = _read_graph(project, cache)
+    if not graph.heads:
+        import_checked(graph, project)
+    return graph
+
+
+def import_checked(graph: Graph, project: Project) -> ScriptDirectory:
+    """Import every revision file of *project*, and compare *graph* with Alembic's own.
+
+    Raises `RevisionFileBroken` or `RevisionsReadDifferently`.
+    """
+    scripts = load_scripts(project)
+    check_graph(graph, scripts)
+    return scripts
+
+
+def _read_graph(project: Project, cache: Path | None) -> Graph:
     folder = project.display(project.version_locations[0])
     index = RevisionIndex.read(cache, project.version_locations)
-    listing = RevisionFileList(project.revision_folders)
+    try:
+        listing = revision_files(project)
+    except OSError as error:
+        path = project.display(str(error.filename or folder))
+        raise RevisionFileBroken(path, error.strerror or str(error)) from None
     if index.is_current(listing):
         return Graph.of_checked(lambda: _nodes(project, index.entries), folder, index.heads)
     try:
@@ -49,6 +76,27 @@ def read_graph(project: Project, cache: Path | None = None) -> Graph:
     return graph
 
 
+def check_graph(graph: Graph, scripts: ScriptDirectory) -> None:
+    """Compare *graph* with the one of Alembic. Raises `RevisionsReadDifferently`.
+
+    What is private in Alembic and used here: `Revision._versioned_down_revisions` and
+    `_resolved_dependencies`, which its own graph is made of.
+    """
+    theirs = {one.revision: one for one in scripts.walk_revisions()}
+    differing = [f"{name} is unknown to it" for name in graph.nodes if name not in theirs]
+    for name, script in theirs.items():
+        node = graph.nodes.get(name)
+        follows = {*script._versioned_down_revisions}, {*script._resolved_dependencies}
+        if node is None:
+            differing.append(f"it has {name}, in {script.path}")
+        elif follows != ({*node.down}, {*node.depends}):
+            differing.append(
+                f"{name} follows {enumerate_names(tuple(sorted(set().union(*follows))))}"
+            )
+    if differing:
+        raise RevisionsReadDifferently(graph.folder, tuple(sorted(differing)))
+
+
 def _nodes(project: Project, entries: Mapping[str, IndexEntry]) -> Iterator[Node]:
     for path, entry in entries.items():
         revision = Revision(entry.revision, entry.summary, project.display(path))
@@ -56,6 +104,9 @@ def _nodes(project: Project, entries: Mapping[str, IndexEntry]) -> Iterator[Node
 
 
 def _read(project: Project, path: Path) -> IndexEntry:
+    if path.name.endswith(("c", "o")):
+        # Compiled: Alembic imports it.
+        raise _NotPlain
     try:
         source = path.read_bytes()
         tree = _parse_beginning(source) or ast.parse(source, filename=str(path))

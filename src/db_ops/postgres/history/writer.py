@@ -86,6 +86,11 @@ class HistoryWriter:
     _waiting: list[tuple[Record, float]] = field(default_factory=list, init=False)
     _flushed: float = field(default_factory=time.monotonic, init=False)
 
+    def turn_off(self, reason: str, remedy: str) -> None:
+        """Record nothing from now on, and tell why, and what would change that."""
+        self._off = True
+        self.on_trouble(reason, remedy)
+
     @contextmanager
     def flush_at_end(self) -> Iterator[HistoryWriter]:
         """Keep records of what a `with` block does; if it fails, of what it did until then."""
@@ -179,11 +184,11 @@ class HistoryWriter:
         try:
             yield
         except HistoryUnavailable as unavailable:
-            self._give_up(*unavailable.args)
+            self.turn_off(*unavailable.args)
         except psycopg2.Error as error:
             if error.pgcode in _STOPPED:
                 raise
-            self._give_up(first_line(error), OPT_OUT)
+            self.turn_off(first_line(error), OPT_OUT)
 
     def _row(self, record: Record, since: float) -> tuple[object, ...]:
         ago = time.monotonic() - since
@@ -207,10 +212,6 @@ class HistoryWriter:
                 if error.pgcode not in _STOPPED:
                     cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
                 raise
-
-    def _give_up(self, reason: str, remedy: str) -> None:
-        self._off = True
-        self.on_trouble(reason, remedy)
 
 
 def _os_user() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from db_ops.errors.base import enumerate_names
 from db_ops.postgres.impact.observation import Observation
 from db_ops.postgres.impact.rewrites import table_rewrites
 from db_ops.postgres.impact.snapshot import BLOCKS_WRITES
@@ -167,7 +168,7 @@ def _held(seen: Observation) -> Iterator[UnsafePattern]:
         yield UnsafePattern(
             "long-transaction",
             ", ".join(blocked),
-            f"an earlier statement of the transaction locks {', '.join(blocked)} while "
-            f"every row of {', '.join(scanned)} is read",
+            f"an earlier statement of the transaction locks {enumerate_names(tuple(blocked))}"
+            f" while every row of {enumerate_names(tuple(scanned))} is read",
             f"commit in between: put the statement into a revision of its own, or {_ALONE}",
         )
