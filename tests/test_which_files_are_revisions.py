@@ -135,3 +135,22 @@ def test_an_index_that_took_another_file_for_the_same_stops_before_anything_runs
     assert "four" not in migrated.tables
     path.touch()
     assert "now at 0005" in migrated.run("upgrade").succeeded().out
+
+
+def test_a_file_that_would_lie_where_nobody_looks_is_not_written(project: Project) -> None:
+    ini = project.root / "alembic.ini"
+    ini.write_text(re.sub(r"^file_template.*\n", "", ini.read_text(), flags=re.M))
+    configure(project, "file_template = %%(year)d/%%(rev)s\n")
+    project.models(
+        "class Book(Base):\n    __tablename__ = 'book'\n"
+        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+    )
+    outcome = project.run("create-migration", "-m", "book").failed(1)
+    assert "in a folder in which Alembic looks for no revisions" in outcome.error
+    assert "recursive_version_locations = true" in outcome.hint
+    assert list((project.root / "alembic" / "versions").rglob("*.py")) == []
+    configure(project, "recursive_version_locations = true\n")
+    project.run("create-migration", "-m", "book").succeeded()
+    (written,) = (project.root / "alembic" / "versions").rglob("*.py")
+    assert written.parent.parent.name == "versions"
+    assert "1 revision applied" in project.run("init").succeeded().out

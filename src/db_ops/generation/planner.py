@@ -113,9 +113,8 @@ class RevisionPlanner:
         plan.changes = (
             *plan.changes,
             *(describe_change(change) for change in changes),
-            *self.unknown,
         )
-        if not plan.changes:
+        if not plan.changes and not self.unknown:
             return plan
         plan.losses = tuple(losses(changes))
         self._statements(kinds=_FIRST)
@@ -221,6 +220,8 @@ class RevisionPlanner:
         drafted = self.draft()
         old, new = map(constraint_definitions, (start, self.models))
         self._waiting = drafted.upgrade(changed, {**old, **new})
+        # What a plugin finds may be settled by now: a type that a column needs.
+        self._plan.changes += tuple(one.unknown for one in self._waiting if one.unknown)
         self._take_operations()
         self._correct_defaults(before)
         if retyped_columns(changes):

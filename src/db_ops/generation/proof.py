@@ -32,7 +32,11 @@ from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import list_in_docstring
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
-from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing, revision_not_written
+from db_ops.migrations.autogenerate.write_errors import (
+    PlaceholderMissing,
+    folder_not_read,
+    revision_not_written,
+)
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
@@ -114,6 +118,9 @@ class RevisionGenerator:
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
             raise self._removed(before, error) from error
+        if path.parent not in project.revision_folders:
+            path.unlink()
+            raise folder_not_read(project, path)
         return Revision(str(draft.script.rev_id), self.message, project.display(path))
 
     def prove(self, trial: Target, revision: Revision, *, irreversible: bool) -> ProofResult:

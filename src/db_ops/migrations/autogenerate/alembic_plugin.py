@@ -6,7 +6,8 @@ command as well. Older ones see the records where env.py includes all schemas: t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,18 @@ def setup(plugin: Plugin) -> None:
     from alembic.util import DispatchPriority
 
     plugin.add_autogenerate_comparator(_without_records, "schema", priority=DispatchPriority.FIRST)
+
+
+class _PluginModule(ModuleType):
+    """What the entry point is: a module; for Alembic 1.18, which iterates over it, a collection."""
+
+    setup = staticmethod(setup)
+
+    def __iter__(self) -> Iterator[ModuleType]:
+        yield self
+
+
+PLUGIN = _PluginModule(__name__)
 
 
 def is_loaded(autogenerate_plugins: Sequence[str] | None) -> bool:

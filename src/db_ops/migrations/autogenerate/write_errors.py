@@ -60,6 +60,16 @@ def revision_not_written(project: Project, error: BaseException) -> RevisionNotW
     return RevisionNotWritten(configured, _said(error), f"correct {configured}, {_AGAIN}")
 
 
+def folder_not_read(project: Project, path: Path) -> RevisionNotWritten:
+    """Return the typed error for a revision that Alembic would write and never find again."""
+    return RevisionNotWritten(
+        project.display(path),
+        "by file_template it lies in a folder in which Alembic looks for no revisions",
+        f"set recursive_version_locations = true in {project.display(project.alembic_ini)}, or take"
+        f" the folders out of file_template, {_AGAIN}",
+    )
+
+
 def _of_template(project: Project, template: Path, error: BaseException) -> RevisionNotWritten:
     # Alembic hides what Mako said behind the name of a file that it has written it to.
     said: Any = error.__context__ or error
