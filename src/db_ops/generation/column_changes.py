@@ -12,7 +12,6 @@ from db_ops.generation.column_sequences import (
     sequence_statements,
 )
 from db_ops.generation.column_types import OF_TYPE, retype_candidates, retyped_columns
-from db_ops.postgres.schema.identifiers import display_name
 from db_ops.generation.statements import (
     RevisionStatement,
     ScratchSession,
@@ -21,6 +20,7 @@ from db_ops.generation.statements import (
 )
 from db_ops.generation.value_checks import holds_every_value, unchanged_values_check
 from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.identifiers import display_name
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.ownership import RIGHTS
 

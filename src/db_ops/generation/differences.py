@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema, with_changes
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from db_ops.errors.quote_ident import quote_ident
 from db_ops.generation.change_text import (
@@ -33,6 +32,7 @@ from db_ops.generation.differences import (
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.generation.renames import Rename, renamed_parts
 from db_ops.generation.statements import (
+    DraftOperations,
     RevisionPlan,
     RevisionStatement,
     ScratchSession,
@@ -42,8 +42,7 @@ from db_ops.generation.statements import (
     run_all,
     todo_comment,
 )
-from db_ops.migrations.autogenerate.rendering import Changed, Name, Operation
-from db_ops.migrations.autogenerate.table_operations import Definitions
+from db_ops.migrations.autogenerate.rendering import Name, Operation
 from db_ops.postgres.schema.compare import compare_schemas, undo_statements
 from db_ops.postgres.schema.dependencies import create_extension
 from db_ops.postgres.schema.identifiers import unquoted_parts
@@ -55,14 +54,6 @@ _FIRST = ("schema", "enum", "domain", "composite type", "range type", "collation
 # What the server makes again with a new type, and not always as it was.
 _OF_TABLES = ("table", "column", "constraint", "index", "statistics")
 _ROUNDS = 5
-
-
-class DraftOperations(Protocol):
-    """The operations that Alembic drafts, restricted to what has changed."""
-
-    def upgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
-
-    def downgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
 
 
 @dataclass
@@ -110,10 +101,7 @@ class RevisionPlanner:
         decide(renamed)
         self._rename_parts(renamed)
         changes = self._changes()
-        plan.changes = (
-            *plan.changes,
-            *(describe_change(change) for change in changes),
-        )
+        plan.changes += tuple(describe_change(change) for change in changes)
         if not plan.changes and not self.unknown:
             return plan
         plan.losses = tuple(losses(changes))

@@ -22,7 +22,6 @@ from db_ops.generation import (
     RevisionPlan,
     RevisionPlanner,
     RevisionStatement,
-    call_with_text,
     describe_change,
     is_left_by_downgrade,
     refuse_undecided,
@@ -110,7 +109,7 @@ class RevisionGenerator:
         project, draft = self.target.project, self.draft
         assert draft is not None
         before = _files(self.target)
-        downgrade = [_refusal(plan)] if irreversible else [one.code for one in plan.downgrade]
+        downgrade = [plan.refusal] if irreversible else [one.code for one in plan.downgrade]
         try:
             path = draft.write(self.message, [one.code for one in plan.upgrade], downgrade)
             list_in_docstring(path, plan.changes)
@@ -293,11 +292,6 @@ def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
     for change in (one for one in left if not is_left_by_downgrade(one)):
         yield f"downgrade does not lead back: {describe_change(change)}"
     apply_pending(new, new.recorded())
-
-
-def _refusal(plan: RevisionPlan) -> str:
-    why = "; ".join(plan.losses) or "marked so when it was written"
-    return call_with_text("raise NotImplementedError", f"irreversible: {why}")
 
 
 def _files(target: Target) -> set[Path]:

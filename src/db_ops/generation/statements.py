@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from db_ops.migrations.autogenerate.rendering import Changed, Operation
+from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.postgres.schema.dependents import Dependents
 from db_ops.postgres.schema.objects import Schema
 
@@ -41,6 +43,20 @@ class RevisionPlan:
     refusals: tuple[str, ...] = ()
     todos: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+    @property
+    def refusal(self) -> str:
+        """The statement in the place of a downgrade that is not to be."""
+        why = "; ".join(self.losses) or "marked so when it was written"
+        return call_with_text("raise NotImplementedError", f"irreversible: {why}")
+
+
+class DraftOperations(Protocol):
+    """The operations that Alembic drafts, restricted to what has changed."""
+
+    def upgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
+
+    def downgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]: ...
 
 
 class ScratchSession(Protocol):
