@@ -232,7 +232,7 @@ class Comparison:
             if side is None:
                 try:
                     side = build_models_schema(
-                        self.scratch, metadata, migrations.schema, translated
+                        self.scratch, metadata, migrations.schema, translated=translated
                     )
                 except (NoScratchDatabase, ModelsBroken) as error:
                     self.unchecked.append(f"models were not compared: {error.message}")
