@@ -20,7 +20,7 @@ from db_ops.errors import (
     NoScratchDatabase,
 )
 from db_ops.migrations.autogenerate.models import has_tables
-from db_ops.migrations.autogenerate.run import run_autogenerate
+from db_ops.migrations.autogenerate.run import run_autogenerate, run_where_it_can
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.env.run_env import load_models
@@ -192,7 +192,10 @@ class Comparison:
         """
         target = self.target
         if clean:
-            session = run_autogenerate(target.project, target).session
+            migrated = self.scratch.migrated_database
+            session, why = run_where_it_can(target.project, target, migrated)
+            if why:
+                self.unchecked.append(f"alembic check ran on what the migrations make: {why}")
             self.scope = session.scope
             return tuple(self.scope.diffs), session.unchecked, session.metadata
         self.unchecked.append(_NOT_AT_HEAD)

@@ -46,7 +46,7 @@ class Session:
     `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
     `metadata` is its `target_metadata`: one `MetaData`, or several. `scope` is what a comparison
     found, `unchecked` what it could not compare. `recording` is called for each step. `schemas` are
-    compared although no model lives there.
+    compared although no model lives there. One that `may_try` may write in a scratch database.
 
     One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
     `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
@@ -64,6 +64,7 @@ class Session:
     unchecked: tuple[str, ...] = ()
     recording: StepRecording | None = None
     schemas: tuple[str, ...] = ()
+    may_try: bool = False
     inspects: bool = False
     is_known: bool = False
     uses_own_connection: bool = False
