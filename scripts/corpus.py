@@ -498,7 +498,7 @@ def main() -> None:
     if named == ["--page"]:
         text = PAGE.read_text()
         before, mark, rest = text.partition(MARK)
-        PAGE.write_text(before + mark + f"\n\n{summary(corpus)}\n" + rest[rest.index("\n\n", 3) :])
+        PAGE.write_text(before + mark + f"\n\n{summary(corpus)}" + rest[rest.index("\n\n", 3) :])
         return
     # The server is stopped then too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
