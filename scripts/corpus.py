@@ -4,7 +4,8 @@
 it was fetched, with an environment of its own, what each command printed (`log.txt`) and the
 results; nothing of theirs comes in here. What is fetched, and how it is set up, is in
 `corpus.toml`. The server is started here: the embedded one, or the PostgreSQL whose programs
-`DB_OPS_TEST_BINARIES` names. `uv` and `git` have to be installed.
+`DB_OPS_TEST_BINARIES` names. `uv` and `git` have to be installed. `python -m scripts.corpus --page`
+writes the results into the documentation.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ ROOT = Path(__file__).parents[1]
 DECLARED = Path(__file__).with_suffix(".toml")
 ROLE = "corpus"
 NOTE = "corpus_note"
-TIMEOUT = 420
+TIMEOUT = 1800
+PAGE = ROOT / "docs" / "adopting.md"
+MARK = "<!-- python -m scripts.corpus --page -->"
 OK = "ok"
 # What begins so is a difference that the project has of itself, and `alembic check` names too.
 OWN = "own"
@@ -253,11 +256,11 @@ class Walk:
     def all(self) -> None:
         """Run the whole list; what cannot go on is left out, and has no cell."""
         place, branch = self.place, shlex.split(self.place.project.branch)
-        self.revisions = len(re.findall(r"(?m)^\S.* -> ", place.plain("history").out))
         self.step("doctor", "doctor", allowed=(0, 3))
         if self.step("init", "init").code:
             return
         self.at_head("init")
+        self.revisions = len(re.findall(r"(?m)^\S.* -> ", place.plain("history").out))
         self.time()
         self.step("status", "status")
         own = self.verify("verify")
@@ -487,37 +490,46 @@ def _is_own(said: str) -> bool:
 
 
 def main() -> None:
-    """Run the corpus, or the projects of it that are named."""
+    """Run the corpus, or the projects of it that are named; with `--page`, write the page."""
     folder = os.environ.get("DB_OPS_CORPUS")
     if not folder:
         sys.exit("set DB_OPS_CORPUS to the folder that is to keep the projects")
     corpus, named = Path(folder).resolve(), sys.argv[1:]
+    if named == ["--page"]:
+        text = PAGE.read_text()
+        before, mark, rest = text.partition(MARK)
+        PAGE.write_text(before + mark + f"\n\n{summary(corpus)}" + rest[rest.index("\n\n", 3) :])
+        return
+    # The server is stopped then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     server = Cluster()
     try:
-        admin = server.url
-        with closing(psycopg2.connect(admin)) as connection, connection.cursor() as cursor:
+        with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(f"CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD '{ROLE}'")
         for project in declared():
-            if named and project.name not in named:
-                continue
-            place = Workplace(project, corpus, server)
-            walk = Walk(place)
-            print(project.name, flush=True)
-            try:
-                place.prepare()
-                (place.home / "log.txt").unlink(missing_ok=True)
-                walk.all()
-            except subprocess.CalledProcessError as error:
-                print(f"{project.name}: {error}", file=sys.stderr)
-                continue
-            written = {"cells": walk.cells, "revisions": walk.revisions}
-            (place.home / "result.json").write_text(json.dumps(written, indent=1))
+            if not named or project.name in named:
+                print(project.name, flush=True)
+                run_project(Workplace(project, corpus, server))
     finally:
         server.remove()
     text = f"{summary(corpus)}\n\n{table(corpus)}\n"
     (corpus / "table.md").write_text(text)
     print(text)
+
+
+def run_project(place: Workplace) -> None:
+    """Run all commands in a project, and keep what they did."""
+    walk = Walk(place)
+    try:
+        place.prepare()
+        (place.home / "log.txt").unlink(missing_ok=True)
+        walk.all()
+    except Exception as error:
+        # The other projects are worth hours.
+        walk.say("walk", f"{type(error).__name__}: {error}")
+    written = {"cells": walk.cells, "revisions": walk.revisions}
+    (place.home / "result.json").write_text(json.dumps(written, indent=1))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,5 +46,5 @@ def test_doctor_names_a_package_that_is_too_old(project: Project, tmp_path: Path
     _shadow(tmp_path / "beside", "rich", "10.0", "raise ImportError('not needed here')\n")
     env = {**project.env, "PYTHONPATH": str(tmp_path / "beside")}
     outcome = run(["db-ops", "doctor"], cwd=project.root, env=env)
-    assert "rich is 10.0; db_ops needs 13 or newer" in outcome.out
-    assert "python -m pip install 'rich>=13'" in outcome.out
+    assert re.search(r"rich is 10\.0; db_ops needs 13[.\d]* or newer", outcome.out)
+    assert "python -m pip install 'rich>=13" in outcome.out
