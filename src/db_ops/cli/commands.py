@@ -126,6 +126,11 @@ COMMANDS = (
                 "REVISION",
                 bare=True,
             ),
+            Option(
+                "unfinished",
+                "Apply revisions in which create-migration has left a TODO, as they are.",
+                "u",
+            ),
             _PLAN,
             Option(
                 "sql", "Change nothing; print the SQL that would run, as a script for psql.", "s"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from db_ops.migrations.revisions.unfinished import TODO
 from db_ops.postgres.schema.dependents import Dependents
 from db_ops.postgres.schema.objects import Schema
 
@@ -85,7 +86,6 @@ def comment(text: str) -> RevisionStatement:
     return RevisionStatement("\n".join(f"# {line}" for line in lines), "")
 
 
-TODO = "TODO(db_ops):"
 SETTLES_NOTHING = "it runs, and the difference stays"
 
 
