@@ -127,9 +127,7 @@ COMMANDS = (
                 bare=True,
             ),
             Option(
-                "unfinished",
-                "Apply revisions in which create-migration has left a TODO, as they are.",
-                "u",
+                "unfinished", "Apply revisions with a TODO of create-migration as they are.", "u"
             ),
             _PLAN,
             Option(

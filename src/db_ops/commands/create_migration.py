@@ -29,7 +29,7 @@ from db_ops.results import (
     ignore,
 )
 from db_ops.settings import Settings
-from db_ops.target.target import open_target
+from db_ops.target.target import Target, open_target
 
 
 def create_migration(

@@ -31,7 +31,6 @@ from db_ops.generation.differences import (
     relevant_changes,
 )
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
-from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.rename_steps import Rename, rename_steps
 from db_ops.generation.renames import renamed_parts
 from db_ops.generation.statements import (

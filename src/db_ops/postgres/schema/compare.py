@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from db_ops.postgres.schema.kinds import kinds
+from db_ops.postgres.schema.normalization import same_default
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.repair import undo_attribute, undo_extra, undo_missing
 
@@ -92,7 +93,9 @@ def _differences(
     if ours is not None and theirs is not None:
         for attribute in sorted(ours.attributes.keys() | theirs.attributes.keys()):
             one, other = ours.attributes.get(attribute), theirs.attributes.get(attribute)
-            if one != other:
+            if one != other and not (
+                attribute == "default" and same_default(one, other, ours.attributes.get("type", ""))
+            ):
                 undo = undo_attribute(ours, theirs, attribute)
                 yield Change(kind, name, attribute, one, other, undo, known.parent, of_partition)
     elif known.parent not in names.one_sided:
