@@ -11,10 +11,9 @@ from difflib import SequenceMatcher
 from db_ops.errors import RenameUndecided, UsageError
 from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.rename_steps import Rename, last_part
-from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.compare import compare_schemas, shape
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
-_INDEX_NAME = re.compile(r'INDEX (?:"(?:[^"]|"")*"|\S+) ON')
 _MODIFIERS = re.compile(r"\([\d, ]*\)")
 # Below this share of columns in common, two tables are not the same one.
 _ALIKE = 0.5
@@ -86,10 +85,10 @@ def renamed_parts(models: Schema, migrations: Schema) -> Iterator[Rename]:
         if new.kind not in ("constraint", "index", "enum", "domain"):
             continue
         for old in removed:
-            same = (old.kind, old.parent, _shape(old)) == (new.kind, new.parent, _shape(new))
+            same = (old.kind, old.parent, shape(old)) == (new.kind, new.parent, shape(new))
             if new.kind in ("enum", "domain"):
                 # They are their own parents.
-                same = (old.kind, _shape(old)) == (new.kind, _shape(new))
+                same = (old.kind, shape(old)) == (new.kind, shape(new))
             if same and old.name not in taken:
                 taken.add(old.name)
                 yield Rename(old, new)
@@ -251,9 +250,3 @@ def _are_alike(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> bool:
 
 def _share(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> float:
     return len(one & other) / max(len(one), len(other), 1)
-
-
-def _shape(found: SchemaObject) -> str:
-    definition = found.attributes.get("definition", "")
-    rest = sorted((key, value) for key, value in found.attributes.items() if key != "definition")
-    return f"{_INDEX_NAME.sub('INDEX ON', definition, count=1)} {rest}"
