@@ -31,6 +31,7 @@ from db_ops.generation.differences import (
     relevant_changes,
 )
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
+from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.rename_steps import Rename, rename_steps
 from db_ops.generation.renames import renamed_parts
 from db_ops.generation.statements import (
@@ -111,7 +112,7 @@ class RevisionPlanner:
         self._rename(renames)
         renamed = self.session.read()
         decide(renamed)
-        self._rename_parts(renamed)
+        self._rename(tuple(renamed_parts(self.models, renamed)))
         changes = self._changes()
         plan.changes = (
             *plan.changes,
@@ -148,9 +149,6 @@ class RevisionPlanner:
         for step in rename_steps(renames, names):
             self._take([step.upgrade], [step.downgrade])
         self._plan.changes += tuple(rename.description for rename in renames)
-
-    def _rename_parts(self, renamed: Schema) -> None:
-        self._rename(tuple(renamed_parts(self.models, renamed)))
 
     def _take(
         self, statements: Iterable[RevisionStatement], undo: Sequence[RevisionStatement]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from db_ops.generation.identifiers import display_name, unquoted_parts
 from db_ops.generation.statements import RevisionStatement, revision_statements
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair import sql_keyword
+from db_ops.postgres.schema.repair import last_part, sql_keyword
 
 _NAME_PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 _LONGEST = 63
@@ -141,8 +141,3 @@ def rename_statement(old: SchemaObject, new: SchemaObject) -> RevisionStatement:
 def _schema(found: SchemaObject) -> str:
     """Return the schema of an object that is in one itself, quoted as it is."""
     return str(_NAME_PART.findall(found.name)[0])
-
-
-def last_part(name: str) -> str:
-    """Return the last part of a qualified name, quoted as it is."""
-    return str(_NAME_PART.findall(name)[-1])

@@ -10,9 +10,10 @@ from difflib import SequenceMatcher
 
 from db_ops.errors import RenameUndecided, UsageError
 from db_ops.generation.identifiers import unquoted_parts
-from db_ops.generation.rename_steps import Rename, last_part
+from db_ops.generation.rename_steps import Rename
 from db_ops.postgres.schema.compare import compare_schemas, shape
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
+from db_ops.postgres.schema.repair import last_part
 
 _MODIFIERS = re.compile(r"\([\d, ]*\)")
 # Below this share of columns in common, two tables are not the same one.
