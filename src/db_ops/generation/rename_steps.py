@@ -76,8 +76,8 @@ def rename_steps(renames: Iterable[Rename], names: Collection[str]) -> Iterator[
     """
     waiting = sorted(renames, key=lambda rename: rename.old.kind == "column")
     while waiting:
-        taken = {(rename.old.kind, rename.old.name) for rename in waiting}
-        free = [one for one in waiting if (one.new.kind, one.new.name) not in taken]
+        taken = {_place(rename.old) for rename in waiting}
+        free = [one for one in waiting if _place(one.new) not in taken]
         if free:
             waiting.remove(free[0])
             yield _step(free[0].old, free[0].new)
@@ -86,6 +86,13 @@ def rename_steps(renames: Iterable[Rename], names: Collection[str]) -> Iterator[
         third = _named(first.old, _third_name(first.old, names))
         yield _step(first.old, third)
         waiting[0] = Rename(third, first.new)
+
+
+def _place(found: SchemaObject) -> tuple[str, str]:
+    """Return where a name is taken: that of a constraint's index is so in the whole schema."""
+    if found.kind in ("constraint", "index"):
+        return unquoted_parts(found.parent or found.name)[0], last_part(found.label)
+    return found.kind, found.name
 
 
 def _step(old: SchemaObject, new: SchemaObject) -> RenameStep:
