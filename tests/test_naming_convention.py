@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.support.migrations import (
     CONVENTION,
     apply_and_agree,
@@ -148,3 +150,42 @@ def test_constraints_without_a_name_are_written_with_the_one_that_the_server_giv
     before = names(project)
     assert len(before) == 9
     assert all(str(name) in text_of(project, first).replace("\\", "") for name in before)
+
+
+def test_names_of_files_without_them_are_put_right_by_renames(project: Project) -> None:
+    """Files that another tool wrote name nothing: the convention names new databases only."""
+    write_models(project, HOUSE)
+    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer{})"
+    project.revision(
+        "0001",
+        f"op.create_table('a', {columns.format(', unique=True')})\n"
+        f"op.create_table('b', {columns.format('')}, sa.ForeignKeyConstraint(['n'], ['a.n']))",
+        "op.drop_table('b')\nop.drop_table('a')",
+    )
+    project.prepare("init")
+    project.query("INSERT INTO a VALUES (1, 5); INSERT INTO b VALUES (1, 5)")
+    models = """
+class A(Base):
+    __tablename__ = "a"
+    id = mapped_column(sa.Integer, primary_key=True)
+    n = mapped_column(sa.Integer, unique=True)
+
+
+class B(Base):
+    __tablename__ = "b"
+    id = mapped_column(sa.Integer, primary_key=True)
+    n = mapped_column(sa.ForeignKey("a.n"))
+"""
+    write_models(project, models, CONVENTION)
+    document = json.loads(project.run("verify", "--json").out)
+    remedies = {one["remedies"][-1] for one in document["differences"]}
+    assert remedies == {
+        "ALTER TABLE public.a RENAME CONSTRAINT a_pkey TO pk_a",
+        "ALTER TABLE public.a RENAME CONSTRAINT a_n_key TO uq_a_n",
+        "ALTER TABLE public.b RENAME CONSTRAINT b_pkey TO pk_b",
+        "ALTER TABLE public.b RENAME CONSTRAINT b_n_fkey TO fk_b_n_a",
+    }
+    for remedy in remedies:
+        project.query(remedy)
+    apply_and_agree(project)
+    assert project.query("SELECT n FROM b JOIN a USING (n)") == [(5,)]

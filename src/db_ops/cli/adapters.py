@@ -34,7 +34,10 @@ def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
     if options["plan"] and options["sql"]:
         raise UsageError("upgrade: --plan and --sql contradict each other", "leave one of them out")
     by_option = {"plan": db_ops.plan_upgrade, "sql": db_ops.upgrade_sql}
-    chosen = next((by_option[name] for name in by_option if options[name]), db_ops.upgrade)
+    chosen = next((by_option[name] for name in by_option if options[name]), None)
+    if chosen is None:
+        revision, unfinished = options["revision"], options["unfinished"]
+        return db_ops.upgrade(load(), revision=revision, unfinished=unfinished, on_event=on_event)
     return chosen(load(), revision=options["revision"], on_event=on_event)
 
 

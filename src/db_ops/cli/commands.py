@@ -126,6 +126,7 @@ COMMANDS = (
                 "REVISION",
                 bare=True,
             ),
+            Option("unfinished", "Apply revisions that hold a TODO of create-migration too.", "u"),
             _PLAN,
             Option(
                 "sql", "Change nothing; print the SQL that would run, as a script for psql.", "s"

@@ -8,22 +8,15 @@ from dataclasses import replace
 
 from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_built_schema
 from db_ops.builds.scratch import ScratchDatabases
-from db_ops.errors import (
-    EmptyMetadata,
-    ModelsRefused,
-    UnfinishedMigration,
-    UsageError,
-)
-from db_ops.generation import (
-    TODO,
-    requested_renames,
-)
+from db_ops.errors import EmptyMetadata, ModelsRefused, UsageError
+from db_ops.generation import requested_renames
 from db_ops.generation.proof import RevisionGenerator, change_filter
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.autogenerate.run import run_autogenerate
 from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.revisions.names import branch_head
+from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.failure_tolerant_cursor import TABLE
 from db_ops.postgres.impact.squawk import require_squawk
 from db_ops.postgres.schema.dependencies import create_extension
@@ -76,7 +69,7 @@ def create_migration(
             "create-migration: env.py puts its models into several schemas, one version table each",
             f"write it by: alembic revision --autogenerate -m '{text}'",
         )
-    _refuse_unfinished(target)
+    refuse_unfinished(target.settings.root, target.graph.pending(()))
     metadata, narrowed = load_models(target.project, target.scripts)
     if narrowed.translated_models:
         raise UsageError(
@@ -129,15 +122,6 @@ def _checked(message: str) -> str:
             "say what changes: db-ops create-migration -m 'add agents'",
         )
     return text
-
-
-def _refuse_unfinished(target: Target) -> None:
-    for head in target.graph.heads:
-        path = target.graph.nodes[head].revision.path
-        source = (target.settings.root / path).read_text(encoding="utf-8", errors="replace")
-        left = [line.partition(TODO)[2].strip() for line in source.splitlines() if TODO in line]
-        if left:
-            raise UnfinishedMigration(path, len(left), left[0])
 
 
 def _has_extension(schema: Schema, name: str) -> bool:

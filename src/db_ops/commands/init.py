@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.databases import database_exists
 from db_ops.results import Initialised, OnEvent, ignore
 from db_ops.settings import Settings
@@ -23,13 +24,14 @@ def init(
     the same migrations; *from_migrations* runs them in any case.
 
     Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`,
-    `RevisionFileBroken`, `EnvironmentBroken`.
+    `RevisionFileBroken`, `EnvironmentBroken`, `UnfinishedMigration`.
     """
     target = open_target(settings, "init", on_event)
     target.graph.goals()
     with target.server.target_if_exists() as connection:
         if connection is not None:
             return migrate(target, connection, check_tables=check_tables)
+    refuse_unfinished(target.settings.root, target.graph.pending(()))
     if from_migrations:
         # Files that do not import must not leave an empty database behind.
         _ = target.scripts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from db_ops.builds.rebuild import build_target
 from db_ops.builds.rebuild_in_place import recreate_under_own_name
 from db_ops.errors import InsufficientPrivilege
+from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.databases import database_oid, may_create_databases
 from db_ops.results import Initialised, OnEvent, Recreated, ignore
 from db_ops.settings import Settings
@@ -36,6 +37,7 @@ def recreate(
     """
     target = open_target(settings, "recreate", on_event)
     target.graph.goals()
+    refuse_unfinished(target.settings.root, target.graph.pending(()))
     check_intent(target.server, confirm)
     started = time.monotonic()
     with locked_maintenance_session(target.server) as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db_ops.migrations.revisions.names import upgrade_goal
+from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.results import Migrated, OnEvent, Step, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
@@ -12,12 +13,18 @@ from db_ops.verification.untracked_tables import check_tables
 
 
 def upgrade(
-    settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    revision: str | None = None,
+    unfinished: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Migrated:
     """Apply pending migrations up to *revision* (all of them), or so many: `+2`. Idempotent.
 
     Each revision commits on its own, under the migration lock; at head, no lock is taken and
-    nothing is written. Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
+    nothing is written. A revision in which `create-migration` left a TODO is refused, with those
+    before it (`UnfinishedMigration`), unless *unfinished* ones are to be applied as they are.
+    Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
     target = open_target(settings, "upgrade", on_event)
     with target.server.target() as connection:
@@ -26,6 +33,9 @@ def upgrade(
         goal = upgrade_goal(target.graph, revision, position.known, "db-ops upgrade -r")
         steps: tuple[Step, ...] = ()
         if not position.ahead:
+            if not unfinished:
+                pending = target.graph.pending(recorded, goal)
+                refuse_unfinished(target.settings.root, pending, "db-ops upgrade --unfinished")
             steps = apply_pending(target, recorded, goal, connection, check_tables)
         heads, ahead = reached_revisions(target, recorded, goal, connection)
     return Migrated(target.location, heads, steps, ahead=ahead)

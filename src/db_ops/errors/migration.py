@@ -155,7 +155,8 @@ class GeneratedFileBroken(SourceError):
 class RenameUndecided(DbOpsError):
     """Something was dropped and something like it added: only the author knows if it is the same.
 
-    `flags` are what `--rename` takes, one for each of the `questions`.
+    `flags` are what `--rename` takes, one for each of the `questions`, the likeliest first. Those
+    in the hint go together: each name is in one of them.
     """
 
     exit_code = ExitCode.REFUSED
@@ -166,21 +167,37 @@ class RenameUndecided(DbOpsError):
     message_given: str
 
     def described(self) -> Mapping[str, object]:
+        chosen: dict[str, str] = {}
+        names: set[tuple[str, str]] = set()
+        for question, flag in zip(self.questions, self.flags, strict=True):
+            old, _, new = flag.rpartition(":")
+            pair = {("old", old), (old.rpartition(".")[0], new)}
+            if names.isdisjoint(pair):
+                names |= pair
+                chosen[flag] = question
         return {
-            "asked": "; ".join(self.questions),
+            "asked": "; ".join(chosen.values()),
             "quoted": shlex.quote(self.message_given),
-            "answers": "".join(f" --rename {shlex.quote(flag)}" for flag in self.flags),
+            "answers": "".join(f" --rename {shlex.quote(flag)}" for flag in chosen),
         }
 
 
 class UnfinishedMigration(DbOpsError):
-    """The newest revision still holds a TODO of ours: models and migrations cannot agree yet."""
+    """A revision still holds a TODO of ours: models and migrations cannot agree yet.
+
+    `remedy` is the command that applies it all the same, if there is one.
+    """
 
     what = "{path}: still holds {count} TODO of create-migration, the first: {first}"
-    then = "write it and delete the comment, or delete {path}; then run this again"
+    then = "write it and delete the comment, or delete {path}; then run this again{otherwise}"
     path: str
     count: int
     first: str
+    remedy: str = ""
+
+    def described(self) -> Mapping[str, object]:
+        otherwise = f"; or apply it as it is: {self.remedy}" if self.remedy else ""
+        return {**super().described(), "otherwise": otherwise}
 
 
 class AppliedRevision(ServerError):

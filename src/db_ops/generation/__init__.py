@@ -5,9 +5,9 @@ from __future__ import annotations
 from db_ops.generation.change_text import describe_change, is_left_by_downgrade
 from db_ops.generation.differences import relevant_changes
 from db_ops.generation.planner import RevisionPlanner
-from db_ops.generation.renames import Rename, refuse_undecided, requested_renames
+from db_ops.generation.rename_steps import Rename
+from db_ops.generation.renames import refuse_undecided, requested_renames
 from db_ops.generation.statements import (
-    TODO,
     RevisionPlan,
     RevisionStatement,
     ScratchSession,
@@ -15,7 +15,6 @@ from db_ops.generation.statements import (
 )
 
 __all__ = [
-    "TODO",
     "Rename",
     "RevisionPlan",
     "RevisionPlanner",

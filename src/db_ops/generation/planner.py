@@ -30,7 +30,8 @@ from db_ops.generation.differences import (
     relevant_changes,
 )
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
-from db_ops.generation.renames import Rename, renamed_parts
+from db_ops.generation.rename_steps import Rename, rename_steps
+from db_ops.generation.renames import renamed_parts
 from db_ops.generation.statements import (
     DraftOperations,
     RevisionPlan,
@@ -96,10 +97,14 @@ class RevisionPlanner:
             both = create_extension(name), f"DROP EXTENSION {quote_ident(name)}"
             self._take(*(revision_statements([sql]) for sql in both))
             plan.changes += (f"create extension {name}",)
+        spaces = [change for change in self._changes() if change.kind == "schema"]
+        plan.changes += tuple(map(describe_change, spaces))
+        # A table may move there.
+        self._statements(kinds=("schema",))
         self._rename(renames)
         renamed = self.session.read()
         decide(renamed)
-        self._rename_parts(renamed)
+        self._rename(tuple(renamed_parts(self.models, renamed, self.is_relevant)))
         changes = self._changes()
         plan.changes += tuple(describe_change(change) for change in changes)
         if not plan.changes and not self.unknown:
@@ -132,14 +137,10 @@ class RevisionPlanner:
         return goal_schema(self.models, self.session.read(), self.is_relevant)
 
     def _rename(self, renames: Sequence[Rename]) -> None:
-        for rename in sorted(renames, key=lambda rename: rename.old.kind == "column"):
-            self._take([rename.upgrade], [rename.downgrade])
-            self._plan.changes += (rename.description,)
-
-    def _rename_parts(self, renamed: Schema) -> None:
-        for upgrade, downgrade in renamed_parts(self.models, renamed, self.is_relevant):
-            self._take([upgrade], [downgrade])
-            self._plan.changes += (upgrade.sql or "",)
+        names = [name for _, name in (*self.models.objects, *self.session.read().objects)]
+        for step in rename_steps(renames, names):
+            self._take([step.upgrade], [step.downgrade])
+        self._plan.changes += tuple(rename.description for rename in renames)
 
     def _take(
         self, statements: Iterable[RevisionStatement], undo: Sequence[RevisionStatement]

@@ -54,11 +54,14 @@ from db_ops.target.apply import apply_pending
 from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
 from db_ops.verification.baseline import read_rules
-from db_ops.verification.model_scope import ModelScope, is_expressible_in_models
+from db_ops.verification.model_scope import ModelScope, is_of_models
 from db_ops.verification.verdict import judge
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+# No database has a say in what is written.
+_NOT_THE_DATABASE = ("models", "migrations")
 
 
 @dataclass
@@ -266,7 +269,9 @@ def change_filter(
     rules = read_rules(target.settings.root, target.project.script_location)
     verdict = judge(models.schema, start, start, ignore=rules.ignore)
     accepted = [
-        one for one in verdict.disagreements if any(known.covers(one) for known in rules.accepted)
+        one
+        for one in verdict.disagreements
+        if any(known.covers(one, *_NOT_THE_DATABASE) for known in rules.accepted)
     ]
     skipped = {
         (one.kind, one.name, one.attribute)
@@ -277,7 +282,7 @@ def change_filter(
 
     def is_relevant(change: Change) -> bool:
         return (
-            is_expressible_in_models(change)
+            is_of_models(change)
             and (change.kind, change.name, change.attribute) not in skipped
             and sides.left_out(change) is None
         )

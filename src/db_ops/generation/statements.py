@@ -10,6 +10,7 @@ from typing import Protocol
 
 from db_ops.migrations.autogenerate.rendering import Changed, Operation
 from db_ops.migrations.autogenerate.table_operations import Definitions
+from db_ops.migrations.revisions.unfinished import TODO
 from db_ops.postgres.schema.dependents import Dependents
 from db_ops.postgres.schema.objects import Schema
 
@@ -101,7 +102,6 @@ def comment(text: str) -> RevisionStatement:
     return RevisionStatement("\n".join(f"# {line}" for line in lines), "")
 
 
-TODO = "TODO(db_ops):"
 SETTLES_NOTHING = "it runs, and the difference stays"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import maintenance_session, prepare_to_write
@@ -52,6 +53,9 @@ def migrate(
     known = check_known(target, recorded, connection)
     steps: tuple[Step, ...] = ()
     if not known.ahead:
+        if not created:
+            pending = target.graph.pending(recorded)
+            refuse_unfinished(target.settings.root, pending, "db-ops upgrade --unfinished")
         steps = apply_pending(target, recorded, connection=connection, check_tables=check_tables)
     heads, ahead = reached_revisions(target, recorded, None, connection)
     return Initialised(

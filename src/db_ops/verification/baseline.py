@@ -35,9 +35,11 @@ class BaselineEntry:
         values = {side: text for side, text in disagreement.values.items() if text is not None}
         return cls(disagreement.subject, values)
 
-    def covers(self, disagreement: Disagreement) -> bool:
-        """Tell whether this is the accepted one: each side asked has what it had."""
-        asked = disagreement.values
+    def covers(self, disagreement: Disagreement, *sides: str) -> bool:
+        """Tell whether this is the accepted one: each side asked (of *sides*) has what it had."""
+        asked = {
+            side: text for side, text in disagreement.values.items() if not sides or side in sides
+        }
         return self.subject == disagreement.subject and all(
             self.values.get(side) == text for side, text in asked.items()
         )

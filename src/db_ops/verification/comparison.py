@@ -25,6 +25,7 @@ from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.scripts import import_alembic
+from db_ops.postgres.schema.enum_values import without_values_to_come
 from db_ops.results import Difference, Verified
 from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
@@ -269,7 +270,10 @@ class Comparison:
         ahead = ComparedSchemas(known, migrations.schema, None)
         if so_far is None:
             return report(schemas, behind=True, ahead=False)
-        here = ComparedSchemas(None, so_far.schema, state.schema)
+        assert state.schema is not None
+        # PostgreSQL cannot remove a value from a type, and so a downgrade may leave it.
+        database = without_values_to_come(state.schema, so_far.schema, migrations.schema)
+        here = ComparedSchemas(None, so_far.schema, database)
         return report(ahead, behind=False, ahead=False) + report(
             here, behind=False, ahead=False, untracked=not recorded
         )

@@ -24,6 +24,43 @@ _BEYOND_MODELS: dict[str, frozenset[str | None]] = {
 }
 
 
+# What a DDL event of the metadata may make as well; and the values that say nothing was said.
+_BY_EVENTS = frozenset(
+    {
+        "extension",
+        "function",
+        "procedure",
+        "aggregate",
+        "view",
+        "materialized view",
+        "trigger",
+        "rule",
+        "policy",
+        "statistics",
+        "composite type",
+        "range type",
+        "collation",
+        "cast",
+        "operator",
+    }
+)
+_UNSAID = frozenset({None, "disabled", "not forced", "default", "permanent"})
+
+
+def is_of_models(change: Change) -> bool:
+    """Tell whether *change*, from migrations to models, is the models' to decide.
+
+    What they cannot express they may still make, by DDL events: then it is theirs, and its absence
+    says nothing.
+    """
+    if is_expressible_in_models(change):
+        return True
+    if change.attribute == "enabled" or (change.kind == "extension" and change.attribute):
+        return False
+    known = change.kind in _BY_EVENTS or change.kind in _BEYOND_MODELS
+    return known and change.expected not in _UNSAID
+
+
 def is_expressible_in_models(change: Change) -> bool:
     """Tell whether models can express this, so that its absence from them is a difference."""
     beyond = _BEYOND_MODELS.get(change.kind)

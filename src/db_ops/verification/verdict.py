@@ -9,7 +9,11 @@ from fnmatch import fnmatchcase
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
-from db_ops.verification.model_scope import ModelScope, is_expressible_in_models
+from db_ops.verification.model_scope import (
+    ModelScope,
+    is_expressible_in_models,
+    is_of_models,
+)
 
 CREATE_MIGRATION = "db-ops create-migration -m MESSAGE"
 UPGRADE = "db-ops upgrade"
@@ -127,7 +131,7 @@ def _by_key(changes: Iterable[Change], *, in_models: bool = False) -> dict[_Key,
     return {
         (change.kind, change.name, change.attribute): change
         for change in changes
-        if not in_models or is_expressible_in_models(change)
+        if not in_models or is_of_models(change)
     }
 
 
@@ -139,7 +143,7 @@ def _disagreement(
     assert known is not None
     migrations = drift.expected if drift else known.actual
     values: dict[str, str | None] = {}
-    if asked and is_expressible_in_models(known):
+    if asked and (ahead is not None or is_expressible_in_models(known)):
         values["models"] = ahead.expected if ahead else migrations
     values["migrations"] = migrations
     values["database"] = drift.actual if drift else migrations

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from db_ops.errors import ModelsBroken
+from db_ops.errors import DbOpsError, ModelsBroken
 from db_ops.migrations.autogenerate.comparison import remove_copied_constraints
 from db_ops.migrations.autogenerate.model_source import declared_at
 from db_ops.migrations.env.error_location import describe_failure
@@ -92,7 +92,7 @@ def create_models(
     if broken is not None:
         raise broken
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import StaticPool
 
     engine = create_engine(
@@ -108,7 +108,10 @@ def create_models(
             return _create(connection, target_metadata, skip, translated)
     except DBAPIError as error:
         raise (error.orig or error) from None
-    except SQLAlchemyError as error:
+    except DbOpsError:
+        raise
+    except Exception as error:
+        # SQLAlchemy's, or that of a listener of the project's.
         raise broken_models(project, error) from error
 
 

@@ -49,7 +49,8 @@ _SNAPSHOT = f"""
      WHERE i.indrelid = ANY(%(oids)s::oid[])),
     (SELECT json_agg(json_build_array(a.attrelid::bigint, a.attnum, a.attname, a.attisdropped,
             a.attnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
-            concat(a.atttypid, ':', a.atttypmod)))
+            concat(a.atttypid, ':', a.atttypmod), CASE WHEN a.attgenerated <> '' THEN 'generated'
+                WHEN a.attidentity <> '' THEN 'identity' ELSE '' END))
      FROM pg_attribute a LEFT JOIN pg_type t ON t.oid = a.atttypid
      WHERE a.attnum > 0 AND a.attrelid = ANY(%(oids)s::oid[])),
     (SELECT json_agg(json_build_array(o.oid::bigint, o.conrelid::bigint, o.conname, o.contype,
@@ -87,6 +88,7 @@ class Column(NamedTuple):
     not_null: bool
     has_default: bool
     type: str
+    source: str
 
 
 class Constraint(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db_ops.postgres.schema.kinds import kinds
+from db_ops.postgres.schema.normalization import same_default
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.repair import undo_attribute, undo_extra, undo_missing
 
@@ -23,6 +25,7 @@ _WITHOUT_SCHEMA = {
     "grant",
     "default privileges",
 }
+_INDEX_NAME = re.compile(r'INDEX (?:"(?:[^"]|"")*"|\S+) ON')
 _ORDER = {kind.name: number for number, kind in enumerate(kinds(grants=True))}
 
 
@@ -40,7 +43,37 @@ def compare_schemas(expected: Schema, actual: Schema) -> tuple[Change, ...]:
         ours, theirs = expected.objects.get(key), actual.objects.get(key)
         if ours != theirs:
             changes += _differences(ours, theirs, names)
-    return tuple(sorted(changes, key=_position))
+    return tuple(sorted(_with_renames(changes, expected, actual), key=_position))
+
+
+def shape(found: SchemaObject) -> str:
+    """Return all that an object is, but for its own name."""
+    definition = found.attributes.get("definition", "")
+    rest = sorted((key, value) for key, value in found.attributes.items() if key != "definition")
+    return f"{_INDEX_NAME.sub('INDEX ON', definition, count=1)} {rest}"
+
+
+def _with_renames(changes: Sequence[Change], expected: Schema, actual: Schema) -> Iterator[Change]:
+    """Yield *changes*; a constraint that only has another name gets it back, and is not dropped."""
+    missing: dict[tuple[str | None, str], SchemaObject] = {}
+    extra: dict[tuple[str | None, str], SchemaObject] = {}
+    for change in changes:
+        if change.kind == "constraint" and change.attribute is None:
+            key = change.kind, change.name
+            side, found = (missing, expected) if change.actual is None else (extra, actual)
+            one = found.objects[key]
+            side.setdefault((one.parent, shape(one)), one)
+    renamed = {
+        name: f"ALTER TABLE {old.parent} RENAME CONSTRAINT {old.label} TO {missing[of].label}"
+        for of, old in extra.items()
+        if of in missing
+        for name in (old.name, missing[of].name)
+    }
+    for change in changes:
+        if change.kind == "constraint" and change.attribute is None and change.name in renamed:
+            yield replace(change, undo=(renamed[change.name],))
+        else:
+            yield change
 
 
 def undo_statements(changes: Iterable[Change]) -> tuple[str, ...]:
@@ -92,7 +125,9 @@ def _differences(
     if ours is not None and theirs is not None:
         for attribute in sorted(ours.attributes.keys() | theirs.attributes.keys()):
             one, other = ours.attributes.get(attribute), theirs.attributes.get(attribute)
-            if one != other:
+            if one != other and not (
+                attribute == "default" and same_default(one, other, ours.attributes.get("type", ""))
+            ):
                 undo = undo_attribute(ours, theirs, attribute)
                 yield Change(kind, name, attribute, one, other, undo, known.parent, of_partition)
     elif known.parent not in names.one_sided:

@@ -31,3 +31,32 @@ def normalize_sql(text: str) -> str:
         f" regexp_replace(regexp_replace({text}, '{element}', '\\1', 'g'),"
         f" '{in_list}', 'ARRAY[\\1]', 'g') END"
     )
+
+
+# What stands for the beginning of the transaction.
+_NOW = re.compile(r"^(?:now\(\)|transaction_timestamp\(\)|current_timestamp)$", re.I)
+_TYPED = re.compile(r"^\(?(E?'(?:[^']|'')*')::([a-z ]+)\)?$")
+_NUMBER = re.compile(r"^\(?'?(-?\d+(?:\.\d+)?)'?\)?(?:::([a-z ]+))?$")
+_NUMERIC = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+_TEXTUAL = ("text", "character varying")
+
+
+def same_default(one: str | None, other: str | None, column_type: str) -> bool:
+    """Tell whether two defaults of a column give the same value in two spellings."""
+    if one is None or other is None:
+        return one == other
+    base = column_type.partition("(")[0]
+    return _plain_default(one, base) == _plain_default(other, base)
+
+
+def _plain_default(text: str, base: str) -> str:
+    if _NOW.match(text):
+        return "now()"
+    number = _NUMBER.match(text)
+    if base in _NUMERIC and number and (number[2] or base) in _NUMERIC:
+        return number[1]
+    typed = _TYPED.match(text)
+    # With a length, a cast may cut.
+    if typed and (typed[2] == base or {typed[2], base} <= {*_TEXTUAL}):
+        return typed[1]
+    return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from db_ops.postgres.schema.type_values import holds_all_values
+
 _HOLDS_DATA = ("schema", "extension", "sequence", "table", "column")
 
 
@@ -62,7 +64,9 @@ class Change:
         """Whether `undo` may lose what rows hold."""
         if self.attribute is None:
             return self.expected is None and self.kind in _HOLDS_DATA
-        return self.kind == "column" and self.attribute == "type"
+        if (self.kind, self.attribute) != ("column", "type"):
+            return False
+        return not holds_all_values(self.actual or "", self.expected or "")
 
 
 def with_changes(schema: Schema, expected: Schema, changes: Iterable[Change]) -> Schema:
