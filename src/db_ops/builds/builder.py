@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from db_ops.errors import (
     ConnectionRejected,
     DbOpsError,
+    HistoryNotFromEmpty,
     MigrationFailed,
     NoScratchDatabase,
-    RebuildFailed,
     StatementFailed,
 )
 from db_ops.migrations.build_inputs import BuildInputs
@@ -246,6 +246,7 @@ class Builder:
             "heads": self.target.graph.heads,
             "inputs": self.key,
             "files": files,
+            "bootstrapped": self.target.is_bootstrapped(steps),
             "built": time.time(),
             "seconds": round(time.monotonic() - started, 3),
         }
@@ -260,7 +261,10 @@ class Builder:
         if self.replaces:
             server.on_event(BuildAbandoned(server.location))
             if isinstance(error, MigrationFailed):
-                raise RebuildFailed(**vars(error)) from error
+                raise error.of_rebuild() from error
+            return
+        if isinstance(error, HistoryNotFromEmpty):
+            # A bootstrap is for an empty database, which half of a history is not.
             return
         with suppress(DbOpsError):
             if isinstance(error, MigrationFailed) or self._scratch_target(scratch).recorded():

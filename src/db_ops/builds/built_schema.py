@@ -35,11 +35,11 @@ _QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
 class BuiltSchema:
     """A schema that was built for a comparison, and its `source`.
 
-    That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
-    says what could not be built, and so is left out of every comparison; `refused` is the same in
-    detail, unless it comes from the cache. `skipped` names tables of the models that stand for a
-    view of the migrations. `role` built it. `files` are what it was built from beyond what
-    `BuildInputs` knows, None if that is not certain.
+    That is `template`, `migrations` (they ran), `bootstrap` (no revision ran), `models` (they were
+    built), `database` or `cache`. `unchecked` says what could not be built, and so is left out of
+    every comparison; `refused` is the same in detail, unless it comes from the cache. `skipped`
+    names tables of the models that stand for a view of the migrations. `role` built it. `files`
+    are what it was built from beyond what `BuildInputs` knows, None if that is not certain.
     """
 
     schema: Schema

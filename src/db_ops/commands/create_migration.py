@@ -19,6 +19,7 @@ from db_ops.generation import (
     requested_renames,
 )
 from db_ops.generation.proof import RevisionGenerator, change_filter
+from db_ops.generation.schema_copy import RevisionBase
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.env.run_env import load_metadata
@@ -80,7 +81,8 @@ def create_migration(
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
     with ScratchDatabases(target) as scratch:
-        with scratch.migrated_database() as (work, _):
+        base = RevisionBase(scratch)
+        with base.database() as work:
             start = read_built_schema(work)
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
             models = build_models_schema(scratch, metadata, start, new)
@@ -90,10 +92,12 @@ def create_migration(
             generator = RevisionGenerator(target, text, start, models.schema, is_relevant, head)
             renames = requested_renames(models.schema, start, rename)
             plan = generator.plan(work, renames, decided=no_rename, extensions=new)
-        created = MigrationCreated(target.location, None, ())
+        created = MigrationCreated(
+            target.location, None, (), unchecked=base.unchecked, partial=base.is_unproven
+        )
         if not plan.changes:
             return created
-        with scratch.migrated_database() as (trial, _):
+        with base.database() as trial:
             revision = generator.write(plan, irreversible=irreversible)
             trial_run = generator.prove(trial, revision, irreversible=irreversible)
     return replace(
@@ -105,7 +109,7 @@ def create_migration(
         todos=plan.todos,
         unproven=trial_run.unproven,
         unsafe=trial_run.unsafe,
-        unchecked=trial_run.unchecked,
+        unchecked=(*base.unchecked, *trial_run.unchecked),
         kept=() if irreversible else plan.kept,
     )
 

@@ -12,7 +12,7 @@ from db_ops.errors import DbOpsError
 from db_ops.errors.packages import unsuitable_packages
 from db_ops.migrations.foreign_env.findings import env_py_findings
 from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_py
-from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.project import Project, project_of
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.postgres.connection.session import prepare_to_write
 from db_ops.postgres.creation import creation_obstacles
@@ -97,9 +97,7 @@ class _Examination:
         if settings.x:
             arguments = " ".join(f"-x {shlex.quote(one)}" for one in settings.x)
             yield Finding("project", "arguments", arguments)
-        self.project = read_project(
-            settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
-        )
+        self.project = project_of(settings)
 
     def _environment(self) -> Iterator[Finding]:
         project = self.project

@@ -94,6 +94,10 @@ class MigrationFailed(ServerError):
             "current": enumerate_names(self.current) or "base",
         }
 
+    def of_rebuild(self) -> MigrationFailed:
+        """Return the error for a rebuild that this has ended."""
+        return RebuildFailed(**vars(self))
+
 
 class MigrationBlocked(MigrationFailed):
     """A revision did not get its table locks in time, in spite of being run again."""
@@ -106,6 +110,34 @@ class RebuildFailed(MigrationFailed):
 
     what = (
         "{place}: {direction} of {revision} failed: {reason}; the database is as it was: {location}"
+    )
+
+
+class HistoryNotFromEmpty(MigrationFailed):
+    """The revisions rest on a schema that none of them creates; `reason` names what they lack."""
+
+    what = (
+        "{location}: the revisions do not start from an empty database: {revision} needs {reason}, "
+        "which no revision creates ({place}); database at {current}"
+    )
+
+    def of_rebuild(self) -> MigrationFailed:
+        # It is about the whole history, and the way out is another one.
+        return self
+
+    @property
+    def brief(self) -> str:
+        """Say what the history lacks, without the place where that was seen."""
+        return f"revision {self.revision} needs {self.reason}, which no revision creates"
+
+
+class BootstrapFailed(SourceError):
+    """The project's own function for an empty database, which `[tool.db_ops]` names, failed."""
+
+    what = "{place}: the bootstrap of an empty database failed: {reason}"
+    then = (
+        "correct {path}, or what [tool.db_ops] bootstrap names in pyproject.toml, then run the "
+        "same command again; DB_OPS_DEBUG=1 shows the traceback"
     )
 
 

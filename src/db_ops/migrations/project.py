@@ -19,6 +19,7 @@ from db_ops.migrations.config_options import (
     read_alembic_table,
 )
 from db_ops.migrations.env.env_source import EnvSource, read_env_source
+from db_ops.settings import Settings
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,7 +34,9 @@ class Project:
 
     `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version
     tables, as schema and name, of a project that keeps several for the same revisions.
-    `uses_driver` tells that its env.py uses an asynchronous driver's own connection.
+    `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `models` are
+    modules to import before env.py is run; `bootstrap` names the function that makes what the first
+    revision rests on.
     """
 
     alembic_ini: Path
@@ -49,6 +52,8 @@ class Project:
     tables: tuple[tuple[str | None, str], ...] = ()
     recursive: bool = False
     uses_driver: bool = False
+    models: tuple[str, ...] = ()
+    bootstrap: str | None = None
 
     @property
     def root(self) -> Path:
@@ -146,6 +151,14 @@ class Project:
             both = reads_toml and read_alembic_table(self.pyproject)
             return files | ({"toml_file": str(self.pyproject)} if both else {})
         return {"toml_file": str(self.alembic_ini)}
+
+
+def project_of(settings: Settings) -> Project:
+    """Read the project that *settings* name. Raises `AlembicIniBroken`."""
+    project = read_project(
+        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+    )
+    return replace(project, models=settings.models, bootstrap=settings.bootstrap)
 
 
 def read_project(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from db_ops.results.create_migration import MigrationCreated, MigrationRebased
     from db_ops.results.diagram import Diagram
     from db_ops.results.events import (
+        BootstrapStarted,
         BuildAbandoned,
         Connected,
         ConnectionNotice,
@@ -86,6 +87,7 @@ _MODULES = (
 )
 
 __all__ = [
+    "BootstrapStarted",
     "BuildAbandoned",
     "Cache",
     "CachedDatabase",

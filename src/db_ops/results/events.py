@@ -112,6 +112,13 @@ class LeftOnServer(FrozenData):
     what: str
 
 
+class BootstrapStarted(FrozenData):
+    """The project's own `function` is about to make the schema that the revisions rest on."""
+
+    function: str
+    scratch: bool = False
+
+
 class RevisionStarted(FrozenData):
     """A revision is about to run: number `position` of `total`.
 
@@ -167,6 +174,7 @@ Event = (
     | NotRecorded
     | OtherTables
     | LeftOnServer
+    | BootstrapStarted
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

@@ -57,6 +57,9 @@ class Settings:
     x: arguments for env.py, as Alembic's `-x`.
     url_env: name of the variable for the URL, where the project has named one.
     url_from: `module:attribute.attribute`, where the project's own settings hold the URL.
+    models: modules that are imported before env.py is run, where it does not import all models.
+    bootstrap: `module:function` that makes the schema which the first revision rests on, where the
+        history does not start from an empty database.
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
     notes: what was seen beside the settings and has no effect: misspelt variables, for people.
@@ -84,6 +87,8 @@ class Settings:
     x: tuple[str, ...] = ()
     url_env: str | None = None
     url_from: str | None = None
+    models: tuple[str, ...] = ()
+    bootstrap: str | None = None
     embedded: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ PYPROJECT = "pyproject.toml"
 # Flask-Migrate keeps it here, and is run from the folder above.
 _IN_A_FOLDER = Path("migrations", ALEMBIC_INI)
 _TABLE = "[tool.db_ops]"
+_FUNCTION = re.compile(r"[\w.]+:[\w.]+\Z")
 _KEYS = {
     "url_env": str,
     "url_from": str,
@@ -23,6 +25,8 @@ _KEYS = {
     "records": bool,
     "ahead_is_different": bool,
     "squawk": bool,
+    "models": list,
+    "bootstrap": str,
 }
 
 
@@ -126,6 +130,9 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield where, said[kind]
         elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
             yield where, "not a list of strings"
+    bootstrap = declared.get("bootstrap", "a:b")
+    if isinstance(bootstrap, str) and bootstrap and not _FUNCTION.match(bootstrap):
+        yield f"{_TABLE} bootstrap", "not written as package.module:function"
     if "url_env" in declared and "url_from" in declared:
         yield f"{_TABLE} url_from", "url_env is there too; one of them has to go"
     if "://" in str(declared.get("url_env", "")) + str(declared.get("url_from", "")):

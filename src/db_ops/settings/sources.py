@@ -129,6 +129,8 @@ def load(
         x=(*files.declared.get("x", ()), *_arguments(variables.get("DB_OPS_X", "")), *x),
         url_env=None if for_tests else files.declared.get("url_env"),
         url_from=None if for_tests else files.declared.get("url_from"),
+        models=tuple(files.declared.get("models", ())),
+        bootstrap=files.declared.get("bootstrap"),
         sources=_sources(variable, variables, files.declared),
         scratch_url=None if scratch is None else DatabaseUrl.parse(scratch, SCRATCH_URL),
         notes=notes,

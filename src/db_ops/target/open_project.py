@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import TwoDatabases, UrlNotFound
 from db_ops.migrations.env.env_source import running_with
-from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.project import Project, project_of
 from db_ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     `read_project` and `inspect_env_py` raise, and `TwoDatabases` if env.py connects to another
     database than a `DATABASE_URL` that the project has not asked for.
     """
-    project = read_project(
-        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
-    )
+    project = project_of(settings)
     settings = read_url_from(settings, project)
     running = running_with.get()
     if project.is_ours and running is not None:
@@ -42,9 +40,7 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
 
 def open_revisions(settings: Settings) -> Project:
     """Read the project as far as its revision files go, for which no database need be known."""
-    project = read_project(
-        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
-    )
+    project = project_of(settings)
     if project.is_ours:
         return project
     inspection = _learn(project, settings, is_known=True)

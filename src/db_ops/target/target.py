@@ -25,7 +25,7 @@ from db_ops.postgres.connection.session import (
     set_up_session,
 )
 from db_ops.postgres.locks.advisory_lock import Waiting, advisory_lock, lock_key, take_advisory_lock
-from db_ops.results import NotRecorded, OnEvent
+from db_ops.results import NotRecorded, OnEvent, Step
 from db_ops.settings import Settings
 from db_ops.target.open_project import open_project
 from db_ops.target.open_server import server_of
@@ -68,6 +68,10 @@ class Target:
     @property
     def is_scratch(self) -> bool:
         return self.server.url.is_scratch
+
+    def is_bootstrapped(self, steps: tuple[Step, ...]) -> bool:
+        """Tell whether a build from empty that took *steps* was the project's bootstrap alone."""
+        return self.project.bootstrap is not None and not steps and bool(self.graph.heads)
 
     def run(
         self,

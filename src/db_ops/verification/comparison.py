@@ -15,6 +15,7 @@ from db_ops.builds.schema_cache import SchemaCache, content_key
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
     EmptyMetadata,
+    HistoryNotFromEmpty,
     MigrationFailed,
     ModelsBroken,
     NoScratchDatabase,
@@ -59,6 +60,7 @@ class Comparison:
     rules: Rules
     grants: bool
     unchecked: list[str] = field(default_factory=list)
+    left_out: str | None = None
     sides: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -87,15 +89,16 @@ class Comparison:
         # Models lean on what the migrations have made.
         files = used.files() if migrations and migrations.files is not None else None
         models = None
-        if migrations:
-            models = self._models(caches["models"], state, migrations, metadata, files)
+        base = migrations or self._in_place_of_migrations(state)
+        if base:
+            models = self._models(caches["models"], state, base, metadata, files)
         report = self._judge(state, migrations, models)
         own = untracked_tables(state, migrations, models)
         if own:
             at_head = () if report.differences else graph.heads
             history = (adoption_difference(own, at_head, state.records.heads),)
         differences = (*history, *self._files(state), *report.differences)
-        if operations is not None and not (models and migrations and not models.unchecked):
+        if operations is not None and not (models and base and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += blind
         partial = any(one is not _NOT_AT_HEAD for one in self.unchecked)
@@ -160,6 +163,11 @@ class Comparison:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
                     cache.write(key, side)
+        if side is not None and side.source == "bootstrap":
+            self.left_out = (
+                f"{self.target.project.bootstrap} makes the schema of the head, without a revision"
+            )
+            side = None
         if side is None:
             return None
         self.sides["migrations"] = side.source
@@ -172,6 +180,8 @@ class Comparison:
             return build_migrations_schema(
                 self.scratch, grants=self.grants, revisions=None if heads else revisions
             )
+        except HistoryNotFromEmpty as error:
+            self.left_out = error.brief
         except (NoScratchDatabase, MigrationFailed) as error:
             self.unchecked.append(
                 f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
@@ -179,6 +189,22 @@ class Comparison:
                 " were not looked at",
             )
         return None
+
+    def _in_place_of_migrations(self, state: TargetState) -> BuiltSchema | None:
+        """Return the database's own schema, if the migrations do not make it and it is at head.
+
+        The models are compared with it then, and the report says that migrations were left out.
+        """
+        if self.left_out is None:
+            return None
+        self.unchecked.append(
+            f"the migrations were left out, models were compared with the database: {self.left_out}"
+        )
+        at_head = state.recorded is not None and set(state.recorded) == set(self.target.graph.heads)
+        if not at_head or state.schema is None:
+            self.unchecked.append("models were not compared: the database is not at the head")
+            return None
+        return BuiltSchema(state.schema, "database")
 
     def _alembic(self, *, clean: bool) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
         """Return what `alembic check` says, what it does not look at, and the models' metadata.

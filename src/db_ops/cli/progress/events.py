@@ -20,6 +20,7 @@ from db_ops.cli.terminal import (
 from db_ops.errors import ExitCode, Interrupted, Terminated
 from db_ops.errors.base import enumerate_names
 from db_ops.results import (
+    BootstrapStarted,
     BuildAbandoned,
     Connected,
     ConnectionNotice,
@@ -158,6 +159,8 @@ def _announced(event: Event, *, verbose: bool) -> str:
             verb = "apply" if direction == "upgrade" else "revert"
             place = " in a scratch database" if scratch else ""
             return f"  {verb} {position}/{total}{place}  {revision.id}  {revision.summary}"
+        case BootstrapStarted(function, scratch):
+            return f"  bootstrap{' in a scratch database' if scratch else ''}  {function}"
         case RevisionFinished(step) if verbose or step.seconds >= _LONG:
             return f"      done in {seconds(step.seconds)}"
         case ServerStarting(directory, creating):

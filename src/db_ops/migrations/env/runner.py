@@ -94,6 +94,7 @@ class Run:
     recorder: StepRecorder | None = None
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
+    metadata: Any = None
     blocked_by: str | None = None
 
     @property
@@ -150,7 +151,10 @@ def _attempt(run: Run) -> None:
 
                     session.uses_own_connection = needs_own_connection(run.project)
                 work = _reporting(run, connection, driver, recording)
-                run_env(run.project, run.scripts, session, work)
+                try:
+                    run_env(run.project, run.scripts, session, work)
+                finally:
+                    run.metadata = session.metadata
         finally:
             run.blocked_by = watch.last
 

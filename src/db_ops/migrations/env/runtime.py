@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
 
 MAX_REVISION_ID = 32
+# The session of an environment that the project's own function has Alembic run.
+current_session: ContextVar[Session | None] = ContextVar("current_session", default=None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         without_history_schema,
     )
 
-    session: Session = context.config.attributes.get("db_ops") or Session()
+    session: Session = context.config.attributes.get("db_ops") or current_session.get() or Session()
     session.metadata = target_metadata
     session.unchecked = not_compared(target_metadata)
     configuration: dict[str, Any] = {
