@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from db_ops.builds.scratch import ScratchDatabases
+from db_ops.migrations.autogenerate.incomplete_models import (
+    missing_table,
+    without_unresolved_keys,
+)
 from db_ops.migrations.autogenerate.models import create_models
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.failure_tolerant_cursor import FailedStatement, StatementErrorHandler
@@ -18,6 +22,7 @@ from db_ops.postgres.schema.dependencies import (
     required_statements,
     schema_and_extension_statements,
     with_unbuilt_objects,
+    with_undefined_tables,
 )
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.reading import read_schema
@@ -105,7 +110,8 @@ def build_models_schema(
                     cursor.execute(statement)
                 for name in extensions:
                     cursor.execute(create_extension(name))
-            skipped = create_models(metadata, connection, target.project, views)
+            with without_unresolved_keys(metadata) as untyped:
+                skipped = create_models(metadata, connection, target.project, views)
             failed = error_handler.failed
             refused = tuple(
                 RefusedModel(one, missing_extension(connection, one.statement)) for one in failed
@@ -115,12 +121,19 @@ def build_models_schema(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
     statements = [one.statement for one in failed]
-    return BuiltSchema(
-        with_unbuilt_objects(schema, migrations, statements),
-        "models",
-        unchecked,
-        skipped,
-        refused=refused,
+    schema = with_unbuilt_objects(schema, migrations, statements)
+    if untyped is not None:
+        schema = with_undefined_tables(schema, migrations, untyped)
+        unchecked += (_incomplete(target, metadata),)
+    return BuiltSchema(schema, "models", unchecked, skipped, refused=refused)
+
+
+def _incomplete(target: Target, metadata: Any) -> str:
+    missing = missing_table(target.project, metadata)
+    assert missing is not None
+    return (
+        f"models: a part of them was never imported, so tables without a model are not compared: "
+        f"{missing.message}; {missing.hint}"
     )
 
 

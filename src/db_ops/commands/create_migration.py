@@ -20,6 +20,7 @@ from db_ops.generation import (
 )
 from db_ops.generation.proof import RevisionGenerator, change_filter
 from db_ops.generation.schema_copy import RevisionBase
+from db_ops.migrations.autogenerate.incomplete_models import missing_table
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.env.run_env import load_metadata
@@ -63,7 +64,7 @@ def create_migration(
 
     Raises `UsageError` for an empty message, `RenameUndecided`, `ModelsRefused`,
     `UnfinishedMigration`, `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`,
-    `EnvironmentBroken`, `RevisionNotWritten`, `GeneratedFileBroken`.
+    `ModelTableMissing`, `EnvironmentBroken`, `RevisionNotWritten`, `GeneratedFileBroken`.
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", _without_revisions(on_event))
@@ -80,6 +81,9 @@ def create_migration(
     metadata = load_metadata(target.project, target.scripts)
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
+    missing = missing_table(target.project, metadata)
+    if missing is not None:
+        raise missing
     with ScratchDatabases(target) as scratch:
         base = RevisionBase(scratch)
         with base.database() as work:

@@ -36,7 +36,10 @@ class EmptyMetadata(DbOpsError):
     """The metadata handed to Alembic holds no table: the models were never imported."""
 
     what = "{path}: the metadata of the models is empty"
-    then = "import the modules of the models in {path} before their metadata is used"
+    then = (
+        "import the modules of the models in {path} before their metadata is used, or name them in "
+        'pyproject.toml: [tool.db_ops] models = ["package.module"]'
+    )
     path: str
 
 
@@ -165,6 +168,24 @@ class ModelsRefused(SourceError):
     @property
     def notes(self) -> tuple[str, ...]:
         return (*super().notes, *self.others)
+
+
+class ModelTableMissing(ModelsBroken):
+    """A model refers to a table that no model defines: its module was never imported.
+
+    `reason` is the column, `module` the one that seems to define the table, if any does.
+    """
+
+    what = "{place}: {reason} refers to table {table!r}, which no imported module defines"
+    then = (
+        "import the module that defines it in env.py, or name it in pyproject.toml: "
+        '[tool.db_ops] models = ["{named}"]'
+    )
+    table: str = ""
+    module: str = ""
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "named": self.module or "package.module"}
 
 
 class RevisionNotWritten(DbOpsError):

@@ -18,6 +18,7 @@ from db_ops.errors import (
     HistoryNotFromEmpty,
     MigrationFailed,
     ModelsBroken,
+    ModelTableMissing,
     NoScratchDatabase,
 )
 from db_ops.migrations.autogenerate.diff_text import describe_operation
@@ -213,7 +214,14 @@ class Comparison:
         """
         target = self.target
         if clean:
-            diffs, blind, metadata = compare(target.project, target)
+            try:
+                diffs, blind, metadata = compare(target.project, target)
+            except ModelTableMissing:
+                # Told with what is compared of the models.
+                return None, (), load_metadata(target.project, target.scripts)
+            if not has_tables(metadata):
+                # Without a model, every table would be one to remove.
+                return None, (), metadata
             return tuple(describe_operation(diff) for diff in diffs), blind, metadata
         self.unchecked.append(_NOT_AT_HEAD)
         return None, (), load_metadata(target.project, target.scripts)
@@ -228,7 +236,8 @@ class Comparison:
     ) -> BuiltSchema | None:
         if not has_tables(metadata):
             path = self.target.project.display(self.target.project.env_py)
-            self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
+            empty = EmptyMetadata(path)
+            self.unchecked.append(f"models were not compared: {empty.message}; {empty.hint}")
             return None
         if self.target.project.tables:
             self.unchecked.append(_IN_SEVERAL_SCHEMAS)

@@ -41,6 +41,9 @@ def compare(project: Project, database: Database) -> tuple[list[Any], tuple[str,
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if session.reached and session.metadata is None:
+                # Nothing to compare with: revisions of SQL alone.
+                return [], session.unchecked, None
             # Alembic imports the revision files itself; only to name a broken one is it done again.
             load_scripts(project)
             raise comparison_error(project, database, session, error) from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import DbOpsError
+from db_ops.migrations.autogenerate.incomplete_models import missing_table_error
 from db_ops.migrations.autogenerate.models import broken_models, unnamed_index_error
 from db_ops.migrations.env.diagnostics import diagnostics
 from db_ops.migrations.env.failures import (
@@ -225,7 +226,8 @@ def comparison_error(
         return broken_environment(project, error)
     models = unnamed_index_error(session.metadata, project.display(project.env_py))
     if models is None and isinstance(error, SQLAlchemyError) and diagnostics(error) is None:
-        models = broken_models(project, error)
+        is_incomplete = type(error).__name__ == "NoReferencedTableError"
+        models = (missing_table_error if is_incomplete else broken_models)(project, error)
     return models or explain_statement(database, "comparing models with the database", error)
 
 

@@ -8,8 +8,8 @@ percent sign would break it, and a password would be written where others print 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -131,7 +131,6 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
 
 def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str, Any]) -> None:
     from alembic import context
-    from alembic.util import CommandError
 
     # `check` and `revision` compare, `current` shows: looking must not create a version table.
     command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
@@ -140,18 +139,38 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
     table = configuration["version_table_schema"], configuration["version_table"]
     token = running_with.set(table)
     try:
-        if compares:
-            _refuse_empty(configuration["target_metadata"])
-        with connect(not read_only) as opened, connection_over(opened.connection) as connection:
-            session.recording = StepRecording(opened.recorder) if opened.recorder else None
-            context.configure(
-                **{"connection": connection, "dont_mutate": read_only, **configuration}
-            )
-            _begin(session)
-    except DbOpsError as error:
-        raise CommandError(f"{error.message}\nhint: {error.hint}") from error
+        with told_by_alembic():
+            if compares:
+                _refuse_empty(configuration["target_metadata"])
+            with (
+                connect(not read_only) as opened,
+                connection_over(opened.connection) as connection,
+            ):
+                session.recording = StepRecording(opened.recorder) if opened.recorder else None
+                context.configure(
+                    **{"connection": connection, "dont_mutate": read_only, **configuration}
+                )
+                _begin(session)
     finally:
         running_with.reset(token)
+
+
+def runs_for_alembic() -> bool:
+    """Tell whether env.py runs under the plain `alembic` command, and not under ours."""
+    from alembic import context
+
+    return "db_ops" not in context.config.attributes and current_session.get() is None
+
+
+@contextmanager
+def told_by_alembic() -> Iterator[None]:
+    """Let the plain command tell our errors, which are raised in a `with` block, as its own."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except DbOpsError as error:
+        raise CommandError(f"{error.message}\nhint: {error.hint}") from error
 
 
 def _refuse_empty(metadata: MetaData) -> None:

@@ -20,6 +20,7 @@ from db_ops.errors import (
     UrlNotFound,
 )
 from db_ops.errors.base import place_name
+from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
@@ -168,6 +169,8 @@ def env_py_context(project: Project, session: Session, config: Config) -> ExitSt
         takeover = stack.enter_context(env_py_adoption(session))
         stack.enter_context(env_py_sandbox(project))
         takeover.forget()
+    else:
+        import_models(project)
     return stack
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from db_ops.errors import EnvironmentBroken
+from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.env.error_location import SourceLocation
 from db_ops.migrations.scripts import source_error_fields
 
@@ -31,6 +32,7 @@ def env_py_sandbox(project: Project) -> Iterator[None]:
         project.make_importable()
         if _NEEDS_FLASK in project.env_py.read_bytes():
             stack.enter_context(_flask_application(project))
+        import_models(project)
         yield
 
 
