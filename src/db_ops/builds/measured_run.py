@@ -61,6 +61,10 @@ class _RecordedTarget(Target):
 
     recorder: StatementRecorder
 
+    @property
+    def is_measured(self) -> bool:
+        return True
+
     def open(self, *, read_only: bool = False) -> Connection:
         connection = super().open(read_only=read_only)
         if not read_only:

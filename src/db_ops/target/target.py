@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from db_ops.postgres.history.reader import RecordedHistory, RecordedState
     from db_ops.postgres.history.writer import HistoryWriter, OnTrouble
     from db_ops.postgres.locks.blockers import BlockerWatch
+    from db_ops.postgres.trial import TrialWatch
     from db_ops.target.position import Position
 
 
@@ -131,6 +132,16 @@ class Target:
     @property
     def _version_table(self) -> tuple[str, str | None]:
         return self.project.version_table, self.project.version_table_schema
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the statements of its sessions are measured."""
+        return False
+
+    @property
+    def transaction_watch(self) -> TrialWatch | None:
+        """What notes, or refuses, what a session commits outside of this database, if anything."""
+        return self.server.watch
 
     @property
     def timeouts(self) -> str:

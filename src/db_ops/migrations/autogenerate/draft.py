@@ -182,6 +182,7 @@ def draft_revision(
     from sqlalchemy.exc import SAWarning
 
     from db_ops.migrations.foreign_env.inspection import env_py_context
+    from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs
 
     with closing(database.open(read_only=True)) as driver, connection_over(driver) as connection:
         session = Session(connection, read_only=True, schemas=schemas)
@@ -211,7 +212,7 @@ def draft_revision(
                 # What Alembic cannot write, or cannot put in order, is written by others.
                 warnings.simplefilter("ignore", UserWarning)
                 warnings.simplefilter("ignore", SAWarning)
-                scripts.run_env()
+                call_where_env_py_runs(project, scripts.run_env)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

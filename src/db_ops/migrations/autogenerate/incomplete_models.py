@@ -106,7 +106,8 @@ def _unresolved_keys(target_metadata: Any) -> Iterator[tuple[ForeignKeyConstrain
 
     for metadata in metadatas(target_metadata):
         for table in metadata.tables.values():
-            for key in sorted(table.foreign_key_constraints, key=lambda one: tuple(one.column_keys)):
+            keys = sorted(table.foreign_key_constraints, key=lambda one: tuple(one.column_keys))
+            for key in keys:
                 try:
                     _ = key.referred_table
                 except NoReferencedTableError as error:

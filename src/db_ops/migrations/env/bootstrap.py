@@ -32,14 +32,14 @@ def run_bootstrap(project: Project, database: Database, recorder: StepRecorder |
     several as Alembic names them, is what its schema is at; None leaves that to the function, and
     what it has not stamped is migrated from the beginning. Raises `BootstrapFailed`.
     """
+    from db_ops.migrations.env.runner import choose_connection
     from db_ops.migrations.foreign_env.adoption import env_py_adoption
-    from db_ops.migrations.foreign_env.inspection import needs_own_connection
     from db_ops.migrations.foreign_env.sandbox import env_py_sandbox, outside_event_loop
 
     with closing(database.open()) as driver, connection_over(driver) as connection:
         recording = StepRecording(recorder) if recorder else None
         session = Session(connection, recording=recording, is_known=True)
-        session.uses_own_connection = needs_own_connection(project)
+        choose_connection(project, database, session)
         token = current_session.set(session)
         try:
             with env_py_adoption(session), env_py_sandbox(project):

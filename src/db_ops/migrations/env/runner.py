@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
     from sqlalchemy import Connection
 
+    from db_ops.migrations.foreign_env.driver_session import TransactionWatch
+
 _LONGEST_PAUSE = 5.0
 
 
@@ -61,6 +63,14 @@ class Database(Protocol):
     @property
     def is_scratch(self) -> bool:
         """Whether it is dropped after the command, and is not the target."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the statements of its sessions are measured, at the cursors of psycopg2."""
+
+    @property
+    def transaction_watch(self) -> TransactionWatch | None:
+        """What notes, or refuses, what a session commits outside of this database, if anything."""
 
     @property
     def timeout_settings(self) -> tuple[str, ...]:
@@ -148,9 +158,7 @@ def _attempt(run: Run) -> None:
                 recording = StepRecording(run.recorder) if run.recorder else None
                 session = Session(connection, recording=recording)
                 if not run.project.is_ours:
-                    from db_ops.migrations.foreign_env.inspection import needs_own_connection
-
-                    session.uses_own_connection = needs_own_connection(run.project)
+                    choose_connection(run.project, run.database, session)
                 work = _reporting(run, connection, driver, recording)
                 try:
                     run_env(run.project, run.scripts, session, work)
@@ -158,6 +166,19 @@ def _attempt(run: Run) -> None:
                     run.metadata = session.metadata
         finally:
             run.blocked_by = watch.last
+
+
+def choose_connection(project: Project, database: Database, session: Session) -> None:
+    """Let env.py's own engine connect to *database*, where its driver is not ours.
+
+    What a revision says to a driver, and what it gets back, is meant for that one. Where statements
+    are measured that is done with ours, unless the revisions need the other one.
+    """
+    from db_ops.migrations.foreign_env.inspection import needs_own_connection
+
+    session.uses_own_connection = needs_own_connection(project)
+    session.keeps_driver = not database.is_measured
+    session.watch = database.transaction_watch
 
 
 def _session_settings(run: Run, position: int) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
     from sqlalchemy import Connection, MetaData
 
+    from db_ops.migrations.foreign_env.driver_session import TransactionWatch
+
 MAX_REVISION_ID = 32
 # The session of an environment that the project's own function has Alembic run.
 current_session: ContextVar[Session | None] = ContextVar("current_session", default=None)
@@ -53,8 +55,9 @@ class Session:
 
     One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
     `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
-    does not call it: our database `is_known`; `uses_own_connection`, opened by env.py's own engine
-    to our database; the `destinations` that it wanted to connect to, its `statements`, whether it
+    does not call it: our database `is_known`; it `uses_own_connection`, opened by env.py's own
+    engine to our database, also where it `keeps_driver` and that is not psycopg2, with a `watch` on
+    its transactions; the `destinations` that it wanted to connect to, its `statements`, whether it
     `uses_driver`, the functions of an asynchronous driver; `driver_dsns` are what it passed to
     `psycopg2.connect`.
     """
@@ -70,6 +73,8 @@ class Session:
     inspects: bool = False
     is_known: bool = False
     uses_own_connection: bool = False
+    keeps_driver: bool = False
+    watch: TransactionWatch | None = None
     uses_driver: bool = False
     called_run_migrations: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)

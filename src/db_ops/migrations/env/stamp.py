@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 def stamp(project: Project, database: Database, revisions: Sequence[str]) -> None:
     """Do in *database* what `alembic stamp` does. Raises what env.py raises."""
     from db_ops.migrations.foreign_env.inspection import env_py_context
+    from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs
 
     with closing(database.open()) as driver, connection_over(driver) as connection:
         session = Session(connection, is_known=True)
         config = project.alembic_config(db_ops=session)
         with env_py_context(project, session, config):
-            stamp_in(session, project, revisions)
+            call_where_env_py_runs(project, lambda: stamp_in(session, project, revisions))
 
 
 def stamp_in(session: Session, project: Project, revisions: Sequence[str]) -> None:

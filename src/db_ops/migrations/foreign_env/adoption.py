@@ -126,7 +126,9 @@ class _Adoption:
             self.original_configure(context, connection=connection, **options)
             session.reached = True
             return
-        if not session.uses_own_connection:
+        used = ours if connection.engine is ours.engine else connection
+        session.uses_own_connection = used is not ours
+        if used is ours:
             # What env.py has done so far stays, as SET does under the plain command.
             ours.connection.commit()
             ours.execution_options(
@@ -134,7 +136,6 @@ class _Adoption:
             )
         elif connection.in_transaction():
             connection.commit()
-        used = connection if session.uses_own_connection else ours
         self.original_configure(context, connection=used, **self._options(context, options))
         if options.get("compare_server_default", True) is True:
             make_default_comparison_safe(context.get_context())

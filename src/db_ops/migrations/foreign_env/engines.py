@@ -18,6 +18,7 @@ from db_ops.migrations.foreign_env.driver_connections import (
     LOCATION_PARAMETERS,
     connection_parameters_of,
 )
+from db_ops.migrations.foreign_env.driver_session import watch_transactions
 from db_ops.migrations.foreign_env.null_connection import answer_as_driver, null_engine
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ class Engines:
         session, ours = self.session, self.session.connection
         if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
             return self.original_connect(engine)
-        if ours is not None and session.uses_own_connection:
+        if ours is not None and (session.uses_own_connection or self._is_kept(engine)):
             return self._redirected(engine, ours)
         if engine not in self.engines:
             self.engines.append(engine)
-            session.destinations.append(self._destination(engine))
+            if session.inspects:
+                session.destinations.append(self._destination(engine))
             if ours is not None:
                 _call_connect_listeners(engine, ours)
         if ours is None:
@@ -111,8 +113,13 @@ class Engines:
             seen.append({**dsn, **cparams})
             raise _Stopped
 
+        if self.session.is_known and _has_creator(engine):
+            # A connector of a cloud's, which would connect to what is not asked for.
+            return {}
         known_dsns = len(self.session.driver_dsns)
-        event.listen(engine, "do_connect", stop)
+        # What the project's own listeners do, such as getting a token, is not needed then.
+        listen = _listen_first if self.session.is_known else event.listen
+        listen(engine, "do_connect", stop)
         self.known.append(engine.pool)
         try:
             # A pool that holds a connection already, from an import, does not connect.
@@ -134,23 +141,58 @@ class Engines:
             self.engines.append(engine)
             self.known.append(engine.pool)
         self._redirect(engine.dialect, ours)
-        return self.original_connect(engine)
+        if _has_creator(engine) and engine.pool not in self.redirected:
+            self.redirected.append(engine.pool)
+            engine.pool._creator = lambda *record: self._connected(engine, ours)
+        connection = self.original_connect(engine)
+        watch = self.session.watch
+        if watch is not None:
+            watch_transactions(connection, ours.connection.driver_connection, watch)
+        return connection
+
+    def _is_kept(self, engine: Engine) -> bool:
+        return self.session.keeps_driver and engine.dialect.driver != "psycopg2"
+
+    def _connected(self, engine: Engine, ours: Connection) -> Any:
+        """Connect *engine*'s driver to where ours is, in the place of a creator of its own."""
+        parameters = dict(engine.dialect.create_connect_args(engine.url)[1])
+        _lead_to(parameters, engine.dialect, ours)
+        return engine.dialect.connect(**parameters)
 
     def _redirect(self, dialect: Any, ours: Connection) -> None:
-        from sqlalchemy import event
-
-        place = connection_parameters_of(ours.connection.driver_connection)
-
-        def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
-            names = _DRIVER_NAMES.get(dialect.driver, {})
-            cparams.pop("async_creator_fn", None)
-            for name in LOCATION_PARAMETERS:
-                cparams.pop(names.get(name, name), None)
-            cparams.update({names.get(name, name): value for name, value in place.items()})
+        def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
+            _lead_to(cparams, dialect, ours)
+            # Listeners of the project's own might lead elsewhere, or want a token first.
+            return dialect.connect(**cparams)
 
         if dialect not in self.redirected:
             self.redirected.append(dialect)
-            event.listen(dialect, "do_connect", redirect)
+            _listen_first(dialect, "do_connect", redirect)
+
+
+def _lead_to(parameters: dict[str, Any], dialect: Any, ours: Connection) -> None:
+    """Change the *parameters* of a driver so that it connects to where ours is."""
+    names = _DRIVER_NAMES.get(dialect.driver, {})
+    place = connection_parameters_of(ours.connection.driver_connection)
+    parameters.pop("async_creator_fn", None)
+    for name in LOCATION_PARAMETERS:
+        parameters.pop(names.get(name, name), None)
+    parameters.update({names.get(name, name): value for name, value in place.items()})
+
+
+def _listen_first(target: Any, name: str, function: Callable[..., Any]) -> None:
+    """Listen before all others, which the events of a dialect have no public way for."""
+    from sqlalchemy.event.api import _event_key
+
+    key = _event_key(target, name, function)
+    key.dispatch_target._has_events = True
+    key.base_listen(insert=True)
+
+
+def _has_creator(engine: Engine) -> bool:
+    """Tell whether *engine* was made with a function of the project's own that connects."""
+    creator = getattr(engine.pool, "_creator", None)
+    return getattr(creator, "__module__", "") != "sqlalchemy.engine.create"
 
 
 def make_read_only(driver: Any) -> None:

@@ -24,7 +24,7 @@ from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
-from db_ops.migrations.foreign_env.sandbox import env_py_sandbox, outside_event_loop
+from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs, env_py_sandbox
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import broken_environment
 from db_ops.settings import DatabaseUrl
@@ -156,7 +156,7 @@ def run_foreign_env_py(
             found.run_env()
 
     with env_py_context(project, session, config):
-        outside_event_loop(run)
+        call_where_env_py_runs(project, run)
     return found
 
 

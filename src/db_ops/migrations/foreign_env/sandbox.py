@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from db_ops.migrations.project import Project
 
 _NEEDS_FLASK = b"current_app"
+_NEEDS_WORKER = b"from_thread"
+_WORKER_THREAD = "AnyIO worker thread"
 
 
 @contextmanager
@@ -34,6 +36,35 @@ def env_py_sandbox(project: Project) -> Iterator[None]:
             stack.enter_context(_flask_application(project))
         import_models(project)
         yield
+
+
+def call_where_env_py_runs(project: Project, function: Callable[[], None]) -> None:
+    """Call *function*, which runs env.py, where that has to run.
+
+    In this thread, unless an event loop runs in it: env.py may start one. An env.py that hands its
+    work to the event loop of AnyIO gets what it has in an application that calls Alembic from
+    there: one of AnyIO's worker threads.
+    """
+    if project.is_ours:
+        function()
+        return
+    needs_worker = _NEEDS_WORKER in project.env_py.read_bytes()
+    if not needs_worker:
+        try:
+            outside_event_loop(function)
+            return
+        except RuntimeError as error:
+            # Said by AnyIO before anything of the function's has run.
+            if _WORKER_THREAD not in str(error):
+                raise
+
+    def in_worker() -> None:
+        import anyio
+        import anyio.to_thread
+
+        anyio.run(anyio.to_thread.run_sync, function)
+
+    outside_event_loop(in_worker)
 
 
 def outside_event_loop(function: Callable[[], None]) -> None:

@@ -86,7 +86,8 @@ def with_unbuilt_objects(models: Schema, migrations: Schema, failed: Iterable[st
 def with_undefined_tables(models: Schema, migrations: Schema, untyped: Container[str]) -> Schema:
     """Return *models* with the tables of *migrations* that they lack, and all keys to these.
 
-    The columns *untyped*, as `table.column`, become those of *migrations* as well. So that a comparison says nothing of what an incomplete set of models cannot know.
+    The columns *untyped*, as `table.column`, become those of *migrations* as well. So that a
+    comparison says nothing of what an incomplete set of models cannot know.
     """
     lacking = {
         key: one
