@@ -23,7 +23,7 @@ from db_ops.postgres.privileges import required_privileges
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
-from db_ops.target.open_project import apply_inspection, read_url_from
+from db_ops.target.open_project import apply_inspection, read_url_from, with_answers
 from db_ops.target.open_server import embedded_url, server_of
 from db_ops.target.target import Target
 
@@ -109,6 +109,7 @@ class _Examination:
             return
         yield Finding("env.py", path, "the project's own: run on a connection of db_ops")
         self.settings = read_url_from(self.settings, project)
+        project = with_answers(project, self.settings)
         self.inspection = inspect_env_py(project, is_known=self.settings.url is not None)
         if self.inspection.url is not None:
             yield Finding("env.py", "connects to", self.inspection.url.location)

@@ -6,10 +6,11 @@ import argparse
 import io
 import os
 import sys
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import AlembicIniBroken
 from db_ops.migrations.config_options import (
@@ -19,13 +20,22 @@ from db_ops.migrations.config_options import (
     read_alembic_table,
 )
 from db_ops.migrations.env.env_source import EnvSource, read_env_source
-from db_ops.settings import Settings
+from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from psycopg2.extensions import connection as DriverConnection
 
 _SEPARATORS = {"space": r"\s+", "newline": r"\n", "os": r"[:;]", ":": ":", ";": ";"}
 _SECTION = "alembic"
+
+
+class Answers(Protocol):
+    """Opens a read-only session in a database, for a `with` block; None, and why, if none can."""
+
+    def __call__(
+        self, url: DatabaseUrl | None
+    ) -> AbstractContextManager[tuple[DriverConnection | None, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class Project:
     tables, as schema and name, of a project that keeps several for the same revisions.
     `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `models` are
     modules to import before env.py is run; `bootstrap` names the function that makes what the first
-    revision rests on.
+    revision rests on. `answers` opens a session in which an env.py that asks may look, for the
+    database that it names, or None.
     """
 
     alembic_ini: Path
@@ -54,6 +65,7 @@ class Project:
     uses_driver: bool = False
     models: tuple[str, ...] = ()
     bootstrap: str | None = None
+    answers: Answers | None = field(default=None, compare=False, repr=False)
 
     @property
     def root(self) -> Path:

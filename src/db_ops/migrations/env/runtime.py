@@ -53,13 +53,13 @@ class Session:
     found, `unchecked` what it could not compare. `recording` is called for each step. `schemas` are
     compared although no model lives there.
 
-    One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
-    `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
-    does not call it: our database `is_known`; it `uses_own_connection`, opened by env.py's own
-    engine to our database, also where it `keeps_driver` and that is not psycopg2, with a `watch` on
-    its transactions; the `destinations` that it wanted to connect to, its `statements`, whether it
-    `uses_driver`, the functions of an asynchronous driver; `driver_dsns` are what it passed to
-    `psycopg2.connect`.
+    One that `inspects` runs nothing, and without a connection contacts nobody: it holds the
+    arguments of `configure` in each of the `calls`, and whether env.py `called_run_migrations` of
+    `db_ops`. The rest is for an env.py that does not call it: our database `is_known`; env.py has
+    `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
+    where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions; the
+    `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
+    functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`.
     """
 
     connection: Connection | None = None
@@ -71,6 +71,7 @@ class Session:
     recording: StepRecording | None = None
     schemas: tuple[str, ...] = ()
     inspects: bool = False
+    connected: bool = False
     is_known: bool = False
     uses_own_connection: bool = False
     keeps_driver: bool = False

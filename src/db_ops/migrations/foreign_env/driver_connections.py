@@ -7,6 +7,7 @@ later are replaced when they are imported.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,8 @@ from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.null_connection import NullConnection, NullSession
 
 _OURS = "application_name='db_ops "
+_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES|SAVEPOINT|RELEASE|ROLLBACK)\b", re.I)
+_CHANGES = re.compile(r"\bpg_(?:try_)?advisory_|\bread\s+write\b|transaction_read_only", re.I)
 LOCATION_PARAMETERS = ("host", "port", "user", "password", "dbname")
 
 
@@ -72,6 +75,8 @@ class _DriverReplacement:
                     return original(dsn, *arguments, **options)
                 if self.place is None:
                     self.session.driver_dsns.append(dsn)
+                    if self.session.connection is not None:
+                        return _Borrowed(self.session.connection.connection.driver_connection)
                     return NullConnection(self.statements)
                 return original(
                     psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
@@ -133,6 +138,50 @@ class _DriverReplacement:
 
     def _there(self) -> dict[str, str] | None:
         return dict(self.place) if self.active and self.place is not None else None
+
+
+def read_only_cursor(base: Any) -> Any:
+    """Return a class of cursors that skip what would write or lock: the session is read-only."""
+
+    class ReadOnlyCursor(base):  # type: ignore[misc]
+        def execute(self, query: Any, vars: Any = None) -> None:
+            text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
+            if _LOOKS.match(text) and not _CHANGES.search(text):
+                super().execute(query, vars)
+            else:
+                super().execute("SELECT true")
+
+    return ReadOnlyCursor
+
+
+class _Borrowed:
+    """Our read-only session, which who gets it may neither close nor change."""
+
+    autocommit = False
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    def __enter__(self) -> _Borrowed:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._driver.rollback()
+
+    def cursor(self, *arguments: Any, cursor_factory: Any = None, **options: Any) -> Any:
+        factory = read_only_cursor(cursor_factory) if cursor_factory else None
+        return self._driver.cursor(*arguments, cursor_factory=factory, **options)
+
+    def close(self) -> None:
+        self._driver.rollback()
+
+    def set_session(self, *arguments: Any, **options: Any) -> None:
+        """Leave it read-only."""
+
+    set_isolation_level = set_client_encoding = set_session
 
 
 class _LateFinder(MetaPathFinder):

@@ -9,7 +9,6 @@ Source: SQLAlchemy documentation, `DialectEvents.do_connect`, `Pool.connect`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.driver_connections import (
     LOCATION_PARAMETERS,
     connection_parameters_of,
+    read_only_cursor,
 )
 from db_ops.migrations.foreign_env.driver_session import watch_transactions
 from db_ops.migrations.foreign_env.null_connection import answer_as_driver, null_engine
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
 
-_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES|SAVEPOINT|RELEASE|ROLLBACK)\b", re.I)
-_CHANGES = re.compile(r"\bpg_(?:try_)?advisory_|\bread\s+write\b|transaction_read_only", re.I)
 # The names of libpq's keywords in drivers that have their own.
 _DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "database"}}
 
@@ -60,6 +58,7 @@ class Engines:
             return self.original_connect(engine)
         if ours is not None and (session.uses_own_connection or self._is_kept(engine)):
             return self._redirected(engine, ours)
+        session.connected = True
         if engine not in self.engines:
             self.engines.append(engine)
             if session.inspects:
@@ -73,6 +72,8 @@ class Engines:
             if session.read_only and engine.dialect.is_async:
                 answer_as_driver(source, session)
         connection = self.original_connect(source)
+        if ours is not None:
+            _share_facts(engine.dialect, source.dialect)
         return connection.execution_options(
             **inherited_execution_options(engine.get_execution_options())
         )
@@ -170,6 +171,13 @@ class Engines:
             _listen_first(dialect, "do_connect", redirect)
 
 
+def _share_facts(theirs: Any, ours: Any) -> None:
+    """Tell the dialect of an engine that does not connect what ours was told by the server."""
+    for name in ("server_version_info", "default_schema_name"):
+        if getattr(theirs, name, None) is None:
+            setattr(theirs, name, getattr(ours, name))
+
+
 def _lead_to(parameters: dict[str, Any], dialect: Any, ours: Connection) -> None:
     """Change the *parameters* of a driver so that it connects to where ours is."""
     names = _DRIVER_NAMES.get(dialect.driver, {})
@@ -197,17 +205,7 @@ def _has_creator(engine: Engine) -> bool:
 
 def make_read_only(driver: Any) -> None:
     """Skip statements of env.py that write or lock: the session is read-only."""
-    base: Any = type(driver.cursor())
-
-    class ReadOnlyCursor(base):  # type: ignore[misc]
-        def execute(self, query: Any, vars: Any = None) -> None:
-            text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
-            if _LOOKS.match(text) and not _CHANGES.search(text):
-                super().execute(query, vars)
-            else:
-                super().execute("SELECT true")
-
-    driver.cursor_factory = ReadOnlyCursor
+    driver.cursor_factory = read_only_cursor(type(driver.cursor()))
 
 
 def _call_connect_listeners(engine: Engine, ours: Connection) -> None:

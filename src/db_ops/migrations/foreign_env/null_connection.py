@@ -26,6 +26,7 @@ _ANSWERS = {
     "is_closed": False,
 }
 _BOOLEAN = 16
+_VERSION = (14, 0)
 _DESCRIPTION = (("answer", _BOOLEAN, None, 1, None, None, None),)
 
 
@@ -152,7 +153,7 @@ def null_engine(statements: list[str]) -> Engine:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
-    return create_engine(
+    engine = create_engine(
         "postgresql+psycopg2://",
         creator=lambda: NullConnection(statements),
         poolclass=StaticPool,
@@ -160,6 +161,21 @@ def null_engine(statements: list[str]) -> Engine:
         # Nobody is there to be asked for a version.
         _initialize=False,
     )
+    known: Any = type(engine.dialect)
+
+    class Dialect(known):  # type: ignore[misc]
+        """One whose version is asked for like anything else of the server."""
+
+        default_schema_name = "public"
+        supports_statement_cache = True
+
+        @property
+        def server_version_info(self) -> tuple[int, ...]:
+            statements.append("SHOW server_version")
+            return _VERSION
+
+    engine.dialect.__class__ = Dialect
+    return engine
 
 
 def answer_as_driver(engine: Engine, session: Session) -> None:
