@@ -34,7 +34,7 @@ QUESTIONS = {
     assert "public" in inspect(connection).get_schema_names()
 """,
     "reflection": """
-    Table("pg_class", MetaData(), autoload_with=connectable, schema="pg_catalog").c.relname
+    Table("pg_tables", MetaData(), autoload_with=connectable, schema="pg_catalog").c.tablename
 """,
     "rows": """
     for name, in connection.execute(text("SELECT tablename FROM pg_tables")):

@@ -23,6 +23,8 @@ from db_ops.generation.schema_copy import RevisionBase
 from db_ops.migrations.autogenerate.incomplete_models import missing_table
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
+from db_ops.migrations.autogenerate.write_errors import check_template
+from db_ops.migrations.autogenerate.write_hooks import missing_hooks
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.revisions.names import branch_head
 from db_ops.postgres.failure_tolerant_cursor import TABLE
@@ -31,6 +33,7 @@ from db_ops.postgres.schema.dependencies import create_extension
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import (
     Event,
+    HookMissing,
     MigrationCreated,
     OnEvent,
     RevisionFinished,
@@ -78,6 +81,9 @@ def create_migration(
             f"write it by: alembic revision --autogenerate -m '{text}'",
         )
     _refuse_unfinished(target)
+    check_template(target.project)
+    for hook in missing_hooks(target.project):
+        on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
     metadata = load_metadata(target.project, target.scripts)
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
@@ -114,7 +120,7 @@ def create_migration(
         unproven=trial_run.unproven,
         unsafe=trial_run.unsafe,
         unchecked=(*base.unchecked, *trial_run.unchecked),
-        kept=() if irreversible else plan.kept,
+        kept=() if irreversible or not generator.has_downgrade else plan.kept,
     )
 
 

@@ -31,7 +31,7 @@ from db_ops.generation import (
 from db_ops.generation.identifiers import unquoted_parts
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
-from db_ops.migrations.autogenerate.revision_text import list_in_docstring
+from db_ops.migrations.autogenerate.revision_text import has_downgrade, list_in_docstring
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing, revision_not_written
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.env.runner import run_steps
@@ -69,6 +69,7 @@ class RevisionGenerator:
     head: str = "head"
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
+    has_downgrade: bool = field(default=True, init=False)
 
     def plan(
         self,
@@ -109,6 +110,7 @@ class RevisionGenerator:
         try:
             path = draft.write(self.message, [one.code for one in plan.upgrade], downgrade)
             list_in_docstring(path, plan.changes)
+            self.has_downgrade = has_downgrade(path.read_text(encoding="utf-8"))
             self.unfinished = draft.finish(path)
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
@@ -137,7 +139,9 @@ class RevisionGenerator:
                     self.models, read_built_schema(new), self.is_relevant
                 )
             )
-            if not irreversible:
+            if not self.has_downgrade:
+                seen.unchecked += ("script.py.mako has no downgrade(), so there is no way back",)
+            elif not irreversible:
                 seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
         except DbOpsError as error:
             seen.unproven += (error.message,)

@@ -119,6 +119,13 @@ class BootstrapStarted(FrozenData):
     scratch: bool = False
 
 
+class HookMissing(FrozenData):
+    """A post-write hook that `path` names is not installed; a new file will be left without it."""
+
+    path: str
+    hook: str
+
+
 class RevisionStarted(FrozenData):
     """A revision is about to run: number `position` of `total`.
 
@@ -175,6 +182,7 @@ Event = (
     | OtherTables
     | LeftOnServer
     | BootstrapStarted
+    | HookMissing
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

@@ -28,6 +28,7 @@ from db_ops.results import (
     DatabaseDropped,
     DatabaseSetAside,
     Event,
+    HookMissing,
     InvalidIndexDropped,
     InvalidIndexLeft,
     LeftOnServer,
@@ -161,6 +162,8 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"  {verb} {position}/{total}{place}  {revision.id}  {revision.summary}"
         case BootstrapStarted(function, scratch):
             return f"  bootstrap{' in a scratch database' if scratch else ''}  {function}"
+        case HookMissing(path, hook):
+            return f"{path}: post_write_hooks: {hook} is not installed here and will not run"
         case RevisionFinished(step) if verbose or step.seconds >= _LONG:
             return f"      done in {seconds(step.seconds)}"
         case ServerStarting(directory, creating):

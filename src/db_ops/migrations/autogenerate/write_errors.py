@@ -18,17 +18,23 @@ class PlaceholderMissing(ValueError):
     """The template has no place for a part of the revision, which is the argument."""
 
 
-def revision_not_written(project: Project, error: BaseException) -> RevisionNotWritten:
-    """Return the typed error for what Alembic raised before there was a file."""
-    configured = project.display(project.alembic_ini)
-    reached = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+def check_template(project: Project) -> None:
+    """Refuse a project without a template. Raises `RevisionNotWritten`."""
     template = project.script_location / _TEMPLATE
     if not template.exists():
-        return RevisionNotWritten(
+        raise RevisionNotWritten(
             project.display(template),
             "there is no such file",
             f"put it back, as `alembic init` writes it, {_AGAIN}",
         )
+
+
+def revision_not_written(project: Project, error: BaseException) -> RevisionNotWritten:
+    """Return the typed error for what Alembic raised before there was a file."""
+    check_template(project)
+    configured = project.display(project.alembic_ini)
+    reached = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    template = project.script_location / _TEMPLATE
     if isinstance(error, PlaceholderMissing):
         return RevisionNotWritten(
             project.display(template),

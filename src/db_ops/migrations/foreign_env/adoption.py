@@ -27,6 +27,7 @@ from db_ops.migrations.env.runtime import Session, check_ids, collect_diffs
 from db_ops.migrations.foreign_env.driver_connections import (
     connection_parameters_of,
     is_scratch,
+    psycopg2_by_default,
     replaced_drivers,
 )
 from db_ops.migrations.foreign_env.engines import (
@@ -89,13 +90,14 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
         connection_parameters_of(ours.connection.driver_connection) if ours is not None else None
     )
     if ours is not None and session.read_only:
-        make_read_only(ours.connection.driver_connection)
+        make_read_only(ours.connection.driver_connection, session.statements)
     Engine.connect = connect  # type: ignore[method-assign, assignment]  # put back below
     Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
     EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below
     EnvironmentContext.run_migrations = run_migrations  # type: ignore[method-assign, assignment]  # put back below
     try:
         with ExitStack() as stack:
+            stack.enter_context(psycopg2_by_default())
             if place is None or session.read_only:
                 stack.enter_context(replaced_drivers(session, None))
             elif is_scratch(place["dbname"]):

@@ -42,7 +42,7 @@ def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Itera
             "asyncpg": taken.take_pools,
         }
         for name, function in late.items():
-            if name in sys.modules:
+            if sys.modules.get(name) is not None:
                 function()
         finder = _LateFinder({n: f for n, f in late.items() if n not in sys.modules})
         sys.meta_path.insert(0, finder)
@@ -51,6 +51,38 @@ def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Itera
             yield
         finally:
             taken.active = False
+
+
+@contextmanager
+def psycopg2_by_default() -> Iterator[None]:
+    """Let `postgresql://` mean psycopg2, in a `with` block, where psycopg cannot be imported.
+
+    SQLAlchemy 2.1 takes it to mean psycopg; a URL was written so for the version before.
+    """
+    from sqlalchemy.dialects import registry
+
+    before = registry.impls.pop("postgresql", None)
+
+    def load() -> Any:
+        try:
+            import psycopg  # noqa: F401
+        except ImportError:
+            from sqlalchemy.dialects.postgresql import psycopg2
+
+            return psycopg2.dialect
+        del registry.impls["postgresql"]
+        try:
+            return registry.load("postgresql")
+        finally:
+            registry.impls["postgresql"] = load
+
+    registry.impls["postgresql"] = load
+    try:
+        yield
+    finally:
+        del registry.impls["postgresql"]
+        if before is not None:
+            registry.impls["postgresql"] = before
 
 
 class _DriverReplacement:
@@ -76,7 +108,8 @@ class _DriverReplacement:
                 if self.place is None:
                     self.session.driver_dsns.append(dsn)
                     if self.session.connection is not None:
-                        return _Borrowed(self.session.connection.connection.driver_connection)
+                        driver = self.session.connection.connection.driver_connection
+                        return _Borrowed(driver, self.statements)
                     return NullConnection(self.statements)
                 return original(
                     psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
@@ -140,12 +173,16 @@ class _DriverReplacement:
         return dict(self.place) if self.active and self.place is not None else None
 
 
-def read_only_cursor(base: Any) -> Any:
-    """Return a class of cursors that skip what would write or lock: the session is read-only."""
+def read_only_cursor(base: Any, statements: list[str]) -> Any:
+    """Return a class of cursors that skip what would write or lock: the session is read-only.
+
+    They append what they are given to *statements*.
+    """
 
     class ReadOnlyCursor(base):  # type: ignore[misc]
         def execute(self, query: Any, vars: Any = None) -> None:
             text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
+            statements.append(text)
             if _LOOKS.match(text) and not _CHANGES.search(text):
                 super().execute(query, vars)
             else:
@@ -159,8 +196,8 @@ class _Borrowed:
 
     autocommit = False
 
-    def __init__(self, driver: Any) -> None:
-        self._driver = driver
+    def __init__(self, driver: Any, statements: list[str]) -> None:
+        self._driver, self._statements = driver, statements
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
@@ -172,7 +209,7 @@ class _Borrowed:
         self._driver.rollback()
 
     def cursor(self, *arguments: Any, cursor_factory: Any = None, **options: Any) -> Any:
-        factory = read_only_cursor(cursor_factory) if cursor_factory else None
+        factory = cursor_factory and read_only_cursor(cursor_factory, self._statements)
         return self._driver.cursor(*arguments, cursor_factory=factory, **options)
 
     def close(self) -> None:
