@@ -64,7 +64,7 @@ class BuildInputs:
         """What env.py depends on besides files: section, `-x`, import paths, models, bootstrap."""
         project = self.project
         paths = (project.script_location, *project.version_locations, *project.import_paths)
-        named = (project.models, project.bootstrap)
+        named = (project.flask_app, project.models, project.bootstrap)
         return repr((project.section, project.x, *named, *map(project.display, paths)))
 
     @cached_property

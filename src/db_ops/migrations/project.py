@@ -44,10 +44,10 @@ class Project:
 
     `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version
     tables, as schema and name, of a project that keeps several for the same revisions.
-    `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `models` are
-    modules to import before env.py is run; `bootstrap` names the function that makes what the first
-    revision rests on. `answers` opens a session in which an env.py that asks may look, for the
-    database that it names, or None.
+    `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `flask_app` is
+    what `flask --app` is given. `models` are modules to import before env.py is run; `bootstrap`
+    names the function that makes what the first revision rests on. `answers` opens a session in
+    which an env.py that asks may look, for the database that it names, or None.
     """
 
     alembic_ini: Path
@@ -63,6 +63,7 @@ class Project:
     tables: tuple[tuple[str | None, str], ...] = ()
     recursive: bool = False
     uses_driver: bool = False
+    flask_app: str | None = None
     models: tuple[str, ...] = ()
     bootstrap: str | None = None
     answers: Answers | None = field(default=None, compare=False, repr=False)
@@ -170,7 +171,12 @@ def project_of(settings: Settings) -> Project:
     project = read_project(
         settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
     )
-    return replace(project, models=settings.models, bootstrap=settings.bootstrap)
+    return replace(
+        project,
+        flask_app=settings.flask_app,
+        models=settings.models,
+        bootstrap=settings.bootstrap,
+    )
 
 
 def read_project(

@@ -19,13 +19,26 @@ class PlaceholderMissing(ValueError):
 
 
 def check_template(project: Project) -> None:
-    """Refuse a project without a template. Raises `RevisionNotWritten`."""
+    """Refuse a project whose new files could not be written, or would not be read afterwards.
+
+    Raises `RevisionNotWritten`.
+    """
     template = project.script_location / _TEMPLATE
     if not template.exists():
         raise RevisionNotWritten(
             project.display(template),
             "there is no such file",
             f"put it back, as `alembic init` writes it, {_AGAIN}",
+        )
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(project.alembic_config())
+    if "/" in scripts.file_template and not scripts.recursive_version_locations:
+        configured = project.display(project.alembic_ini)
+        raise RevisionNotWritten(
+            configured,
+            "file_template puts it into a folder in which no revision is looked for",
+            f"set recursive_version_locations = true in {configured}, {_AGAIN}",
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.incomplete_models import import_models
@@ -15,6 +16,8 @@ from db_ops.migrations.scripts import source_error_fields
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
 
+# By root and name.
+_applications: dict[tuple[str, str | None], Any] = {}
 _NEEDS_FLASK = b"current_app"
 _NEEDS_WORKER = b"from_thread"
 _WORKER_THREAD = "AnyIO worker thread"
@@ -110,15 +113,23 @@ def _logging_kept() -> Iterator[None]:
 
 @contextmanager
 def _flask_application(project: Project) -> Iterator[None]:
-    """Enter the context of the application that the `flask` command would find."""
+    """Enter the context of the application that the `flask` command would find.
+
+    It is made once: what modules hold, as a blueprint, is for one application of a process.
+    """
     try:
         from flask.cli import ScriptInfo, load_dotenv
     except ImportError as error:
         raise EnvironmentBroken(project.display(project.env_py), f"needs Flask: {error}") from None
     load_dotenv()
-    sys.path.insert(0, str(project.root))
+    # Since Flask 2.2, its command and not `ScriptInfo` reads the variable.
+    named = project.flask_app or os.environ.get("FLASK_APP")
+    known = str(project.root), named
     try:
-        application = ScriptInfo().load_app()
+        if known not in _applications:
+            sys.path.insert(0, str(project.root))
+            _applications[known] = ScriptInfo(named).load_app()
+        application = _applications[known]
     except KeyboardInterrupt:
         raise
     except BaseException as error:
