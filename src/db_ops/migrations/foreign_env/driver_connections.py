@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from typing import Any
@@ -65,7 +66,7 @@ def psycopg2_by_default() -> Iterator[None]:
 
     def load() -> Any:
         try:
-            import psycopg  # noqa: F401
+            import_module("psycopg")
         except ImportError:
             from sqlalchemy.dialects.postgresql import psycopg2
 

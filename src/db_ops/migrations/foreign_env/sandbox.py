@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken
@@ -62,10 +63,9 @@ def call_where_env_py_runs(project: Project, function: Callable[[], None]) -> No
                 raise
 
     def in_worker() -> None:
-        import anyio
-        import anyio.to_thread
-
-        anyio.run(anyio.to_thread.run_sync, function)
+        # Who gets here has it, and needs it.
+        anyio, to_thread = map(import_module, ("anyio", "anyio.to_thread"))
+        anyio.run(to_thread.run_sync, function)
 
     outside_event_loop(in_worker)
 
