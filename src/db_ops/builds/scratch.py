@@ -35,7 +35,7 @@ from db_ops.postgres.environment_mark import read_mark
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.templates import templates_built_from
 from db_ops.postgres.trial import TrialWatch, rolled_back
-from db_ops.target.apply import apply_pending
+from db_ops.target.apply import apply_pending, is_bootstrapped
 from db_ops.target.target import Target
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class ScratchDatabases:
                 steps = apply_pending(target, (), revisions)
             if revisions is not None and target.project.bootstrap:
                 self._check_bootstrapped(target, revisions)
-            source = "bootstrap" if target.is_bootstrapped(steps) else "migrations"
+            source = "bootstrap" if is_bootstrapped(target, steps) else "migrations"
             yield target, ScratchOrigin(source, used.files())
 
     def _check_bootstrapped(self, target: Target, revisions: tuple[str, ...]) -> None:

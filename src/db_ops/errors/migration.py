@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from typing import ClassVar
 
 from db_ops.errors.base import DbOpsError, ExitCode, SourceError, enumerate_names, place_name
 from db_ops.errors.server import ServerError
@@ -69,6 +70,8 @@ class MigrationFailed(ServerError):
         "{count} of {total} {verb}{named}, database at {current}"
     )
     then = "{remedy}"
+    # Whether what was applied before is of use to the next attempt.
+    is_resumable: ClassVar[bool] = True
     direction: str
     revision: str
     reason: str
@@ -123,6 +126,8 @@ class HistoryNotFromEmpty(MigrationFailed):
         "{location}: the revisions do not start from an empty database: {revision} needs {reason}, "
         "which no revision creates ({place}); database at {current}"
     )
+    # A bootstrap is for an empty database, which half of a history is not.
+    is_resumable = False
 
     def of_rebuild(self) -> MigrationFailed:
         # It is about the whole history, and the way out is another one.

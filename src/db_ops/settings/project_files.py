@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def find_project(start: Path, named: str | None = None) -> ProjectFiles:
     if named is not None:
         for folder in (start, nearest or start):
             if (folder / named).is_file():
-                return _around((folder / named).resolve(), start, nearest)
+                found = _around((folder / named).resolve(), start, nearest)
+                return _as_flask_counts(found, folder, named)
         raise AlembicIniNotFound(str(start / named))
     if nearest is None:
         raise AlembicIniNotFound(str(start))
@@ -111,6 +112,20 @@ def _around(config: Path, start: Path, nearest: Path | None) -> ProjectFiles:
         names_it = (nearest / str(above.get("alembic_ini", ""))).resolve() == config
         declared = above if names_it else {}
     return ProjectFiles(root, config, _checked(declared or {}))
+
+
+def _as_flask_counts(found: ProjectFiles, folder: Path, named: str) -> ProjectFiles:
+    """Return *found* with the *folder* as its root, where only Flask-Migrate could run it.
+
+    Its ini says nothing of where the scripts are: the application is looked for, and the folder of
+    the ini named, from where `flask db` is run.
+    """
+    config = found.alembic_config
+    if config.suffix == ".toml" or Path(named).is_absolute() or config.parent == folder:
+        return found
+    if b"script_location" in config.read_bytes() or not config.is_relative_to(folder):
+        return found
+    return replace(found, root=folder)
 
 
 def _where_it_counts(config: Path, root: Path) -> Path:

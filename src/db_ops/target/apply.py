@@ -71,6 +71,11 @@ def _bootstrap(target: Target, locked: Connection) -> tuple[str, ...]:
     return target.recorded_on(locked)
 
 
+def is_bootstrapped(target: Target, steps: tuple[Step, ...]) -> bool:
+    """Tell whether a build from empty that took *steps* was the project's bootstrap alone."""
+    return target.project.bootstrap is not None and not steps and bool(target.graph.heads)
+
+
 def revert(
     target: Target, connection: Connection, plan: StepPlan, lock_retries: int
 ) -> tuple[Step, ...]:

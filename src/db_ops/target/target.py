@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
@@ -25,7 +25,7 @@ from db_ops.postgres.connection.session import (
     set_up_session,
 )
 from db_ops.postgres.locks.advisory_lock import Waiting, advisory_lock, lock_key, take_advisory_lock
-from db_ops.results import NotRecorded, OnEvent, Step
+from db_ops.results import NotRecorded, OnEvent
 from db_ops.settings import Settings
 from db_ops.target.open_project import open_project
 from db_ops.target.open_server import server_of
@@ -52,6 +52,7 @@ class Target:
     project: Project
     graph: Graph
     server: Server
+    is_measured: ClassVar[bool] = False
 
     @cached_property
     def scripts(self) -> ScriptDirectory:
@@ -69,10 +70,6 @@ class Target:
     @property
     def is_scratch(self) -> bool:
         return self.server.url.is_scratch
-
-    def is_bootstrapped(self, steps: tuple[Step, ...]) -> bool:
-        """Tell whether a build from empty that took *steps* was the project's bootstrap alone."""
-        return self.project.bootstrap is not None and not steps and bool(self.graph.heads)
 
     def run(
         self,
@@ -104,7 +101,7 @@ class Target:
             return None
         from db_ops.postgres.history.writer import HistoryWriter
 
-        tell = on_trouble or self._tell_not_recorded
+        tell = on_trouble or (lambda *why: self.server.on_event(NotRecorded(self.location, *why)))
         command, checksum = self.server.command, self.checksums.of
         return HistoryWriter(locked, *self._version_table, command, tell, checksum)
 
@@ -126,21 +123,12 @@ class Target:
 
         return Checksums(self.settings.cache_folder)
 
-    def _tell_not_recorded(self, reason: str, remedy: str) -> None:
-        self.server.on_event(NotRecorded(self.location, reason, remedy))
-
     @property
     def _version_table(self) -> tuple[str, str | None]:
         return self.project.version_table, self.project.version_table_schema
 
     @property
-    def is_measured(self) -> bool:
-        """Whether the statements of its sessions are measured."""
-        return False
-
-    @property
     def transaction_watch(self) -> TrialWatch | None:
-        """What notes, or refuses, what a session commits outside of this database, if anything."""
         return self.server.watch
 
     @property
@@ -195,7 +183,6 @@ class Target:
         return watch_blockers(self.server, connection)
 
     def recorded(self) -> tuple[str, ...]:
-        """Return the revisions recorded now, asked on a new connection."""
         with self.server.target() as connection:
             return self.recorded_on(connection)
 

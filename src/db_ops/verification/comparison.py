@@ -27,17 +27,21 @@ from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.env.alembic_check import compare
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.migrations.scripts import import_alembic
-from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.postgres.schema.reading import major_version
-from db_ops.results import Difference, Drift, Verified
+from db_ops.results import Difference, Verified
 from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
 from db_ops.verification.baseline import Rules, read_rules, write_baseline
-from db_ops.verification.drift import judge_drift
 from db_ops.verification.file_checks import check_files
 from db_ops.verification.report import ComparedSchemas, Report, alembic_differences, build_report
 from db_ops.verification.revision_checks import adoption_difference, compare_history
-from db_ops.verification.target_state import TargetState, read_target_state, untracked_tables
+from db_ops.verification.schema_caches import migrations_key, side_cache
+from db_ops.verification.target_state import (
+    TargetState,
+    drift_of,
+    read_target_state,
+    untracked_tables,
+    with_owner,
+)
 
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
@@ -81,7 +85,10 @@ class Comparison:
         if state.why_not:
             self.unchecked.append(state.why_not)
         history = self._history(state)
-        caches = {side: self._cache(side, state) for side in ("migrations", "models")}
+        caches = {
+            side: side_cache(self.target, self.inputs, state, side, grants=self.grants)
+            for side in ("migrations", "models")
+        }
         with self.inputs.recording() as used:
             migrations = self._migrations(caches["migrations"], state)
             with self._timed("alembic check"):
@@ -110,7 +117,7 @@ class Comparison:
             differences=differences,
             unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
             partial=partial,
-            drift=self._drift(state) if partial else None,
+            drift=drift_of(self.target, state) if partial else None,
             pending=tuple(one.id for one in state.pending),
             unknown=graph.unknown(state.recorded or ()),
             ahead=state.ahead,
@@ -123,17 +130,6 @@ class Comparison:
         )
         whole = models is not None and not history and not models.unchecked
         return self._settle(verified, report, whole=whole, accept=accept)
-
-    def _drift(self, state: TargetState) -> Drift:
-        """Judge by the record what was not compared: are the catalogs as the head left them?"""
-        if state.schema is None:
-            return Drift("unknown", "the database does not exist")
-        if state.why_not:
-            return Drift("unknown", "the recorded revisions cannot be read")
-        with self.target.server.target() as connection:
-            self.target.set_read_only(connection)
-            found = self.target.recorded_state(connection)
-            return judge_drift(found, major_version(connection))
 
     def _files(self, state: TargetState) -> tuple[Difference, ...]:
         """Return the applied revisions whose files were edited or removed since."""
@@ -156,7 +152,7 @@ class Comparison:
         return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
 
     def _migrations(self, cache: SchemaCache, state: TargetState) -> BuiltSchema | None:
-        key = self._migrations_key(state)
+        key = migrations_key(self.target, self.inputs, state)
         with self._timed("migrations"):
             files = cache.files(key)
             side = cache.load() if files is not None and self.inputs.are_unchanged(files) else None
@@ -172,7 +168,7 @@ class Comparison:
         if side is None:
             return None
         self.sides["migrations"] = side.source
-        return _with_owner(side, state)
+        return with_owner(side, state)
 
     def _built(self, revisions: tuple[str, ...]) -> BuiltSchema | None:
         """Build the schema of the migrations; None if that cannot be done, which is reported."""
@@ -192,17 +188,13 @@ class Comparison:
         return None
 
     def _in_place_of_migrations(self, state: TargetState) -> BuiltSchema | None:
-        """Return the database's own schema, if the migrations do not make it and it is at head.
-
-        The models are compared with it then, and the report says that migrations were left out.
-        """
+        """Return the database's own schema, to compare models with, if it is at head."""
         if self.left_out is None:
             return None
         self.unchecked.append(
             f"the migrations were left out, models were compared with the database: {self.left_out}"
         )
-        at_head = state.recorded is not None and set(state.recorded) == set(self.target.graph.heads)
-        if not at_head or state.schema is None:
+        if state.schema is None or set(state.recorded or ()) != set(self.target.graph.heads):
             self.unchecked.append("models were not compared: the database is not at the head")
             return None
         return BuiltSchema(state.schema, "database")
@@ -243,7 +235,9 @@ class Comparison:
             self.unchecked.append(_IN_SEVERAL_SCHEMAS)
             return None
         with self._timed("models"):
-            key = content_key(self._migrations_key(state), repr(migrations.files), repr(files))
+            key = content_key(
+                migrations_key(self.target, self.inputs, state), repr(migrations.files), repr(files)
+            )
             side = cache.load() if files is not None and cache.files(key) is not None else None
             if side is None:
                 try:
@@ -276,7 +270,7 @@ class Comparison:
         # What the pending revisions will change is theirs; what differs from here is by hand.
         with self._timed("migrations so far"):
             so_far = self._built(recorded)
-            so_far = _with_owner(so_far, state) if so_far else None
+            so_far = with_owner(so_far, state) if so_far else None
         ahead = ComparedSchemas(known, migrations.schema, None)
         if so_far is None:
             return report(schemas, behind=True, ahead=False)
@@ -299,33 +293,8 @@ class Comparison:
         left = tuple(one for one in verified.differences if one.subject is None)
         return replace(verified, differences=left, accepted=len(report.unaccepted))
 
-    def _cache(self, side: str, state: TargetState) -> SchemaCache:
-        major = state.schema.major if state.schema else 0
-        settings = self.target.settings
-        grants = self.grants and side == "migrations"
-        name = f"{side} {major} {grants} {self.inputs.env_py_arguments}"
-        return SchemaCache.read(settings.cache_folder, settings.alembic_ini, name)
-
-    def _migrations_key(self, state: TargetState) -> str:
-        scratch = self.target.settings.scratch_url
-        project = self.target.project
-        return content_key(
-            self.inputs.digest,
-            state.server_defaults,
-            scratch.location if scratch else "",
-            project.version_table,
-            project.version_table_schema or "",
-        )
-
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
         started = time.monotonic()
         yield
         self.seconds[part] = round(time.monotonic() - started, 3)
-
-
-def _with_owner(side: BuiltSchema, state: TargetState) -> BuiltSchema:
-    """Return what the migrations make as if the one who migrates the target had made it."""
-    if state.owner is None:
-        return side
-    return replace(side, schema=as_owned_by(side.schema, side.role, state.owner))

@@ -7,6 +7,7 @@ it, so that what it configures can be seen without a server.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class NullConnection:
     notices: tuple[str, ...] = ()
     isolation_level = None
     closed = 0
+    info = SimpleNamespace(server_version=_VERSION[0] * 10000, transaction_status=0, status=1)
 
     def __init__(self, statements: list[str]) -> None:
         self.statements = statements
