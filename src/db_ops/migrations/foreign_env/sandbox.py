@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
@@ -13,6 +12,7 @@ from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.env.error_location import SourceLocation
 from db_ops.migrations.scripts import source_error_fields
+from db_ops.settings.environment import variables
 
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
@@ -123,7 +123,7 @@ def _flask_application(project: Project) -> Iterator[None]:
         raise EnvironmentBroken(project.display(project.env_py), f"needs Flask: {error}") from None
     load_dotenv()
     # Since Flask 2.2, its command and not `ScriptInfo` reads the variable.
-    named = project.flask_app or os.environ.get("FLASK_APP")
+    named = project.flask_app or variables().get("FLASK_APP")
     known = str(project.root), named
     try:
         if known not in _applications:
