@@ -103,7 +103,11 @@ def create_migration(
             renames = requested_renames(models.schema, start, rename)
             plan = generator.plan(work, renames, decided=no_rename, extensions=new)
         created = MigrationCreated(
-            target.location, None, (), unchecked=base.unchecked, partial=base.is_unproven
+            target.location,
+            None,
+            (),
+            unproven=base.unchecked if base.is_unproven else (),
+            unchecked=() if base.is_unproven else base.unchecked,
         )
         if not plan.changes:
             return created
@@ -117,9 +121,9 @@ def create_migration(
         losses=plan.losses,
         refusals=plan.refusals,
         todos=plan.todos,
-        unproven=trial_run.unproven,
+        unproven=(*created.unproven, *trial_run.unproven),
         unsafe=trial_run.unsafe,
-        unchecked=(*base.unchecked, *trial_run.unchecked),
+        unchecked=(*created.unchecked, *trial_run.unchecked),
         kept=() if irreversible or not generator.has_downgrade else plan.kept,
     )
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _ROUNDS = 12
+_SERIAL = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
+_OWN_SEQUENCE = "nextval(its own sequence)"
 
 
 @dataclass
@@ -142,12 +144,15 @@ def _table(wanted: Schema, name: str) -> str:
     """Return CREATE TABLE with the columns that do not wait for anything else."""
     of = wanted.objects["table", name].attributes
     columns = []
-    for (kind, _), one in wanted.objects.items():
-        if kind != "column" or one.parent != name or "generated" in one.attributes:
+    for (of_kind, _), one in wanted.objects.items():
+        if of_kind != "column" or one.parent != name or "generated" in one.attributes:
             continue
         identity, collation = (one.attributes.get(key) for key in ("identity", "collation"))
+        kind = one.attributes["type"]
+        if one.attributes.get("default") == _OWN_SEQUENCE:
+            kind = _SERIAL.get(kind, kind)
         columns.append(
-            f"{one.label} {one.attributes['type']}"
+            f"{one.label} {kind}"
             + (f" COLLATE {collation}" if collation else "")
             + (f" GENERATED {identity} AS IDENTITY" if identity else "")
             + (" NOT NULL" if one.attributes["nullability"] == "NOT NULL" else "")
