@@ -89,14 +89,9 @@ def test_a_folder_of_revisions_that_takes_no_file_is_named(project: Project) -> 
 
 HOOKS = [
     (
-        "hooks = tidy\ntidy.type = console_scripts\ntidy.entrypoint = no_such_program\n",
-        "Could not find entrypoint console_scripts.no_such_program",
-    ),
-    (
         "hooks = tidy\ntidy.type = exec\ntidy.executable = /nowhere/tidy\n",
-        "No such file or directory: '/nowhere/tidy'",
+        "tidy is not installed here",
     ),
-    ("hooks = tidy\ntidy.type = module\ntidy.module = no_such_module\n", "Could not find module"),
     ("hooks = tidy\n", "Key 'tidy.type'"),
     (
         "hooks = tidy\ntidy.type = exec\ntidy.executable = sh\n"

@@ -17,7 +17,6 @@ from db_ops.errors import (
     DbOpsError,
     MigrationFailed,
     NoScratchDatabase,
-    RebuildFailed,
     StatementFailed,
 )
 from db_ops.migrations.build_inputs import BuildInputs
@@ -42,7 +41,7 @@ from db_ops.postgres.templates import (
 )
 from db_ops.postgres.trial import TrialWatch, rolled_back
 from db_ops.results import BuildAbandoned, Origin, Step
-from db_ops.target.apply import apply_pending
+from db_ops.target.apply import apply_pending, is_bootstrapped
 from db_ops.target.target import Target
 
 if TYPE_CHECKING:
@@ -183,14 +182,14 @@ class Builder:
         self, origin: Origin, started: float, steps: tuple[Step, ...] = ()
     ) -> BuildResult | None:
         """Replace the target by a copy of the template; None if that has just been dropped."""
-        server, connection = self.target.server, self.connection
+        server = self.target.server
         try:
-            with scratch_database(server, connection, template=origin.template) as copy:
+            with scratch_database(server, self.connection, template=origin.template) as copy:
                 return self._place(copy, origin, started, steps)
         except StatementFailed as failed:
-            if failed.sqlstate == _NO_SUCH_DATABASE:
-                return None
-            raise
+            if failed.sqlstate != _NO_SUCH_DATABASE:
+                raise
+            return None
 
     def migrate(self, started: float, *, keep: bool = True) -> BuildResult | None:
         """Run the migrations in a scratch database, which replaces the target.
@@ -246,8 +245,8 @@ class Builder:
             "heads": self.target.graph.heads,
             "inputs": self.key,
             "files": files,
-            "built": time.time(),
-            "seconds": round(time.monotonic() - started, 3),
+            "bootstrapped": is_bootstrapped(self.target, steps),
+            **{"built": time.time(), "seconds": round(time.monotonic() - started, 3)},
         }
         name = own_name(TEMPLATE, self.key, *files, *files.values())
         keep_as_template(self.connection, scratch, name, facts)
@@ -260,10 +259,11 @@ class Builder:
         if self.replaces:
             server.on_event(BuildAbandoned(server.location))
             if isinstance(error, MigrationFailed):
-                raise RebuildFailed(**vars(error)) from error
+                raise error.of_rebuild() from error
             return
         with suppress(DbOpsError):
-            if isinstance(error, MigrationFailed) or self._scratch_target(scratch).recorded():
+            resumable = getattr(error, "is_resumable", None)
+            if self._scratch_target(scratch).recorded() if resumable is None else resumable:
                 rename_to_target(server, self.connection, scratch)
 
     def _scratch_target(self, scratch: str, watch: TrialWatch | None = None) -> Target:

@@ -9,6 +9,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from db_ops.builds.scratch import ScratchDatabases
+from db_ops.migrations.autogenerate.incomplete_models import (
+    missing_table,
+    without_unresolved_keys,
+)
 from db_ops.migrations.autogenerate.models import create_models
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.failure_tolerant_cursor import FailedStatement, StatementErrorHandler
@@ -18,6 +22,7 @@ from db_ops.postgres.schema.dependencies import (
     required_statements,
     schema_and_extension_statements,
     with_unbuilt_objects,
+    with_undefined_tables,
 )
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Schema
@@ -36,11 +41,11 @@ _QUICK = "SET synchronous_commit = off; SET check_function_bodies = off"
 class BuiltSchema:
     """A schema that was built for a comparison, and its `source`.
 
-    That is `template`, `migrations` (they ran), `models` (they were built) or `cache`. `unchecked`
-    says what could not be built, and so is left out of every comparison; `refused` is the same in
-    detail, unless it comes from the cache. `skipped` names tables of the models that stand for a
-    view of the migrations. `role` built it. `files` are what it was built from beyond what
-    `BuildInputs` knows, None if that is not certain.
+    That is `template`, `migrations` (they ran), `bootstrap` (no revision ran), `models` (they were
+    built), `database` or `cache`. `unchecked` says what could not be built, and so is left out of
+    every comparison; `refused` is the same in detail, unless it comes from the cache. `skipped`
+    names tables of the models that stand for a view of the migrations. `role` built it. `files`
+    are what it was built from beyond what `BuildInputs` knows, None if that is not certain.
     """
 
     schema: Schema
@@ -112,7 +117,8 @@ def build_models_schema(
                     cursor.execute(statement)
                 for name in extensions:
                     cursor.execute(create_extension(name))
-            skipped = create_models(metadata, connection, target.project, views, translated)
+            with without_unresolved_keys(metadata) as untyped:
+                skipped = create_models(metadata, connection, target.project, views, translated)
             failed = error_handler.failed
             refused = tuple(
                 RefusedModel(one, missing_extension(connection, one.statement)) for one in failed
@@ -122,12 +128,19 @@ def build_models_schema(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
     statements = [one.statement for one in failed]
-    return BuiltSchema(
-        with_unbuilt_objects(schema, migrations, statements),
-        "models",
-        unchecked,
-        skipped,
-        refused=refused,
+    schema = with_unbuilt_objects(schema, migrations, statements)
+    if untyped is not None:
+        schema = with_undefined_tables(schema, migrations, untyped)
+        unchecked += (_incomplete(target, metadata),)
+    return BuiltSchema(schema, "models", unchecked, skipped, refused=refused)
+
+
+def _incomplete(target: Target, metadata: Any) -> str:
+    missing = missing_table(target.project, metadata)
+    assert missing is not None
+    return (
+        f"models: a part of them was never imported, so tables without a model are not compared: "
+        f"{missing.message}; {missing.hint}"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from db_ops.errors import NotMeasurable
 from db_ops.migrations.env.runner import run_steps
@@ -60,6 +60,7 @@ class _RecordedTarget(Target):
     """A target whose migrating sessions are recorded."""
 
     recorder: StatementRecorder
+    is_measured: ClassVar[bool] = True
 
     def open(self, *, read_only: bool = False) -> Connection:
         connection = super().open(read_only=read_only)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from db_ops.errors import DatabaseReplaced, DbOpsError, MigrationFailed, RebuildFailed
+from db_ops.errors import DatabaseReplaced, DbOpsError, MigrationFailed
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_oid
@@ -47,7 +47,7 @@ def recreate_under_own_name(
         if aside is not None and aside.restore_name(ours):
             server.on_event(BuildAbandoned(server.location))
             if isinstance(error, MigrationFailed):
-                raise RebuildFailed(**vars(error)) from error
+                raise error.of_rebuild() from error
         raise
     if aside is not None:
         aside.drop()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from db_ops.builds.scratch import ScratchDatabases
-from db_ops.errors import MigrationFailed, RebuildFailed
+from db_ops.errors import MigrationFailed
 from db_ops.results import (
     Connected,
     Event,
@@ -43,4 +43,4 @@ def scratch_database_at(target: Target, recorded: tuple[str, ...]) -> Iterator[T
         ):
             yield there
     except MigrationFailed as error:
-        raise RebuildFailed(**{**vars(error), "location": target.location}) from error
+        raise replace(error.of_rebuild(), location=target.location) from error

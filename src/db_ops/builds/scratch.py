@@ -35,7 +35,7 @@ from db_ops.postgres.environment_mark import read_mark
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.templates import templates_built_from
 from db_ops.postgres.trial import TrialWatch, rolled_back
-from db_ops.target.apply import apply_pending
+from db_ops.target.apply import apply_pending, is_bootstrapped
 from db_ops.target.target import Target
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _NO_SUCH_DATABASE = "3D000"
 class ScratchOrigin:
     """How a scratch database came to be: a copy of a `template`, or the `migrations` ran.
 
+    By `bootstrap` no revision ran: the project's own function has made all of it.
     `files` were used beyond what `BuildInputs` knows, None if that is not certain.
     """
 
@@ -152,7 +153,9 @@ class ScratchDatabases:
         where none can be made, and to stop at *revisions*, the migrations run. Raises
         `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
         """
-        template, files = self._template() if revisions is None else (None, None)
+        template, files, bootstrapped = (
+            self._template() if revisions is None else (None, None, False)
+        )
         if template is not None:
             with ExitStack() as stack:
                 try:
@@ -162,18 +165,34 @@ class ScratchDatabases:
                     if failed.sqlstate != _NO_SUCH_DATABASE:
                         raise
                 else:
-                    yield copy, ScratchOrigin("template", files)
+                    yield copy, ScratchOrigin("bootstrap" if bootstrapped else "template", files)
                     return
         with self._database() as target:
             with BuildInputs(target.project, target.settings.cache_folder).recording() as used:
-                apply_pending(target, (), revisions)
-            yield target, ScratchOrigin("migrations", used.files())
+                steps = apply_pending(target, (), revisions)
+            if revisions is not None and target.project.bootstrap:
+                self._check_bootstrapped(target, revisions)
+            source = "bootstrap" if is_bootstrapped(target, steps) else "migrations"
+            yield target, ScratchOrigin(source, used.files())
 
-    def _template(self) -> tuple[str | None, Files | None]:
-        """Return the name of the template, made now if there is none, and the files it is of."""
+    def _check_bootstrapped(self, target: Target, revisions: tuple[str, ...]) -> None:
+        """Refuse a database that the project's bootstrap has brought further than *revisions*."""
+        recorded = target.recorded()
+        if set(recorded) != set(revisions):
+            at = ", ".join(recorded) or "base"
+            raise self._none(
+                f"{target.project.bootstrap} makes one at {at}, not at {', '.join(revisions)}",
+                f"compare at {at}: db-ops upgrade",
+            )
+
+    def _template(self) -> tuple[str | None, Files | None, bool]:
+        """Return the name of the template, made now if there is none, and the files it is of.
+
+        And whether the project's bootstrap alone has made it.
+        """
         builder = Builder.of(self.host, self.connection)
         if builder is None or len(builder.target.graph.heads) > 1:
-            return None, None
+            return None, None, False
         template = builder.template()
         if template is None:
             # We may have imported what the revisions import; another process sees all they use.
@@ -181,8 +200,9 @@ class ScratchDatabases:
             template = builder.template()
         for database in templates_built_from(self.connection, builder.key):
             if database.name == template:
-                return template, database.facts.get("files", {})
-        return None, None
+                facts = database.facts
+                return template, facts.get("files", {}), bool(facts.get("bootstrapped"))
+        return None, None, False
 
     @contextmanager
     def _database(self, template: str | None = None) -> Iterator[Target]:

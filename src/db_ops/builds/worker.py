@@ -222,5 +222,6 @@ def _decoded(text: bytes) -> Settings:
         user_cache=Path(cache) if cache else None,
         folder=Path(folder) if folder else None,
         x=tuple(plain.pop("x")),
+        models=tuple(plain.pop("models")),
         **plain,
     )

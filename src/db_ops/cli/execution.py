@@ -27,6 +27,7 @@ class CommonOptions:
     alembic_ini: str | None = None
     section: str | None = None
     x: tuple[str, ...] = ()
+    flask_app: str | None = None
 
 
 def execute(

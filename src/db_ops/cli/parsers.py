@@ -33,6 +33,12 @@ X = Option(
     kind=Kind.LIST,
     metavar="NAME=VALUE",
 )
+APP = Option(
+    "app",
+    "The Flask application, as with `flask --app` (default: FLASK_APP, wsgi.py or app.py).",
+    kind=Kind.VALUE,
+    metavar="APP",
+)
 HELP = Option("help", "Show this help.", "h")
 VERSION = Option("version", "Show the version.", "V")
 LIST = Option("list", "Show the commands.", "l")
@@ -43,7 +49,7 @@ COMPLETION = Option(
     metavar="SHELL",
 )
 # Wherever they stand, they are for all commands of the line.
-LINE_OPTIONS = (CONFIG, NAME, X)
+LINE_OPTIONS = (CONFIG, NAME, X, APP)
 PROGRAM_OPTIONS = (*LINE_OPTIONS, HELP, VERSION, LIST, COMPLETION)
 
 _ABOUT = """\

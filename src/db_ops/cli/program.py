@@ -86,7 +86,7 @@ def _informational_text(line: CommandLine, program: str) -> str | None:
 
 def _run(commands: list[tuple[Command, Namespace]], common: Namespace, program: str) -> int:
     """Run the commands in the order written, until one fails."""
-    given = CommonOptions(common.config, common.name, tuple(common.x))
+    given = CommonOptions(common.config, common.name, tuple(common.x), common.app)
     invocation.set(Invocation(program, _common_arguments(given)))
     for command, found in commands:
         both = {
@@ -124,6 +124,8 @@ def _common_arguments(given: CommonOptions) -> tuple[str, ...]:
         typed += ["--config", given.alembic_ini]
     if given.section is not None:
         typed += ["--name", given.section]
+    if given.flask_app is not None:
+        typed += ["--app", given.flask_app]
     for argument in given.x:
         typed += ["-x", argument]
     return tuple(typed)

@@ -11,9 +11,13 @@ from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import EmptyMetadata, ModelsRefused, UsageError
 from db_ops.generation import requested_renames
 from db_ops.generation.proof import RevisionGenerator, change_filter
+from db_ops.generation.schema_copy import RevisionBase
+from db_ops.migrations.autogenerate.incomplete_models import missing_table
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.autogenerate.run import run_autogenerate
+from db_ops.migrations.autogenerate.write_errors import check_template
+from db_ops.migrations.autogenerate.write_hooks import missing_hooks
 from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.revisions.names import branch_head
 from db_ops.migrations.revisions.unfinished import refuse_unfinished
@@ -23,6 +27,7 @@ from db_ops.postgres.schema.dependencies import create_extension
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import (
     Event,
+    HookMissing,
     MigrationCreated,
     OnEvent,
     RevisionFinished,
@@ -56,7 +61,7 @@ def create_migration(
 
     Raises `UsageError` for an empty message, `RenameUndecided`, `ModelsRefused`,
     `UnfinishedMigration`, `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`,
-    `EnvironmentBroken`, `RevisionNotWritten`, `GeneratedFileBroken`.
+    `ModelTableMissing`, `EnvironmentBroken`, `RevisionNotWritten`, `GeneratedFileBroken`.
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", _without_revisions(on_event))
@@ -70,6 +75,9 @@ def create_migration(
             f"write it by: alembic revision --autogenerate -m '{text}'",
         )
     refuse_unfinished(target.settings.root, target.graph.pending(()))
+    check_template(target.project)
+    for hook in missing_hooks(target.project):
+        on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
     metadata, narrowed = load_models(target.project, target.scripts)
     if narrowed.translated_models:
         raise UsageError(
@@ -79,8 +87,12 @@ def create_migration(
         )
     if not has_tables(metadata):
         raise EmptyMetadata(target.project.display(target.project.env_py))
+    missing = missing_table(target.project, metadata)
+    if missing is not None:
+        raise missing
     with ScratchDatabases(target) as scratch:
-        with scratch.migrated_database() as (work, _):
+        base = RevisionBase(scratch)
+        with base.database() as work:
             start = read_built_schema(work)
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
             models = build_models_schema(scratch, metadata, start, new)
@@ -94,10 +106,16 @@ def create_migration(
             )
             renames = requested_renames(models.schema, start, rename)
             plan = generator.plan(work, renames, decided=no_rename, extensions=new)
-        created = MigrationCreated(target.location, None, ())
+        created = MigrationCreated(
+            target.location,
+            None,
+            (),
+            unproven=base.unchecked if base.is_unproven else (),
+            unchecked=() if base.is_unproven else base.unchecked,
+        )
         if not plan.changes:
             return created
-        with scratch.migrated_database() as (trial, _):
+        with base.database() as trial:
             revision = generator.write(plan, irreversible=irreversible)
             trial_run = generator.prove(trial, revision, irreversible=irreversible)
     return replace(
@@ -107,10 +125,10 @@ def create_migration(
         losses=plan.losses,
         refusals=plan.refusals,
         todos=plan.todos,
-        unproven=trial_run.unproven,
+        unproven=(*created.unproven, *trial_run.unproven),
         unsafe=trial_run.unsafe,
-        unchecked=trial_run.unchecked,
-        kept=() if irreversible else plan.kept,
+        unchecked=(*created.unchecked, *trial_run.unchecked),
+        kept=() if irreversible or not generator.has_downgrade else plan.kept,
     )
 
 

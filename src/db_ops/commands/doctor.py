@@ -12,7 +12,7 @@ from db_ops.errors import DbOpsError
 from db_ops.errors.packages import unsuitable_packages
 from db_ops.migrations.foreign_env.findings import env_py_findings
 from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_py
-from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.project import Project, project_of
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.postgres.connection.session import prepare_to_write
 from db_ops.postgres.creation import creation_obstacles
@@ -23,7 +23,7 @@ from db_ops.postgres.privileges import required_privileges
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
-from db_ops.target.open_project import apply_inspection, read_url_from
+from db_ops.target.open_project import apply_inspection, read_url_from, with_answers
 from db_ops.target.open_server import embedded_url, server_of
 from db_ops.target.target import Target
 
@@ -97,9 +97,7 @@ class _Examination:
         if settings.x:
             arguments = " ".join(f"-x {shlex.quote(one)}" for one in settings.x)
             yield Finding("project", "arguments", arguments)
-        self.project = read_project(
-            settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
-        )
+        self.project = project_of(settings)
 
     def _environment(self) -> Iterator[Finding]:
         project = self.project
@@ -111,6 +109,7 @@ class _Examination:
             return
         yield Finding("env.py", path, "the project's own: run on a connection of db_ops")
         self.settings = read_url_from(self.settings, project)
+        project = with_answers(project, self.settings)
         self.inspection = inspect_env_py(project, is_known=self.settings.url is not None)
         if self.inspection.url is not None:
             yield Finding("env.py", "connects to", self.inspection.url.location)

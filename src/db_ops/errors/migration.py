@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from typing import ClassVar
 
 from db_ops.errors.base import DbOpsError, ExitCode, SourceError, enumerate_names, place_name
 from db_ops.errors.server import ServerError
@@ -36,7 +37,10 @@ class EmptyMetadata(DbOpsError):
     """The metadata handed to Alembic holds no table: the models were never imported."""
 
     what = "{path}: the metadata of the models is empty"
-    then = "import the modules of the models in {path} before their metadata is used"
+    then = (
+        "import the modules of the models in {path} before their metadata is used, or name them in "
+        'pyproject.toml: [tool.db_ops] models = ["package.module"]'
+    )
     path: str
 
 
@@ -66,6 +70,8 @@ class MigrationFailed(ServerError):
         "{count} of {total} {verb}{named}, database at {current}"
     )
     then = "{remedy}"
+    # Whether what was applied before is of use to the next attempt.
+    is_resumable: ClassVar[bool] = True
     direction: str
     revision: str
     reason: str
@@ -94,6 +100,10 @@ class MigrationFailed(ServerError):
             "current": enumerate_names(self.current) or "base",
         }
 
+    def of_rebuild(self) -> MigrationFailed:
+        """Return the error for a rebuild that this has ended."""
+        return RebuildFailed(**vars(self))
+
 
 class MigrationBlocked(MigrationFailed):
     """A revision did not get its table locks in time, in spite of being run again."""
@@ -106,6 +116,36 @@ class RebuildFailed(MigrationFailed):
 
     what = (
         "{place}: {direction} of {revision} failed: {reason}; the database is as it was: {location}"
+    )
+
+
+class HistoryNotFromEmpty(MigrationFailed):
+    """The revisions rest on a schema that none of them creates; `reason` names what they lack."""
+
+    what = (
+        "{location}: the revisions do not start from an empty database: {revision} needs {reason}, "
+        "which no revision creates ({place}); database at {current}"
+    )
+    # A bootstrap is for an empty database, which half of a history is not.
+    is_resumable = False
+
+    def of_rebuild(self) -> MigrationFailed:
+        # It is about the whole history, and the way out is another one.
+        return self
+
+    @property
+    def brief(self) -> str:
+        """Say what the history lacks, without the place where that was seen."""
+        return f"revision {self.revision} needs {self.reason}, which no revision creates"
+
+
+class BootstrapFailed(SourceError):
+    """The project's own function for an empty database, which `[tool.db_ops]` names, failed."""
+
+    what = "{place}: the bootstrap of an empty database failed: {reason}"
+    then = (
+        "correct {path}, or what [tool.db_ops] bootstrap names in pyproject.toml, then run the "
+        "same command again; DB_OPS_DEBUG=1 shows the traceback"
     )
 
 
@@ -133,6 +173,24 @@ class ModelsRefused(SourceError):
     @property
     def notes(self) -> tuple[str, ...]:
         return (*super().notes, *self.others)
+
+
+class ModelTableMissing(ModelsBroken):
+    """A model refers to a table that no model defines: its module was never imported.
+
+    `reason` is the column, `module` the one that seems to define the table, if any does.
+    """
+
+    what = "{place}: {reason} refers to table {table!r}, which no imported module defines"
+    then = (
+        "import the module that defines it in env.py, or name it in pyproject.toml: "
+        '[tool.db_ops] models = ["{named}"]'
+    )
+    table: str = ""
+    module: str = ""
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "named": self.module or "package.module"}
 
 
 class RevisionNotWritten(DbOpsError):

@@ -29,7 +29,7 @@ from db_ops.generation import (
 )
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
-from db_ops.migrations.autogenerate.revision_text import list_in_docstring
+from db_ops.migrations.autogenerate.revision_text import has_downgrade, list_in_docstring
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.autogenerate.write_errors import (
     PlaceholderMissing,
@@ -77,6 +77,7 @@ class RevisionGenerator:
     unknown: Sequence[str] = ()
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
+    has_downgrade: bool = field(default=True, init=False)
 
     def plan(
         self,
@@ -116,6 +117,7 @@ class RevisionGenerator:
         try:
             path = draft.write(self.message, [one.code for one in plan.upgrade], downgrade)
             list_in_docstring(path, plan.changes)
+            self.has_downgrade = has_downgrade(path.read_text(encoding="utf-8"))
             self.unfinished = draft.finish(path)
         except Exception as error:
             # Alembic imports what it wrote, but leaves it there when that fails.
@@ -147,7 +149,9 @@ class RevisionGenerator:
                     self.models, read_built_schema(new), self.is_relevant
                 )
             )
-            if not irreversible:
+            if not self.has_downgrade:
+                seen.unchecked += ("script.py.mako has no downgrade(), so there is no way back",)
+            elif not irreversible:
                 seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
         except DbOpsError as error:
             seen.unproven += (error.message,)

@@ -61,10 +61,11 @@ class BuildInputs:
 
     @cached_property
     def env_py_arguments(self) -> str:
-        """What env.py depends on besides files: its section, `-x`, import paths."""
+        """What env.py depends on besides files: section, `-x`, import paths, models, bootstrap."""
         project = self.project
         paths = (project.script_location, *project.version_locations, *project.import_paths)
-        return repr((project.section, project.x, *map(project.display, paths)))
+        named = (project.flask_app, project.models, project.bootstrap)
+        return repr((project.section, project.x, *named, *map(project.display, paths)))
 
     @cached_property
     def sources(self) -> dict[str, bytes]:

@@ -114,10 +114,17 @@ class ConfigOptions:
     def _absolute(self, path: str, holding: str = "") -> Path:
         if ":" in path and not Path(path).is_absolute():
             return self._in_package(path)
-        for base in (self.root, self.file.parent):
+        for base in (self._base, self.root, self.file.parent):
             if (base / path / holding).exists():
                 return (base / path).resolve()
         return (self.root / path).resolve()
+
+    @cached_property
+    def _base(self) -> Path:
+        """The folder from which a relative `script_location` leads to env.py: all count from it."""
+        location = self.text("script_location") or "."
+        found = (base for base in (self.root, self.file.parent) if _holds_env_py(base, location))
+        return next(found, self.root)
 
     def _in_package(self, path: str) -> Path:
         """Resolve `package:folder`, as Alembic does, though without importing the package."""
@@ -143,6 +150,10 @@ class ConfigOptions:
             return AlembicIniBroken(str(self.file), f"cannot be parsed, line {lines}")
         reason = mask_credentials(str(error).replace("\n", " ").strip())
         return AlembicIniBroken(str(self.file), reason)
+
+
+def _holds_env_py(base: Path, location: str) -> bool:
+    return ":" not in location and (base / location / "env.py").is_file()
 
 
 def read_alembic_table(path: Path) -> Mapping[str, Any]:

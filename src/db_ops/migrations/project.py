@@ -6,10 +6,11 @@ import argparse
 import io
 import os
 import sys
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import AlembicIniBroken
 from db_ops.migrations.config_options import (
@@ -19,11 +20,21 @@ from db_ops.migrations.config_options import (
     read_alembic_table,
 )
 from db_ops.migrations.env.env_source import EnvSource, read_env_source
+from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from psycopg2.extensions import connection as DriverConnection
 
 _SECTION = "alembic"
+
+
+class Answers(Protocol):
+    """Opens a read-only session in a database, for a `with` block; None, and why, if none can."""
+
+    def __call__(
+        self, url: DatabaseUrl | None
+    ) -> AbstractContextManager[tuple[DriverConnection | None, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,10 @@ class Project:
     `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version
     tables, as schema and name, of a project that keeps several for the same revisions.
     `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `recursive`
-    and `sourceless` are Alembic's options for the files that count as revisions.
+    and `sourceless` are Alembic's options for the files that count as revisions. `flask_app` is
+    what `flask --app` is given. `models` are modules to import before env.py is run; `bootstrap`
+    names the function that makes what the first revision rests on. `answers` opens a session in
+    which an env.py that asks may look, for the database that it names, or None.
     """
 
     alembic_ini: Path
@@ -50,6 +64,10 @@ class Project:
     recursive: bool = False
     sourceless: bool = False
     uses_driver: bool = False
+    flask_app: str | None = None
+    models: tuple[str, ...] = ()
+    bootstrap: str | None = None
+    answers: Answers | None = field(default=None, compare=False, repr=False)
 
     @property
     def root(self) -> Path:
@@ -147,6 +165,19 @@ class Project:
             both = reads_toml and read_alembic_table(self.pyproject)
             return files | ({"toml_file": str(self.pyproject)} if both else {})
         return {"toml_file": str(self.alembic_ini)}
+
+
+def project_of(settings: Settings) -> Project:
+    """Read the project that *settings* name. Raises `AlembicIniBroken`."""
+    project = read_project(
+        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+    )
+    return replace(
+        project,
+        flask_app=settings.flask_app,
+        models=settings.models,
+        bootstrap=settings.bootstrap,
+    )
 
 
 def read_project(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from db_ops.results.create_migration import MigrationCreated, MigrationRebased
     from db_ops.results.diagram import Diagram
     from db_ops.results.events import (
+        BootstrapStarted,
         BuildAbandoned,
         Connected,
         ConnectionNotice,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         DatabaseDropped,
         DatabaseSetAside,
         Event,
+        HookMissing,
         InvalidIndexDropped,
         InvalidIndexLeft,
         LeftOnServer,
@@ -86,6 +88,7 @@ _MODULES = (
 )
 
 __all__ = [
+    "BootstrapStarted",
     "BuildAbandoned",
     "Cache",
     "CachedDatabase",
@@ -106,6 +109,7 @@ __all__ = [
     "Finding",
     "History",
     "HistoryEntry",
+    "HookMissing",
     "Initialised",
     "InvalidIndexDropped",
     "InvalidIndexLeft",

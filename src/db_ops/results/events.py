@@ -112,6 +112,20 @@ class LeftOnServer(FrozenData):
     what: str
 
 
+class BootstrapStarted(FrozenData):
+    """The project's own `function` is about to make the schema that the revisions rest on."""
+
+    function: str
+    scratch: bool = False
+
+
+class HookMissing(FrozenData):
+    """A post-write hook that `path` names is not installed; a new file will be left without it."""
+
+    path: str
+    hook: str
+
+
 class RevisionStarted(FrozenData):
     """A revision is about to run: number `position` of `total`.
 
@@ -167,6 +181,8 @@ Event = (
     | NotRecorded
     | OtherTables
     | LeftOnServer
+    | BootstrapStarted
+    | HookMissing
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

@@ -55,8 +55,13 @@ class Settings:
     folder: the project's root.
     section: section of `alembic.ini` that is meant, as Alembic's `--name`.
     x: arguments for env.py, as Alembic's `-x`.
+    flask_app: the Flask application of an env.py that needs one, as Flask's `--app`; None leaves it
+        to FLASK_APP, or `wsgi.py` or `app.py`.
     url_env: name of the variable for the URL, where the project has named one.
     url_from: `module:attribute.attribute`, where the project's own settings hold the URL.
+    models: modules that are imported before env.py is run, where it does not import all models.
+    bootstrap: `module:function` that makes the schema which the first revision rests on, where the
+        history does not start from an empty database.
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
     notes: what was seen beside the settings and has no effect: misspelt variables, for people.
@@ -82,8 +87,11 @@ class Settings:
     folder: Path | None = None
     section: str = "alembic"
     x: tuple[str, ...] = ()
+    flask_app: str | None = None
     url_env: str | None = None
     url_from: str | None = None
+    models: tuple[str, ...] = ()
+    bootstrap: str | None = None
     embedded: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ PYPROJECT = "pyproject.toml"
 # Flask-Migrate keeps it here, and is run from the folder above.
 _IN_A_FOLDER = Path("migrations", ALEMBIC_INI)
 _TABLE = "[tool.db_ops]"
+# What lies at the root of a project.
+_AT_ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
+_SCRIPT_LOCATION = re.compile(r"^script_location[ \t]*[=:][ \t]*(.+)$", re.M)
+_FUNCTION = re.compile(r"[\w.]+:[\w.]+\Z")
 _KEYS = {
     "url_env": str,
     "url_from": str,
@@ -23,6 +28,8 @@ _KEYS = {
     "records": bool,
     "ahead_is_different": bool,
     "squawk": bool,
+    "models": list,
+    "bootstrap": str,
 }
 
 
@@ -38,15 +45,17 @@ class ProjectFiles:
 def find_project(start: Path, named: str | None = None) -> ProjectFiles:
     """Return the project around *start*; *named* is the path of its `alembic.ini`, if known.
 
-    A folder is a project's root if it holds `alembic.ini`, `migrations/alembic.ini`, or a
-    `pyproject.toml` that has `[tool.alembic]` or names an `alembic_ini`. Raises
-    `AlembicIniNotFound`, `InvalidSettings` for a `[tool.db_ops]` that makes no sense.
+    A folder is a project's root if it holds `alembic.ini`, `migrations/alembic.ini`, a
+    `pyproject.toml` that has `[tool.alembic]` or names an `alembic_ini`, or one folder of any name
+    with `alembic.ini` beside env.py. Raises `AlembicIniNotFound`, `InvalidSettings` for a
+    `[tool.db_ops]` that makes no sense.
     """
     nearest = find_root(start)
     if named is not None:
         for folder in (start, nearest or start):
             if (folder / named).is_file():
-                return _around((folder / named).resolve())
+                found = _around((folder / named).resolve(), start, nearest)
+                return _as_flask_counts(found, folder, named)
         raise AlembicIniNotFound(str(start / named))
     if nearest is None:
         raise AlembicIniNotFound(str(start))
@@ -56,10 +65,10 @@ def find_project(start: Path, named: str | None = None) -> ProjectFiles:
         config = (nearest / declared["alembic_ini"]).resolve()
         if not config.is_file():
             raise AlembicIniNotFound(str(config))
-        return ProjectFiles(nearest, config, declared)
-    for config in (nearest / ALEMBIC_INI, nearest / _IN_A_FOLDER):
+        return ProjectFiles(_where_it_counts(config, nearest), config, declared)
+    for config in (nearest / ALEMBIC_INI, nearest / _IN_A_FOLDER, *_beside_env_py(nearest)):
         if config.is_file():
-            return ProjectFiles(nearest, config, declared)
+            return ProjectFiles(_where_it_counts(config, nearest), config, declared)
     if "alembic" not in tables:
         raise AlembicIniNotFound(str(nearest))
     return ProjectFiles(nearest, nearest / PYPROJECT, declared)
@@ -74,18 +83,80 @@ def find_root(start: Path) -> Path | None:
         names_one = "alembic" in tables or "alembic_ini" in tables.get("db_ops", {})
         if (folder / _IN_A_FOLDER).is_file() or names_one:
             return folder
+        is_root = folder == start or any((folder / name).exists() for name in _AT_ROOTS)
+        if is_root and _beside_env_py(folder):
+            return folder
     return None
 
 
-def _around(config: Path) -> ProjectFiles:
-    root = _root_of(config)
-    return ProjectFiles(root, config, _checked(_tables(root / PYPROJECT).get("db_ops", {})))
+def _beside_env_py(root: Path) -> tuple[Path, ...]:
+    """Return the one `alembic.ini` that lies beside env.py in a folder of *root*.
+
+    Of several none is the project's more than the others.
+    """
+    found = [
+        config
+        for config in sorted(root.glob(f"*/{ALEMBIC_INI}"))
+        if (config.parent / "env.py").is_file() and not config.parent.name.startswith(".")
+    ]
+    return tuple(found) if len(found) == 1 else ()
 
 
-def _root_of(config: Path) -> Path:
-    """Return the folder that commands are run from: above one that holds `env.py` itself."""
-    folder = config.parent
-    return folder.parent if (folder / "env.py").is_file() else folder
+def _around(config: Path, start: Path, nearest: Path | None) -> ProjectFiles:
+    folders = (start, *start.parents, *((nearest,) if nearest else ()))
+    root = _root_of(config, *folders)
+    declared = _tables(root / PYPROJECT).get("db_ops")
+    if declared is None and nearest is not None:
+        # The one that names this file speaks for it, although it was named again.
+        above = _tables(nearest / PYPROJECT).get("db_ops", {})
+        names_it = (nearest / str(above.get("alembic_ini", ""))).resolve() == config
+        declared = above if names_it else {}
+    return ProjectFiles(root, config, _checked(declared or {}))
+
+
+def _as_flask_counts(found: ProjectFiles, folder: Path, named: str) -> ProjectFiles:
+    """Return *found* with the *folder* as its root, where only Flask-Migrate could run it.
+
+    Its ini says nothing of where the scripts are: the application is looked for, and the folder of
+    the ini named, from where `flask db` is run.
+    """
+    config = found.alembic_config
+    if config.suffix == ".toml" or Path(named).is_absolute() or config.parent == folder:
+        return found
+    if b"script_location" in config.read_bytes() or not config.is_relative_to(folder):
+        return found
+    return replace(found, root=folder)
+
+
+def _where_it_counts(config: Path, root: Path) -> Path:
+    """Return *root*, unless a relative `script_location` leads to env.py from elsewhere only."""
+    return _root_of(config, root) if _script_location(config) else root
+
+
+def _root_of(config: Path, *folders: Path) -> Path:
+    """Return the folder that commands are run from.
+
+    Alembic counts a relative `script_location` from there, wherever the file lies: the first of
+    *folders*, the file's own and those above from which it leads to env.py. Without one, it is the
+    folder above one that holds env.py itself, as Flask-Migrate's does.
+    """
+    own = config.parent
+    location = _script_location(config)
+    if location.strip("./"):
+        for folder in (*folders, own, *own.parents):
+            if (folder / location / "env.py").is_file():
+                return folder
+    return own.parent if (own / "env.py").is_file() else own
+
+
+def _script_location(config: Path) -> str:
+    """Return the `script_location` of an ini, empty if it is not a relative one."""
+    try:
+        found = _SCRIPT_LOCATION.search(config.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    value = found[1].strip() if found else ""
+    return "" if value.startswith(("/", "%(")) or ":" in value else value
 
 
 def _tables(path: Path) -> Mapping[str, Any]:
@@ -126,6 +197,9 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield where, said[kind]
         elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
             yield where, "not a list of strings"
+    bootstrap = declared.get("bootstrap", "a:b")
+    if isinstance(bootstrap, str) and bootstrap and not _FUNCTION.match(bootstrap):
+        yield f"{_TABLE} bootstrap", "not written as package.module:function"
     if "url_env" in declared and "url_from" in declared:
         yield f"{_TABLE} url_from", "url_env is there too; one of them has to go"
     if "://" in str(declared.get("url_env", "")) + str(declared.get("url_from", "")):

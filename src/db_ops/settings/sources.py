@@ -61,6 +61,7 @@ def load(
     alembic_ini: str | None = None,
     section: str | None = None,
     x: tuple[str, ...] = (),
+    flask_app: str | None = None,
 ) -> Settings:
     """Read the settings of the project around *start* (the current directory).
 
@@ -68,7 +69,8 @@ def load(
     the one that counts. The real environment wins over `.env`, and `DATABASE_URL_FILE` over
     `DATABASE_URL`. Another name for that variable, or the attribute of the project's settings that
     holds the URL, and other names of the project's may stand in `[tool.db_ops]` of its
-    `pyproject.toml`. *alembic_ini* and *section* win over what the variables say, *x* is added.
+    `pyproject.toml`. *alembic_ini* and *section* win over what the variables say, *x* is added,
+    *flask_app* is Flask's `--app`.
 
     With *for_tests*, the databases of tests are meant: their server is that of `DB_OPS_TEST_URL`,
     from whose database they are created, or the embedded one. `DATABASE_URL` has no say then.
@@ -129,6 +131,9 @@ def load(
         x=(*files.declared.get("x", ()), *_arguments(variables.get("DB_OPS_X", "")), *x),
         url_env=None if for_tests else files.declared.get("url_env"),
         url_from=None if for_tests else files.declared.get("url_from"),
+        flask_app=flask_app,
+        models=tuple(files.declared.get("models", ())),
+        bootstrap=files.declared.get("bootstrap"),
         sources=_sources(variable, variables, files.declared),
         scratch_url=None if scratch is None else DatabaseUrl.parse(scratch, SCRATCH_URL),
         notes=notes,

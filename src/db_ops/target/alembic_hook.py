@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DatabaseAhead, UnknownRevisions
 from db_ops.errors.invocation import Invocation, invocation
+from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.env.alembic_options import plain_options
-from db_ops.migrations.env.runtime import Opened, configure_and_run
+from db_ops.migrations.env.runtime import (
+    Opened,
+    configure_and_run,
+    runs_for_alembic,
+    told_by_alembic,
+)
+from db_ops.migrations.project import project_of
 from db_ops.results import ConnectionNotice, Event, NotRecorded, WaitingForLock, WaitingForServer
-from db_ops.settings import load
+from db_ops.settings import Settings, load
 from db_ops.target.ahead import check_known
 from db_ops.target.target import Target, open_target
 
@@ -30,7 +37,16 @@ def run_migrations(target_metadata: MetaData, **options: Any) -> None:
     is that of the settings, and the migration lock is held for a command that writes. *options* are
     added to `context.configure` and win over ours. Raises what every other command raises.
     """
+    if runs_for_alembic():
+        with told_by_alembic():
+            import_models(project_of(_settings()))
     configure_and_run(target_metadata, connect=connect_for_alembic, **options)
+
+
+def _settings() -> Settings:
+    given = plain_options()
+    invocation.set(Invocation(options=given.typed(), alembic=given.typed_for_alembic()))
+    return load(alembic_ini=given.config, section=given.section, x=given.x)
 
 
 @contextmanager
@@ -41,9 +57,7 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
     another connection, and what is done is recorded. Raises `DatabaseMissing` and what every other
     command raises.
     """
-    given = plain_options()
-    invocation.set(Invocation(options=given.typed(), alembic=given.typed_for_alembic()))
-    settings = load(alembic_ini=given.config, section=given.section, x=given.x)
+    settings = _settings()
     for note in settings.notes:
         _LOGGER.warning("%s", note)
     target = open_target(settings, "alembic", _Log())

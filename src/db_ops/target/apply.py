@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import StatementFailed
 from db_ops.migrations.revisions.graph import Goal
-from db_ops.results import InvalidIndexDropped, InvalidIndexLeft, Revision, Step
+from db_ops.postgres.catalog import is_empty
+from db_ops.results import BootstrapStarted, InvalidIndexDropped, InvalidIndexLeft, Revision, Step
 from db_ops.target.ahead import check_known
 from db_ops.target.step_plans import upgrade_plan
 from db_ops.target.target import Target
@@ -41,6 +42,8 @@ def apply_pending(
 
     with target.migration_lock(connection) as locked:
         recorded = target.recorded_on(locked)
+        if not recorded and target.project.bootstrap and is_empty(locked):
+            recorded, check_tables = _bootstrap(target, locked), None
         pending = target.graph.pending(recorded, goal)
         if not pending or check_known(target, recorded, locked).ahead:
             return ()
@@ -54,6 +57,23 @@ def apply_pending(
         for _, index in invalid_indexes(locked):
             target.server.on_event(InvalidIndexLeft(target.location, index))
     return steps
+
+
+def _bootstrap(target: Target, locked: Connection) -> tuple[str, ...]:
+    """Let the project make what its revisions rest on; return the revisions recorded then."""
+    from db_ops.migrations.env.bootstrap import run_bootstrap
+
+    assert target.project.bootstrap is not None
+    _ = target.scripts
+    target.server.on_event(BootstrapStarted(target.project.bootstrap, target.is_scratch))
+    with target.record_run(locked) as records:
+        run_bootstrap(target.project, target, records)
+    return target.recorded_on(locked)
+
+
+def is_bootstrapped(target: Target, steps: tuple[Step, ...]) -> bool:
+    """Tell whether a build from empty that took *steps* was the project's bootstrap alone."""
+    return target.project.bootstrap is not None and not steps and bool(target.graph.heads)
 
 
 def revert(

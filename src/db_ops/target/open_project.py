@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.errors import TwoDatabases, UrlNotFound
 from db_ops.migrations.env.env_source import running_with
-from db_ops.migrations.project import Project, read_project
+from db_ops.migrations.project import Project, project_of
 from db_ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,10 +22,9 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     `read_project` and `inspect_env_py` raise, and `TwoDatabases` if env.py connects to another
     database than a `DATABASE_URL` that the project has not asked for.
     """
-    project = read_project(
-        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
-    )
+    project = project_of(settings)
     settings = read_url_from(settings, project)
+    project = with_answers(project, settings)
     running = running_with.get()
     if project.is_ours and running is not None:
         schema, table = running
@@ -42,13 +41,21 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
 
 def open_revisions(settings: Settings) -> Project:
     """Read the project as far as its revision files go, for which no database need be known."""
-    project = read_project(
-        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
-    )
+    project = project_of(settings)
     if project.is_ours:
         return project
+    project = with_answers(project, settings)
     inspection = _learn(project, settings, is_known=True)
     return inspection.applied_to(project)
+
+
+def with_answers(project: Project, settings: Settings) -> Project:
+    """Return *project* with a way to answer an env.py that asks the database something."""
+    if project.is_ours:
+        return project
+    from db_ops.target.env_answers import EnvAnswers
+
+    return replace(project, answers=EnvAnswers(settings))
 
 
 def read_url_from(settings: Settings, project: Project) -> Settings:
@@ -59,7 +66,7 @@ def read_url_from(settings: Settings, project: Project) -> Settings:
     if settings.url is not None:
         return settings
     if settings.url_from is not None:
-        from db_ops.migrations.foreign_env.inspection import url_from
+        from db_ops.migrations.foreign_env.url_from import url_from
 
         named = settings.url_from
         sources = {**settings.sources, "url": f"{named}, by [tool.db_ops] url_from"}
@@ -86,7 +93,9 @@ def _learn(
     if check:
         # What contradicts the settings is not kept.
         apply_inspection(settings, project, inspection)
-    cache.write(inspection, used)
+    if not inspection.depends:
+        # What a database answers may be another thing tomorrow.
+        cache.write(inspection, used)
     return inspection
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from db_ops.postgres.history.reader import RecordedHistory, RecordedState
     from db_ops.postgres.history.writer import HistoryWriter, OnTrouble
     from db_ops.postgres.locks.blockers import BlockerWatch
+    from db_ops.postgres.trial import TrialWatch
     from db_ops.target.position import Position
 
 
@@ -50,6 +51,7 @@ class Target:
     project: Project
     graph: Graph
     server: Server
+    is_measured: ClassVar[bool] = False
 
     @cached_property
     def scripts(self) -> ScriptDirectory:
@@ -98,7 +100,7 @@ class Target:
             return None
         from db_ops.postgres.history.writer import HistoryWriter
 
-        tell = on_trouble or self._tell_not_recorded
+        tell = on_trouble or (lambda *why: self.server.on_event(NotRecorded(self.location, *why)))
         command, checksum = self.server.command, self.checksums.of
         return HistoryWriter(locked, *self._version_table, command, tell, checksum)
 
@@ -120,12 +122,13 @@ class Target:
 
         return Checksums(self.settings.cache_folder)
 
-    def _tell_not_recorded(self, reason: str, remedy: str) -> None:
-        self.server.on_event(NotRecorded(self.location, reason, remedy))
-
     @property
     def _version_table(self) -> tuple[str, str | None]:
         return self.project.version_table, self.project.version_table_schema
+
+    @property
+    def transaction_watch(self) -> TrialWatch | None:
+        return self.server.watch
 
     @property
     def timeouts(self) -> str:
@@ -179,7 +182,6 @@ class Target:
         return watch_blockers(self.server, connection)
 
     def recorded(self) -> tuple[str, ...]:
-        """Return the revisions recorded now, asked on a new connection."""
         with self.server.target() as connection:
             return self.recorded_on(connection)
 

@@ -15,8 +15,10 @@ from db_ops.builds.schema_cache import SchemaCache, content_key
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
     EmptyMetadata,
+    HistoryNotFromEmpty,
     MigrationFailed,
     ModelsBroken,
+    ModelTableMissing,
     NoScratchDatabase,
 )
 from db_ops.migrations.autogenerate.models import has_tables
@@ -39,9 +41,10 @@ from db_ops.verification.report import (
     settle,
 )
 from db_ops.verification.revision_checks import adoption_difference, compare_history
+from db_ops.verification.schema_caches import migrations_key, side_cache
 from db_ops.verification.target_state import (
     TargetState,
-    current_drift,
+    drift_of,
     read_target_state,
     untracked_tables,
     with_owner,
@@ -69,6 +72,7 @@ class Comparison:
     rules: Rules
     grants: bool
     unchecked: list[str] = field(default_factory=list)
+    left_out: str | None = None
     sides: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     scope: AutogenerateScope = field(default_factory=AutogenerateScope)
@@ -89,7 +93,10 @@ class Comparison:
         if state.why_not:
             self.unchecked.append(state.why_not)
         history = self._history(state)
-        caches = {side: self._cache(side, state) for side in ("migrations", "models")}
+        caches = {
+            side: side_cache(self.target, self.inputs, state, side, grants=self.grants)
+            for side in ("migrations", "models")
+        }
         with self.inputs.recording() as used:
             migrations = self._migrations(caches["migrations"], state)
             clean = not history and state.why_not is None and not state.ahead
@@ -98,15 +105,16 @@ class Comparison:
         # Models lean on what the migrations have made.
         files = used.files() if migrations and migrations.files is not None else None
         models = None
-        if migrations:
-            models = self._models(caches["models"], state, migrations, metadata, files)
+        base = migrations or self._in_place_of_migrations(state)
+        if base:
+            models = self._models(caches["models"], state, base, metadata, files)
         report = self._judge(state, migrations, models)
         own = untracked_tables(state, migrations, models)
         if own:
             at_head = () if report.differences else graph.heads
             history = (adoption_difference(own, at_head, state.records.heads),)
         differences = (*history, *self._files(state), *report.differences)
-        if operations is not None and not (models and migrations and not models.unchecked):
+        if operations is not None and not (models and base and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += blind
         elif operations is not None:
@@ -120,7 +128,7 @@ class Comparison:
             differences=differences,
             unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
             partial=partial,
-            drift=current_drift(target, state) if partial else None,
+            drift=drift_of(self.target, state) if partial else None,
             pending=tuple(one.id for one in state.pending),
             unknown=graph.unknown(state.recorded or ()),
             ahead=state.ahead,
@@ -155,7 +163,7 @@ class Comparison:
         return (*found, Difference("drift", f"ahead of this checkout: {said}", checkout))
 
     def _migrations(self, cache: SchemaCache, state: TargetState) -> BuiltSchema | None:
-        key = self._migrations_key(state)
+        key = migrations_key(self.target, self.inputs, state)
         with self._timed("migrations"):
             files = cache.files(key)
             side = cache.load() if files is not None and self.inputs.are_unchanged(files) else None
@@ -163,6 +171,11 @@ class Comparison:
                 side = self._built(self.target.graph.heads)
                 if side is not None:
                     cache.write(key, side)
+        if side is not None and side.source == "bootstrap":
+            self.left_out = (
+                f"{self.target.project.bootstrap} makes the schema of the head, without a revision"
+            )
+            side = None
         if side is None:
             return None
         self.sides["migrations"] = side.source
@@ -175,6 +188,8 @@ class Comparison:
             return build_migrations_schema(
                 self.scratch, grants=self.grants, revisions=None if heads else revisions
             )
+        except HistoryNotFromEmpty as error:
+            self.left_out = error.brief
         except (NoScratchDatabase, MigrationFailed) as error:
             self.unchecked.append(
                 f"ONLY ALEMBIC'S REFLECTION WAS COMPARED ({error.message}; {error.hint}): views,"
@@ -182,6 +197,18 @@ class Comparison:
                 " were not looked at",
             )
         return None
+
+    def _in_place_of_migrations(self, state: TargetState) -> BuiltSchema | None:
+        """Return the database's own schema, to compare models with, if it is at head."""
+        if self.left_out is None:
+            return None
+        self.unchecked.append(
+            f"the migrations were left out, models were compared with the database: {self.left_out}"
+        )
+        if state.schema is None or set(state.recorded or ()) != set(self.target.graph.heads):
+            self.unchecked.append("models were not compared: the database is not at the head")
+            return None
+        return BuiltSchema(state.schema, "database")
 
     def _alembic(
         self, *, clean: bool, built: bool
@@ -194,10 +221,17 @@ class Comparison:
         target = self.target
         if clean:
             migrated = self.scratch.migrated_database
-            session, why = run_where_it_can(target.project, target, migrated)
+            try:
+                session, why = run_where_it_can(target.project, target, migrated)
+            except ModelTableMissing:
+                # Told with what is compared of the models.
+                return None, (), load_models(target.project, target.scripts)[0]
+            self.scope = session.scope
+            if not has_tables(session.metadata):
+                # Without a model, every table would be one to remove.
+                return None, (), session.metadata
             if why:
                 self.unchecked.append(f"alembic check ran on what the migrations make: {why}")
-            self.scope = session.scope
             return tuple(self.scope.diffs), session.unchecked, session.metadata
         self.unchecked.append(_NOT_AT_HEAD)
         metadata, self.scope = load_models(target.project, target.scripts)
@@ -219,7 +253,8 @@ class Comparison:
     ) -> BuiltSchema | None:
         if not has_tables(metadata):
             path = self.target.project.display(self.target.project.env_py)
-            self.unchecked.append(f"models were not compared: {EmptyMetadata(path).message}")
+            empty = EmptyMetadata(path)
+            self.unchecked.append(f"models were not compared: {empty.message}; {empty.hint}")
             return None
         if self.target.project.tables:
             self.unchecked.append(_IN_SEVERAL_SCHEMAS)
@@ -227,7 +262,7 @@ class Comparison:
         translated = self.scope.translated
         with self._timed("models"):
             key = content_key(
-                self._migrations_key(state),
+                migrations_key(self.target, self.inputs, state),
                 repr(migrations.files),
                 repr(files),
                 *self.scope.translated_models,
@@ -276,24 +311,6 @@ class Comparison:
         here = ComparedSchemas(None, so_far.schema, database)
         return report(ahead, behind=False, ahead=False) + report(
             here, behind=False, ahead=False, untracked=not recorded
-        )
-
-    def _cache(self, side: str, state: TargetState) -> SchemaCache:
-        major = state.schema.major if state.schema else 0
-        settings = self.target.settings
-        grants = self.grants and side == "migrations"
-        name = f"{side} {major} {grants} {self.inputs.env_py_arguments}"
-        return SchemaCache.read(settings.cache_folder, settings.alembic_ini, name)
-
-    def _migrations_key(self, state: TargetState) -> str:
-        scratch = self.target.settings.scratch_url
-        project = self.target.project
-        return content_key(
-            self.inputs.digest,
-            state.server_defaults,
-            scratch.location if scratch else "",
-            project.version_table,
-            project.version_table_schema or "",
         )
 
     @contextmanager

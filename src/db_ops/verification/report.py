@@ -81,10 +81,14 @@ def build_report(
     known = schemas.migrations or schemas.database
     if known is None:
         return Report()
-    models = schemas.models if schemas.migrations else None
     database = schemas.database or known
     verdict = judge(
-        models, known, database, behind=behind or ahead, ignore=rules.ignore, scope=scope
+        schemas.models,
+        known,
+        database,
+        behind=behind or ahead,
+        ignore=rules.ignore,
+        scope=scope,
     )
     differences, unaccepted, met = [], [], []
     silenced = [
@@ -96,6 +100,8 @@ def build_report(
         if accepted is None:
             unaccepted.append(BaselineEntry.of(disagreement))
             difference = _difference(disagreement, ahead=ahead)
+            if schemas.migrations is None:
+                difference = _without_migrations(difference)
             differences.append(_to_adopt(difference) if untracked else difference)
         else:
             met.append(accepted)
@@ -142,6 +148,15 @@ def _difference(disagreement: Disagreement, *, ahead: bool) -> Difference:
         remedies,
         disagreement.loses_data,
     )
+
+
+def _without_migrations(difference: Difference) -> Difference:
+    """Return *difference* without what migrations have, which were not looked at."""
+    values = {side: text for side, text in difference.values.items() if side != "migrations"}
+    text = difference.description
+    if difference.kind == "models":
+        text = f"{difference.subject}: models and database differ"
+    return replace(difference, values=values, description=text)
 
 
 def _to_adopt(difference: Difference) -> Difference:

@@ -12,7 +12,7 @@ from db_ops.postgres.connection.session import refuse_transaction_pooler
 from db_ops.postgres.history.reader import RecordedHistory
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.postgres.schema.reading import major_version, read_schema
+from db_ops.postgres.schema.reading import read_schema
 from db_ops.postgres.templates import server_defaults
 from db_ops.results import Drift, Revision
 from db_ops.target.position import Position
@@ -87,6 +87,17 @@ def read_target_state(target: Target, *, grants: bool) -> TargetState:
         raise TableLocked(target.location, target.settings.lock_timeout) from None
 
 
+def drift_of(target: Target, state: TargetState) -> Drift:
+    """Judge by the record what was not compared: are the catalogs as the head left them?"""
+    if state.schema is None:
+        return Drift("unknown", "the database does not exist")
+    if state.why_not:
+        return Drift("unknown", "the recorded revisions cannot be read")
+    with target.server.target() as connection:
+        target.set_read_only(connection)
+        return judge_drift(target.recorded_state(connection), state.schema.major)
+
+
 def _recorded(target: Target, connection: Connection) -> tuple[tuple[str, ...] | None, str | None]:
     """Return the revisions recorded, or why they cannot be read: the catalogs are everybody's."""
     try:
@@ -103,17 +114,6 @@ def untracked_tables(state: TargetState, *built: BuiltSchema | None) -> tuple[st
     made = {name for schema in schemas for kind, name in schema.objects if kind == "table"}
     there = {name for kind, name in state.schema.objects if kind == "table"}
     return tuple(sorted(made & there))
-
-
-def current_drift(target: Target, state: TargetState) -> Drift:
-    """Judge by the record what was not compared: are the catalogs as the head left them?"""
-    if state.schema is None:
-        return Drift("unknown", "the database does not exist")
-    if state.why_not:
-        return Drift("unknown", "the recorded revisions cannot be read")
-    with target.server.target() as connection:
-        target.set_read_only(connection)
-        return judge_drift(target.recorded_state(connection), major_version(connection))
 
 
 def with_owner(side: BuiltSchema, state: TargetState) -> BuiltSchema:

@@ -20,6 +20,7 @@ from db_ops.cli.terminal import (
 from db_ops.errors import ExitCode, Interrupted, Terminated
 from db_ops.errors.base import enumerate_names
 from db_ops.results import (
+    BootstrapStarted,
     BuildAbandoned,
     Connected,
     ConnectionNotice,
@@ -27,6 +28,7 @@ from db_ops.results import (
     DatabaseDropped,
     DatabaseSetAside,
     Event,
+    HookMissing,
     InvalidIndexDropped,
     InvalidIndexLeft,
     LeftOnServer,
@@ -158,6 +160,10 @@ def _announced(event: Event, *, verbose: bool) -> str:
             verb = "apply" if direction == "upgrade" else "revert"
             place = " in a scratch database" if scratch else ""
             return f"  {verb} {position}/{total}{place}  {revision.id}  {revision.summary}"
+        case BootstrapStarted(function, scratch):
+            return f"  bootstrap{' in a scratch database' if scratch else ''}  {function}"
+        case HookMissing(path, hook):
+            return f"{path}: post_write_hooks: {hook} is not installed here and will not run"
         case RevisionFinished(step) if verbose or step.seconds >= _LONG:
             return f"      done in {seconds(step.seconds)}"
         case ServerStarting(directory, creating):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.rendering import Changed, Operation, Renderer
-from db_ops.migrations.autogenerate.revision_text import format_with_ruff
+from db_ops.migrations.autogenerate.revision_text import format_with_ruff, has_downgrade
 from db_ops.migrations.autogenerate.run import run_autogenerate
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing
+from db_ops.migrations.autogenerate.write_hooks import hooks_of, run_hooks
 from db_ops.migrations.env.diagnostics import reason_of
-from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.env.runner import Database
 from db_ops.migrations.env.runtime import MAX_REVISION_ID, connection_over
 from db_ops.migrations.project import Project
@@ -24,7 +23,6 @@ from db_ops.migrations.project import Project
 if TYPE_CHECKING:
     from alembic.autogenerate import RevisionContext
     from alembic.operations import MigrationScript
-    from alembic.script import ScriptDirectory
     from psycopg2.extensions import connection as DriverConnection
 
 _ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
@@ -41,7 +39,7 @@ class Draft:
     @cached_property
     def _hooks(self) -> Any:
         scripts = self.context.script_directory
-        return getattr(scripts, _hooks_of(scripts))
+        return getattr(scripts, hooks_of(scripts))
 
     def upgrade(self, changed: Changed, constraints: Definitions) -> tuple[Operation, ...]:
         """Return the upgrade operations for what is *changed*; tables get these *constraints*."""
@@ -90,9 +88,10 @@ class Draft:
         file is there then.
         """
         self.script.message = message.replace("\\", "\\\\").replace('"', '\\"')
+        way_back = str(self.script.downgrade_ops_list[0].downgrade_token)
         parts = {
             str(self.script.upgrade_ops_list[0].upgrade_token): _body(upgrade),
-            str(self.script.downgrade_ops_list[0].downgrade_token): _body(downgrade),
+            way_back: _body(downgrade),
             "imports": "\n".join(sorted(self.renderer.context.imports)),
         }
         template: dict[str, Any] = self.context.template_args
@@ -102,7 +101,7 @@ class Draft:
         # A hook of the project may have emptied the list: Alembic saw nothing to write.
         self.context.generated_revisions[:] = [self.script]
         scripts = self.context.script_directory
-        hooks, kept = _hooks_of(scripts), self._hooks
+        hooks, kept = hooks_of(scripts), self._hooks
         setattr(scripts, hooks, type(kept)())
         try:
             (written,) = self.context.generate_scripts()
@@ -112,7 +111,7 @@ class Draft:
         path = Path(written.path)
         text = path.read_text(encoding="utf-8")
         for name, part in parts.items():
-            if part not in text:
+            if part not in text and (name != way_back or has_downgrade(text)):
                 raise PlaceholderMissing(f"${{{name}}}")
         return path
 
@@ -122,22 +121,10 @@ class Draft:
         Return in one line what failed of them, None if nothing did: the file stays, and is put back
         if what they leave is no Python.
         """
-        from alembic.script import write_hooks
-
         if not self._hooks:
             format_with_ruff(path)
             return None
-        written, reason = path.read_bytes(), None
-        try:
-            write_hooks._run_hooks(str(path), self._hooks)
-        except Exception as error:
-            reason = describe_failure(error).removeprefix("CommandError: ")
-        try:
-            ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError, OSError) as error:
-            path.write_bytes(written)
-            reason = reason or f"what they left is no Python ({describe_failure(error)})"
-        return reason and f"post_write_hooks: {reason}; the file was written without them"
+        return run_hooks(path, self._hooks)
 
     def _operations(
         self, parts: Iterable[Any], changed: Changed, constraints: Definitions
@@ -155,11 +142,6 @@ def _body(statements: Sequence[str]) -> str:
     if all(line.startswith("#") for line in lines):
         lines.append("pass")
     return "\n    ".join(lines)
-
-
-def _hooks_of(scripts: ScriptDirectory) -> str:
-    # Alembic 1.16 has renamed it.
-    return "hooks" if hasattr(scripts, "hooks") else "hook_config"
 
 
 def draft_revision(

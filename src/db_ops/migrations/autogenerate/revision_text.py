@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sysconfig
 import textwrap
@@ -10,12 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _WIDTH = 79
+_QUOTES = re.compile(r"[rRuU]?(?:\"\"\"|''')")
 
 
 def list_in_docstring(path: Path, changes: Sequence[str]) -> None:
-    """List *changes* in the docstring of the file at *path*, behind its first line."""
+    """List *changes* in the docstring of the file at *path*, behind its first line.
+
+    The line ends become those of the template.
+    """
+    line_end = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
     source = path.read_text(encoding="utf-8")
-    path.write_text(_with_docstring(source, changes), encoding="utf-8")
+    path.write_text(_with_docstring(source, changes), encoding="utf-8", newline=line_end)
+
+
+def has_downgrade(source: str) -> bool:
+    """Tell whether a revision file, or the template of one, defines `downgrade()`."""
+    return re.search(r"^(?:async\s+)?def\s+downgrade\b", source, re.M) is not None
 
 
 def format_with_ruff(path: Path) -> None:
@@ -45,15 +56,27 @@ def _with_docstring(source: str, changes: Sequence[str]) -> str:
         )
     ]
     lines = source.splitlines()
-    first = ast.parse(source).body[0]
-    if not (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)):
+    tree = ast.parse(source)
+    first = tree.body[0]
+    said = ast.get_docstring(tree)
+    if said is None:
         return "\n".join(['"""', *listed, '"""', "", *lines]) + "\n"
     begin, end = first.lineno - 1, (first.end_lineno or first.lineno) - 1
-    if begin == end:
+    mark = _QUOTES.match(lines[begin])
+    if mark is None:
+        # In plain quotes, in parentheses: nothing can be put into that.
+        lines[begin : end + 1] = [f'"""{_in_docstring(said)}', "", *listed, '"""']
+    elif begin == end:
         opening = lines[begin].rstrip()
         lines[begin : begin + 1] = [opening[:-3], "", *listed, opening[-3:]]
     else:
-        lines[begin + 1 : begin + 1] = ["", *listed]
+        # What the revision is about may stand below the quotes.
+        while begin < end and not lines[begin].removeprefix(mark[0]).strip():
+            begin += 1
+        if begin == end:
+            lines[end:end] = listed
+        else:
+            lines[begin + 1 : begin + 1] = ["", *listed]
     return "\n".join(lines) + "\n"
 
 

@@ -18,17 +18,36 @@ class PlaceholderMissing(ValueError):
     """The template has no place for a part of the revision, which is the argument."""
 
 
-def revision_not_written(project: Project, error: BaseException) -> RevisionNotWritten:
-    """Return the typed error for what Alembic raised before there was a file."""
-    configured = project.display(project.alembic_ini)
-    reached = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+def check_template(project: Project) -> None:
+    """Refuse a project whose new files could not be written, or would not be read afterwards.
+
+    Raises `RevisionNotWritten`.
+    """
     template = project.script_location / _TEMPLATE
     if not template.exists():
-        return RevisionNotWritten(
+        raise RevisionNotWritten(
             project.display(template),
             "there is no such file",
             f"put it back, as `alembic init` writes it, {_AGAIN}",
         )
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(project.alembic_config())
+    if "/" in scripts.file_template and not scripts.recursive_version_locations:
+        configured = project.display(project.alembic_ini)
+        raise RevisionNotWritten(
+            configured,
+            "file_template puts it into a folder in which no revision is looked for",
+            f"set recursive_version_locations = true in {configured}, {_AGAIN}",
+        )
+
+
+def revision_not_written(project: Project, error: BaseException) -> RevisionNotWritten:
+    """Return the typed error for what Alembic raised before there was a file."""
+    check_template(project)
+    configured = project.display(project.alembic_ini)
+    reached = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    template = project.script_location / _TEMPLATE
     if isinstance(error, PlaceholderMissing):
         return RevisionNotWritten(
             project.display(template),

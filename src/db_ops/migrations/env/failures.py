@@ -12,6 +12,7 @@ from db_ops.errors import (
     AlembicFailed,
     ConnectionLost,
     DbOpsError,
+    HistoryNotFromEmpty,
     InsufficientPrivilege,
     MigrationBlocked,
     MigrationFailed,
@@ -19,6 +20,7 @@ from db_ops.errors import (
 )
 from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate, statement_of
 from db_ops.migrations.env.error_location import innermost_location, source_locations
+from db_ops.migrations.env.history_start import missing_base
 
 if TYPE_CHECKING:
     from db_ops.migrations.env.runner import Database, Run
@@ -28,6 +30,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 _NO_SCHEMA = "3F000"
 _LOST = ("57P01", "57P02", "08000", "08003", "08006")
 _EXTENSION = re.compile(r"\s*CREATE\s+EXTENSION\b", re.IGNORECASE)
+_ALREADY_THERE = ("42P07", "42710", "42701", "42P06")
 _REMEDIES = {
     "55P04": "put ALTER TYPE ... ADD VALUE into op.get_context().autocommit_block(), in {path}",
     "25P02": "an earlier statement failed and {path} went on: let it use "
@@ -45,6 +48,9 @@ def explain_revision(
     if missing is not None:
         return missing
     kind = MigrationBlocked if is_lock_timeout(error) else MigrationFailed
+    lacking = missing_base(run, revision, error)
+    if lacking:
+        kind = HistoryNotFromEmpty
     file = run.project.root / run.graph.nodes[revision].revision.path
     place = innermost_location(error, (file,))
     deeper = [one for one in source_locations(error)[-1:] if one.path != file]
@@ -53,11 +59,11 @@ def explain_revision(
         location=run.database.location,
         direction=run.direction,
         revision=revision,
-        reason=describe_lock_timeout(run) if is_lock_timeout(error) else reason_of(error),
+        reason=", ".join(lacking) or _reason(run, error),
         done=tuple(step.revision.id for step in run.steps),
         total=run.total,
         current=current,
-        remedy=_remedy(run, revision, error),
+        remedy=_bootstrap_remedy(run) if lacking else _remedy(run, revision, error),
         path=run.graph.nodes[revision].revision.path,
         line=place.line if place else None,
         code=place.code if place else "",
@@ -66,6 +72,19 @@ def explain_revision(
             *(f"at {run.project.display(one.path)}:{one.line} | {one.code}" for one in deeper),
             *(said.lines if said else ()),
         ),
+    )
+
+
+def _reason(run: Run, error: BaseException) -> str:
+    return describe_lock_timeout(run) if is_lock_timeout(error) else reason_of(error)
+
+
+def _bootstrap_remedy(run: Run) -> str:
+    if run.project.bootstrap is not None:
+        return f"let {run.project.bootstrap}, which [tool.db_ops] names, make it; then: db-ops init"
+    return (
+        "name the function that makes the schema which the first revision rests on, in "
+        'pyproject.toml: [tool.db_ops] bootstrap = "package.module:function"; then: db-ops init'
     )
 
 
@@ -144,6 +163,11 @@ def _remedy(run: Run, revision: str, error: BaseException) -> str:
     remedy = _privilege_remedy(run.database, error)
     if remedy is not None:
         return f"{remedy}; then: {again}"
+    if run.project.bootstrap and sqlstate(error) in _ALREADY_THERE and run.direction == "upgrade":
+        return (
+            f"if {run.project.bootstrap} has made that, let it return the revision that its schema "
+            f'is at, such as "head"; else correct {path}; then: {again}'
+        )
     if isinstance(error, NotImplementedError):
         return f"write {run.direction}() in {path}, or restore the database from a backup"
     return _REMEDIES.get(sqlstate(error) or "", "correct {path}, then: {again}").format(

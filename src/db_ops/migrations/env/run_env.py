@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError
+from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.project import Project
@@ -55,6 +56,7 @@ def run_env(
             if session.recording is not None:
                 session.recording.begin()
             return
+        import_models(project)
         with EnvironmentContext(config, scripts, fn=work, **options):
             scripts.run_env()
     except KeyboardInterrupt:

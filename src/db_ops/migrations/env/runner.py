@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import DbOpsError
+from db_ops.migrations.autogenerate.incomplete_models import missing_table_error
 from db_ops.migrations.autogenerate.models import broken_models, unnamed_index_error
 from db_ops.migrations.env.diagnostics import diagnostics
 from db_ops.migrations.env.failures import (
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from psycopg2.extensions import connection as DriverConnection
     from sqlalchemy import Connection
+
+    from db_ops.migrations.foreign_env.driver_session import TransactionWatch
 
 _LONGEST_PAUSE = 5.0
 
@@ -63,6 +66,14 @@ class Database(Protocol):
     @property
     def is_scratch(self) -> bool:
         """Whether it is dropped after the command, and is not the target."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the statements of its sessions are measured, at the cursors of psycopg2."""
+
+    @property
+    def transaction_watch(self) -> TransactionWatch | None:
+        """What notes, or refuses, what a session commits outside of this database, if anything."""
 
     @property
     def timeout_settings(self) -> tuple[str, ...]:
@@ -97,6 +108,7 @@ class Run:
     recorder: StepRecorder | None = None
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
+    metadata: Any = None
     blocked_by: str | None = None
 
     @property
@@ -149,13 +161,27 @@ def _attempt(run: Run) -> None:
                 recording = StepRecording(run.recorder) if run.recorder else None
                 session = Session(connection, recording=recording)
                 if not run.project.is_ours:
-                    from db_ops.migrations.foreign_env.inspection import needs_own_connection
-
-                    session.uses_own_connection = needs_own_connection(run.project)
+                    choose_connection(run.project, run.database, session)
                 work = _reporting(run, connection, driver, recording)
-                run_env(run.project, run.scripts, session, work)
+                try:
+                    run_env(run.project, run.scripts, session, work)
+                finally:
+                    run.metadata = session.metadata
         finally:
             run.blocked_by = watch.last
+
+
+def choose_connection(project: Project, database: Database, session: Session) -> None:
+    """Let env.py's own engine connect to *database*, where its driver is not ours.
+
+    What a revision says to a driver, and what it gets back, is meant for that one. Where statements
+    are measured that is done with ours, unless the revisions need the other one.
+    """
+    from db_ops.migrations.foreign_env.inspection import needs_own_connection
+
+    session.uses_own_connection = needs_own_connection(project)
+    session.keeps_driver = not database.is_measured
+    session.watch = database.transaction_watch
 
 
 def _session_settings(run: Run, position: int) -> tuple[str, ...]:
@@ -224,7 +250,8 @@ def comparison_error(
         return broken_environment(project, error)
     models = unnamed_index_error(session.metadata, project.display(project.env_py))
     if models is None and isinstance(error, SQLAlchemyError) and diagnostics(error) is None:
-        models = broken_models(project, error)
+        is_incomplete = type(error).__name__ == "NoReferencedTableError"
+        models = (missing_table_error if is_incomplete else broken_models)(project, error)
     return models or explain_statement(database, "comparing models with the database", error)
 
 

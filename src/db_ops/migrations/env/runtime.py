@@ -8,8 +8,9 @@ percent sign would break it, and a password would be written where others print 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
     from sqlalchemy import Connection, MetaData
 
+    from db_ops.migrations.foreign_env.driver_session import TransactionWatch
+
 MAX_REVISION_ID = 32
+# The session of an environment that the project's own function has Alembic run.
+current_session: ContextVar[Session | None] = ContextVar("current_session", default=None)
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,13 @@ class Session:
     found, `unchecked` what it could not compare. `recording` is called for each step. `schemas` are
     compared although no model lives there. One that `may_try` may write in a scratch database.
 
-    One that `inspects` connects nowhere: it holds the arguments of `configure` in each of the
-    `calls`, and whether env.py `called_run_migrations` of `db_ops`. The rest is for an env.py that
-    does not call it: our database `is_known`; `uses_own_connection`, opened by env.py's own engine
-    to our database; the `destinations` that it wanted to connect to, its `statements`, whether it
-    `uses_driver`, the functions of an asynchronous driver; `driver_dsns` are what it passed to
-    `psycopg2.connect`.
+    One that `inspects` runs nothing, and without a connection contacts nobody: it holds the
+    arguments of `configure` in each of the `calls`, and whether env.py `called_run_migrations` of
+    `db_ops`. The rest is for an env.py that does not call it: our database `is_known`; env.py has
+    `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
+    where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions; the
+    `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
+    functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`.
     """
 
     connection: Connection | None = None
@@ -66,8 +72,11 @@ class Session:
     schemas: tuple[str, ...] = ()
     may_try: bool = False
     inspects: bool = False
+    connected: bool = False
     is_known: bool = False
     uses_own_connection: bool = False
+    keeps_driver: bool = False
+    watch: TransactionWatch | None = None
     uses_driver: bool = False
     called_run_migrations: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -91,7 +100,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
         without_history_schema,
     )
 
-    session: Session = context.config.attributes.get("db_ops") or Session()
+    session: Session = context.config.attributes.get("db_ops") or current_session.get() or Session()
     session.metadata = target_metadata
     session.unchecked = not_compared(target_metadata)
     configuration: dict[str, Any] = {
@@ -134,7 +143,6 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
 
 def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str, Any]) -> None:
     from alembic import context
-    from alembic.util import CommandError
 
     # `check` and `revision` compare, `current` shows: looking must not create a version table.
     command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
@@ -143,18 +151,38 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
     table = configuration["version_table_schema"], configuration["version_table"]
     token = running_with.set(table)
     try:
-        if compares:
-            _refuse_empty(configuration["target_metadata"])
-        with connect(not read_only) as opened, connection_over(opened.connection) as connection:
-            session.recording = StepRecording(opened.recorder) if opened.recorder else None
-            context.configure(
-                **{"connection": connection, "dont_mutate": read_only, **configuration}
-            )
-            _begin(session)
-    except DbOpsError as error:
-        raise CommandError(f"{error.message}\nhint: {error.hint}") from error
+        with told_by_alembic():
+            if compares:
+                _refuse_empty(configuration["target_metadata"])
+            with (
+                connect(not read_only) as opened,
+                connection_over(opened.connection) as connection,
+            ):
+                session.recording = StepRecording(opened.recorder) if opened.recorder else None
+                context.configure(
+                    **{"connection": connection, "dont_mutate": read_only, **configuration}
+                )
+                _begin(session)
     finally:
         running_with.reset(token)
+
+
+def runs_for_alembic() -> bool:
+    """Tell whether env.py runs under the plain `alembic` command, and not under ours."""
+    from alembic import context
+
+    return "db_ops" not in context.config.attributes and current_session.get() is None
+
+
+@contextmanager
+def told_by_alembic() -> Iterator[None]:
+    """Let the plain command tell our errors, which are raised in a `with` block, as its own."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except DbOpsError as error:
+        raise CommandError(f"{error.message}\nhint: {error.hint}") from error
 
 
 def _refuse_empty(metadata: MetaData) -> None:

@@ -26,6 +26,7 @@ from db_ops.migrations.env.runtime import Session, processing
 from db_ops.migrations.foreign_env.driver_connections import (
     connection_parameters_of,
     is_scratch,
+    psycopg2_by_default,
     replaced_drivers,
 )
 from db_ops.migrations.foreign_env.engines import (
@@ -93,13 +94,14 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
         connection_parameters_of(ours.connection.driver_connection) if ours is not None else None
     )
     if ours is not None and session.read_only and not session.may_try:
-        make_read_only(ours.connection.driver_connection)
+        make_read_only(ours.connection.driver_connection, session.statements)
     Engine.connect = connect  # type: ignore[method-assign, assignment]  # put back below
     Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
     EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below
     EnvironmentContext.run_migrations = run_migrations  # type: ignore[method-assign, assignment]  # put back below
     try:
         with ExitStack() as stack:
+            stack.enter_context(psycopg2_by_default())
             if place is None or session.read_only:
                 stack.enter_context(replaced_drivers(session, None))
             elif is_scratch(place["dbname"]):
@@ -132,7 +134,9 @@ class _Adoption:
             self.original_configure(context, connection=connection, **options)
             session.reached = True
             return
-        if not session.uses_own_connection:
+        used = ours if connection.engine is ours.engine else connection
+        session.uses_own_connection = used is not ours
+        if used is ours:
             # What env.py has done so far stays, as SET does under the plain command.
             ours.connection.commit()
             ours.execution_options(
@@ -140,7 +144,6 @@ class _Adoption:
             )
         elif connection.in_transaction():
             connection.commit()
-        used = connection if session.uses_own_connection else ours
         self.original_configure(context, connection=used, **self._options(options))
         if options.get("compare_server_default", True) is True:
             make_default_comparison_safe(context.get_context())

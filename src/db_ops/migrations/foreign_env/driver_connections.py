@@ -7,9 +7,11 @@ later are replaced when they are imported.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from typing import Any
@@ -18,6 +20,8 @@ from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.null_connection import NullConnection, NullSession
 
 _OURS = "application_name='db_ops "
+_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES|SAVEPOINT|RELEASE|ROLLBACK)\b", re.I)
+_CHANGES = re.compile(r"\bpg_(?:try_)?advisory_|\bread\s+write\b|transaction_read_only", re.I)
 LOCATION_PARAMETERS = ("host", "port", "user", "password", "dbname")
 
 
@@ -39,7 +43,7 @@ def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Itera
             "asyncpg": taken.take_pools,
         }
         for name, function in late.items():
-            if name in sys.modules:
+            if sys.modules.get(name) is not None:
                 function()
         finder = _LateFinder({n: f for n, f in late.items() if n not in sys.modules})
         sys.meta_path.insert(0, finder)
@@ -48,6 +52,38 @@ def replaced_drivers(session: Session, place: Mapping[str, str] | None) -> Itera
             yield
         finally:
             taken.active = False
+
+
+@contextmanager
+def psycopg2_by_default() -> Iterator[None]:
+    """Let `postgresql://` mean psycopg2, in a `with` block, where psycopg cannot be imported.
+
+    SQLAlchemy 2.1 takes it to mean psycopg; a URL was written so for the version before.
+    """
+    from sqlalchemy.dialects import registry
+
+    before = registry.impls.pop("postgresql", None)
+
+    def load() -> Any:
+        try:
+            import_module("psycopg")
+        except ImportError:
+            from sqlalchemy.dialects.postgresql import psycopg2
+
+            return psycopg2.dialect
+        del registry.impls["postgresql"]
+        try:
+            return registry.load("postgresql")
+        finally:
+            registry.impls["postgresql"] = load
+
+    registry.impls["postgresql"] = load
+    try:
+        yield
+    finally:
+        del registry.impls["postgresql"]
+        if before is not None:
+            registry.impls["postgresql"] = before
 
 
 class _DriverReplacement:
@@ -72,6 +108,9 @@ class _DriverReplacement:
                     return original(dsn, *arguments, **options)
                 if self.place is None:
                     self.session.driver_dsns.append(dsn)
+                    if self.session.connection is not None:
+                        driver = self.session.connection.connection.driver_connection
+                        return _Borrowed(driver, self.statements)
                     return NullConnection(self.statements)
                 return original(
                     psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
@@ -133,6 +172,54 @@ class _DriverReplacement:
 
     def _there(self) -> dict[str, str] | None:
         return dict(self.place) if self.active and self.place is not None else None
+
+
+def read_only_cursor(base: Any, statements: list[str]) -> Any:
+    """Return a class of cursors that skip what would write or lock: the session is read-only.
+
+    They append what they are given to *statements*.
+    """
+
+    class ReadOnlyCursor(base):  # type: ignore[misc]
+        def execute(self, query: Any, vars: Any = None) -> None:
+            text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
+            statements.append(text)
+            if _LOOKS.match(text) and not _CHANGES.search(text):
+                super().execute(query, vars)
+            else:
+                super().execute("SELECT true")
+
+    return ReadOnlyCursor
+
+
+class _Borrowed:
+    """Our read-only session, which who gets it may neither close nor change."""
+
+    autocommit = False
+
+    def __init__(self, driver: Any, statements: list[str]) -> None:
+        self._driver, self._statements = driver, statements
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    def __enter__(self) -> _Borrowed:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._driver.rollback()
+
+    def cursor(self, *arguments: Any, cursor_factory: Any = None, **options: Any) -> Any:
+        factory = cursor_factory and read_only_cursor(cursor_factory, self._statements)
+        return self._driver.cursor(*arguments, cursor_factory=factory, **options)
+
+    def close(self) -> None:
+        self._driver.rollback()
+
+    def set_session(self, *arguments: Any, **options: Any) -> None:
+        """Leave it read-only."""
+
+    set_isolation_level = set_client_encoding = set_session
 
 
 class _LateFinder(MetaPathFinder):

@@ -9,7 +9,6 @@ Source: SQLAlchemy documentation, `DialectEvents.do_connect`, `Pool.connect`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,9 @@ from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.driver_connections import (
     LOCATION_PARAMETERS,
     connection_parameters_of,
+    read_only_cursor,
 )
+from db_ops.migrations.foreign_env.driver_session import watch_transactions
 from db_ops.migrations.foreign_env.null_connection import answer_as_driver, null_engine
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Pool, PoolProxiedConnection
 
-_LOOKS = re.compile(r"\s*(?:SELECT|SET|RESET|SHOW|WITH|VALUES|SAVEPOINT|RELEASE|ROLLBACK)\b", re.I)
-_CHANGES = re.compile(r"\bpg_(?:try_)?advisory_|\bread\s+write\b|transaction_read_only", re.I)
 # The names of libpq's keywords in drivers that have their own.
 _DRIVER_NAMES = {"asyncpg": {"dbname": "database"}, "pg8000": {"dbname": "database"}}
 
@@ -57,11 +56,13 @@ class Engines:
         session, ours = self.session, self.session.connection
         if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
             return self.original_connect(engine)
-        if ours is not None and session.uses_own_connection:
+        if ours is not None and (session.uses_own_connection or self._is_kept(engine)):
             return self._redirected(engine, ours)
+        session.connected = True
         if engine not in self.engines:
             self.engines.append(engine)
-            session.destinations.append(self._destination(engine))
+            if session.inspects:
+                session.destinations.append(self._destination(engine))
             if ours is not None:
                 _call_connect_listeners(engine, ours)
         if ours is None:
@@ -71,6 +72,8 @@ class Engines:
             if session.read_only and engine.dialect.is_async:
                 answer_as_driver(source, session)
         connection = self.original_connect(source)
+        if ours is not None:
+            _share_facts(engine.dialect, source.dialect)
         return connection.execution_options(
             **inherited_execution_options(engine.get_execution_options())
         )
@@ -111,8 +114,13 @@ class Engines:
             seen.append({**dsn, **cparams})
             raise _Stopped
 
+        if self.session.is_known and _has_creator(engine):
+            # A connector of a cloud's, which would connect to what is not asked for.
+            return {}
         known_dsns = len(self.session.driver_dsns)
-        event.listen(engine, "do_connect", stop)
+        # What the project's own listeners do, such as getting a token, is not needed then.
+        listen = _listen_first if self.session.is_known else event.listen
+        listen(engine, "do_connect", stop)
         self.known.append(engine.pool)
         try:
             # A pool that holds a connection already, from an import, does not connect.
@@ -134,38 +142,70 @@ class Engines:
             self.engines.append(engine)
             self.known.append(engine.pool)
         self._redirect(engine.dialect, ours)
-        return self.original_connect(engine)
+        if _has_creator(engine) and engine.pool not in self.redirected:
+            self.redirected.append(engine.pool)
+            engine.pool._creator = lambda *record: self._connected(engine, ours)
+        connection = self.original_connect(engine)
+        watch = self.session.watch
+        if watch is not None:
+            watch_transactions(connection, ours.connection.driver_connection, watch)
+        return connection
+
+    def _is_kept(self, engine: Engine) -> bool:
+        return self.session.keeps_driver and engine.dialect.driver != "psycopg2"
+
+    def _connected(self, engine: Engine, ours: Connection) -> Any:
+        """Connect *engine*'s driver to where ours is, in the place of a creator of its own."""
+        parameters = dict(engine.dialect.create_connect_args(engine.url)[1])
+        _lead_to(parameters, engine.dialect, ours)
+        return engine.dialect.connect(**parameters)
 
     def _redirect(self, dialect: Any, ours: Connection) -> None:
-        from sqlalchemy import event
-
-        place = connection_parameters_of(ours.connection.driver_connection)
-
-        def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
-            names = _DRIVER_NAMES.get(dialect.driver, {})
-            cparams.pop("async_creator_fn", None)
-            for name in LOCATION_PARAMETERS:
-                cparams.pop(names.get(name, name), None)
-            cparams.update({names.get(name, name): value for name, value in place.items()})
+        def redirect(dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
+            _lead_to(cparams, dialect, ours)
+            # Listeners of the project's own might lead elsewhere, or want a token first.
+            return dialect.connect(**cparams)
 
         if dialect not in self.redirected:
             self.redirected.append(dialect)
-            event.listen(dialect, "do_connect", redirect)
+            _listen_first(dialect, "do_connect", redirect)
 
 
-def make_read_only(driver: Any) -> None:
+def _share_facts(theirs: Any, ours: Any) -> None:
+    """Tell the dialect of an engine that does not connect what ours was told by the server."""
+    for name in ("server_version_info", "default_schema_name"):
+        if getattr(theirs, name, None) is None:
+            setattr(theirs, name, getattr(ours, name))
+
+
+def _lead_to(parameters: dict[str, Any], dialect: Any, ours: Connection) -> None:
+    """Change the *parameters* of a driver so that it connects to where ours is."""
+    names = _DRIVER_NAMES.get(dialect.driver, {})
+    place = connection_parameters_of(ours.connection.driver_connection)
+    parameters.pop("async_creator_fn", None)
+    for name in LOCATION_PARAMETERS:
+        parameters.pop(names.get(name, name), None)
+    parameters.update({names.get(name, name): value for name, value in place.items()})
+
+
+def _listen_first(target: Any, name: str, function: Callable[..., Any]) -> None:
+    """Listen before all others, which the events of a dialect have no public way for."""
+    from sqlalchemy.event.api import _event_key
+
+    key = _event_key(target, name, function)
+    key.dispatch_target._has_events = True
+    key.base_listen(insert=True)
+
+
+def _has_creator(engine: Engine) -> bool:
+    """Tell whether *engine* was made with a function of the project's own that connects."""
+    creator = getattr(engine.pool, "_creator", None)
+    return getattr(creator, "__module__", "") != "sqlalchemy.engine.create"
+
+
+def make_read_only(driver: Any, statements: list[str]) -> None:
     """Skip statements of env.py that write or lock: the session is read-only."""
-    base: Any = type(driver.cursor())
-
-    class ReadOnlyCursor(base):  # type: ignore[misc]
-        def execute(self, query: Any, vars: Any = None) -> None:
-            text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
-            if _LOOKS.match(text) and not _CHANGES.search(text):
-                super().execute(query, vars)
-            else:
-                super().execute("SELECT true")
-
-    driver.cursor_factory = ReadOnlyCursor
+    driver.cursor_factory = read_only_cursor(type(driver.cursor()), statements)
 
 
 def _call_connect_listeners(engine: Engine, ours: Connection) -> None:

@@ -69,7 +69,11 @@ def _of_statements(inspection: EnvInspection) -> Iterator[EnvPyFinding]:
         yield f"sets search_path to {inspection.search_path}: set for our sessions too", None
     others = [one for one in inspection.statements if not _OWN_LOCK.search(one)]
     if others:
-        yield f"runs {len(others)} statements before context.configure()", None
+        by = inspection.answered_by
+        seen = f", answered by {by}; it is run by each command" if by else ""
+        if inspection.not_answered:
+            seen = f"; nobody could answer ({inspection.not_answered}): what follows is not known"
+        yield f"runs {len(others)} statements before context.configure(){seen}", None
 
 
 def _of_metadata(metadata: Any) -> Iterator[EnvPyFinding]:

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,13 @@ from db_ops.errors import (
     MisuseError,
     SeveralDatabases,
     UnknownDatabase,
-    UrlNotFound,
 )
 from db_ops.errors.base import place_name
+from db_ops.migrations.autogenerate.incomplete_models import import_models
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
-from db_ops.migrations.env.error_location import describe_failure
-from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.env.runtime import Session, connection_over
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
-from db_ops.migrations.foreign_env.sandbox import env_py_sandbox, outside_event_loop
+from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs, env_py_sandbox
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.index import revision_files
 from db_ops.migrations.scripts import broken_environment
@@ -36,6 +34,11 @@ if TYPE_CHECKING:
 
 _SEARCH_PATH = re.compile(r"\s*SET\s+(?:SESSION\s+)?search_path\s*(?:TO|=)\s*(.+?)\s*;?\s*\Z", re.I)
 _ASYNC = re.compile(rb"\basync_engine_from_config\b|\bcreate_async_engine\b|\bAsyncEngine\b")
+_QUESTION = re.compile(r"\s*(?:SELECT|WITH|SHOW|VALUES|TABLE|EXPLAIN)\b", re.I)
+# A lock, a setting or a sign of life tells env.py nothing.
+_NO_QUESTION = re.compile(
+    r"\bpg_(?:try_)?advisory_|\bset_config\(|\A\s*SELECT\s+\d+\s*;?\s*\Z", re.I
+)
 _RUNS_ASYNC = re.compile(rb"\brun_async\b")
 # These speak of code, the rest of what is not set.
 _BROKEN = (ImportError, NameError, SyntaxError, TypeError, AttributeError)
@@ -51,7 +54,8 @@ class EnvInspection:
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
     itself sets them; `search_path` what it sets for its session; `options` the names of what it
     configures, `statements` what it asks before that. It `uses_driver` if it has asked for an
-    asynchronous driver's own connection.
+    asynchronous driver's own connection. It `depends` on what the database answers, which was
+    `answered_by` one, or could `not_answered` be, for a reason.
     """
 
     url: DatabaseUrl | None
@@ -63,6 +67,9 @@ class EnvInspection:
     statements: tuple[str, ...] = field(default=(), repr=False, compare=False)
     metadata: Any = field(default=None, repr=False, compare=False)
     scope: AutogenerateScope = field(default_factory=AutogenerateScope, repr=False, compare=False)
+    depends: bool = field(default=False, compare=False)
+    answered_by: str = field(default="", compare=False)
+    not_answered: str = field(default="", compare=False)
 
     def applied_to(self, project: Project) -> Project:
         """Return *project* with the version tables and folders that env.py configures."""
@@ -78,12 +85,51 @@ class EnvInspection:
 
 
 def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
-    """Run env.py without contacting a server, and return what it configures.
+    """Run env.py, and return what it configures.
 
-    *is_known* says that the settings name the database. Raises `EnvironmentBroken`,
-    `UnknownDatabase` if no database is named, `SeveralDatabases`.
+    No server is contacted, unless it asks one something: then it is run a second time, over a
+    read-only session of `project.answers`. *is_known* says that the settings name the database.
+    Raises `EnvironmentBroken`, `UnknownDatabase` if no database is named, `SeveralDatabases`.
     """
     session = Session(inspects=True, is_known=is_known)
+    alone: EnvInspection | DbOpsError
+    try:
+        alone = _inspect(project, session)
+    except DbOpsError as error:
+        alone = error
+    if _asks(session, alone) and project.answers is not None:
+        with project.answers(_destination(project, session)) as (driver, said):
+            if driver is not None:
+                with connection_over(driver) as connection:
+                    asking = Session(connection, read_only=True, inspects=True, is_known=is_known)
+                    answered = _inspect(project, asking)
+                return replace(answered, depends=True, answered_by=said)
+        if isinstance(alone, EnvironmentBroken):
+            reason = f"{alone.reason} (it asks the database, which could not be asked: {said})"
+            alone = replace(alone, reason=reason)
+        elif isinstance(alone, EnvInspection):
+            alone = replace(alone, depends=True, not_answered=said)
+    if isinstance(alone, DbOpsError):
+        raise alone
+    return alone
+
+
+def _asks(session: Session, alone: EnvInspection | DbOpsError) -> bool:
+    """Tell whether env.py has asked the database something, or failed on what it was not told."""
+    if any(_QUESTION.match(one) and not _NO_QUESTION.search(one) for one in session.statements):
+        return True
+    return isinstance(alone, EnvironmentBroken) and session.connected and not session.calls
+
+
+def _destination(project: Project, session: Session) -> DatabaseUrl | None:
+    for destination in session.destinations:
+        with suppress(DbOpsError):
+            return DatabaseUrl.from_driver_arguments(destination, project.display(project.env_py))
+    return None
+
+
+def _inspect(project: Project, session: Session) -> EnvInspection:
+    is_known = session.is_known
     config = project.alembic_config(db_ops=session)
     try:
         scripts = run_foreign_env_py(project, config, session)
@@ -157,7 +203,7 @@ def run_foreign_env_py(
             found.run_env()
 
     with env_py_context(project, session, config):
-        outside_event_loop(run)
+        call_where_env_py_runs(project, run)
     return found
 
 
@@ -170,28 +216,9 @@ def env_py_context(project: Project, session: Session, config: Config) -> ExitSt
         takeover = stack.enter_context(env_py_adoption(session))
         stack.enter_context(env_py_sandbox(project))
         takeover.forget()
+    else:
+        import_models(project)
     return stack
-
-
-def url_from(project: Project, named: str) -> DatabaseUrl:
-    """Return the URL in the project's own settings, at `module:attribute.attribute`.
-
-    Raises `UrlNotFound`, and what `DatabaseUrl.parse` raises.
-    """
-    module, _, path = named.partition(":")
-    try:
-        with env_py_adoption(Session(inspects=True)), env_py_sandbox(project):
-            value: Any = import_module(module)
-            for attribute in path.split("."):
-                value = getattr(value, attribute)
-            value = value() if callable(value) else value
-    except (Exception, SystemExit) as error:
-        raise UrlNotFound(named, describe_failure(error)) from error
-    for reveal in ("get_secret_value", "render_as_string"):
-        if hasattr(value, reveal):
-            secret = reveal == "get_secret_value"
-            value = getattr(value, reveal)(**({} if secret else {"hide_password": False}))
-    return DatabaseUrl.parse(str(value), named)
 
 
 def _is_code(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ it, so that what it configures can be seen without a server.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _ANSWERS = {
     "is_closed": False,
 }
 _BOOLEAN = 16
+_VERSION = (14, 0)
 _DESCRIPTION = (("answer", _BOOLEAN, None, 1, None, None, None),)
 
 
@@ -83,6 +85,7 @@ class NullConnection:
     notices: tuple[str, ...] = ()
     isolation_level = None
     closed = 0
+    info = SimpleNamespace(server_version=_VERSION[0] * 10000, transaction_status=0, status=1)
 
     def __init__(self, statements: list[str]) -> None:
         self.statements = statements
@@ -152,7 +155,7 @@ def null_engine(statements: list[str]) -> Engine:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
-    return create_engine(
+    engine = create_engine(
         "postgresql+psycopg2://",
         creator=lambda: NullConnection(statements),
         poolclass=StaticPool,
@@ -160,6 +163,21 @@ def null_engine(statements: list[str]) -> Engine:
         # Nobody is there to be asked for a version.
         _initialize=False,
     )
+    known: Any = type(engine.dialect)
+
+    class Dialect(known):  # type: ignore[misc]
+        """One whose version is asked for like anything else of the server."""
+
+        default_schema_name = "public"
+        supports_statement_cache = True
+
+        @property
+        def server_version_info(self) -> tuple[int, ...]:
+            statements.append("SHOW server_version")
+            return _VERSION
+
+    engine.dialect.__class__ = Dialect
+    return engine
 
 
 def answer_as_driver(engine: Engine, session: Session) -> None:

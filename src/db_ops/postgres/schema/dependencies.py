@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 from db_ops.errors.quote_ident import quote_ident
@@ -24,6 +24,7 @@ _REFERRED_TO = (
 )
 _OF_MODELS = ("table", "index", "constraint", "sequence", "enum", "domain")
 _CREATE_EXTENSION = "CREATE EXTENSION IF NOT EXISTS"
+_REFERENCES = re.compile(r"^FOREIGN KEY .* REFERENCES ([^(]+)\(")
 _WORD = re.compile(r"\w+")
 
 
@@ -80,6 +81,39 @@ def with_unbuilt_objects(models: Schema, migrations: Schema, failed: Iterable[st
         if one.parent in borrowed and key not in models.objects
     }
     return replace(models, objects=objects)
+
+
+def with_undefined_tables(models: Schema, migrations: Schema, untyped: Container[str]) -> Schema:
+    """Return *models* with the tables of *migrations* that they lack, and all keys to these.
+
+    The columns *untyped*, as `table.column`, become those of *migrations* as well. So that a
+    comparison says nothing of what an incomplete set of models cannot know.
+    """
+    lacking = {
+        key: one
+        for key, one in migrations.objects.items()
+        if key not in models.objects and one.kind in ("table", "sequence", "enum", "domain")
+    }
+    names = {one.name for one in lacking.values()}
+    lacking |= {
+        key: one
+        for key, one in migrations.objects.items()
+        if (key not in models.objects and (one.parent in names or _refers_to(one, names)))
+        or (one.kind == "column" and _without_schema(one) in untyped)
+    }
+    return replace(models, objects={**models.objects, **lacking})
+
+
+def _without_schema(column: SchemaObject) -> str:
+    table = _words(replace(column, label=column.parent or ""))
+    return ".".join((*table, *_WORD.findall(column.label)))
+
+
+def _refers_to(one: SchemaObject, names: Container[str]) -> bool:
+    found = _REFERENCES.search(one.attributes.get("definition", ""))
+    if one.kind != "constraint" or found is None:
+        return False
+    return found[1] in names or f"public.{found[1]}" in names
 
 
 def _of_kind(schema: Schema, kind: str) -> list[SchemaObject]:
