@@ -152,7 +152,7 @@ class ScratchDatabases:
         where none can be made, and to stop at *revisions*, the migrations run. Raises
         `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
         """
-        template, files = self._template() if revisions is None else (None, None)
+        template, files = self._template if revisions is None else (None, None)
         if template is not None:
             with ExitStack() as stack:
                 try:
@@ -169,8 +169,12 @@ class ScratchDatabases:
                 apply_pending(target, (), revisions)
             yield target, ScratchOrigin("migrations", used.files())
 
+    @cached_property
     def _template(self) -> tuple[str | None, Files | None]:
-        """Return the name of the template, made now if there is none, and the files it is of."""
+        """The name of the template, made now if there is none, and the files it is of.
+
+        It stays the same when a revision is written meanwhile.
+        """
         builder = Builder.of(self.host, self.connection)
         if builder is None or len(builder.target.graph.heads) > 1:
             return None, None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.builds.built_schema import BuiltSchema, read_built_schema
 from db_ops.builds.measured_run import measure_upgrade
+from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
     DbOpsError,
     GeneratedFileBroken,
@@ -27,6 +28,7 @@ from db_ops.generation import (
     refuse_undecided,
     relevant_changes,
 )
+from db_ops.generation.row_proof import RowProof
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import list_in_docstring
@@ -40,6 +42,7 @@ from db_ops.migrations.env.error_location import SourceLocation, source_location
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
+from db_ops.postgres.rows import empty_tables
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.identifiers import unquoted_parts
@@ -98,6 +101,8 @@ class RevisionGenerator:
                 refuse_undecided(self.models, renamed, self.message, self.is_relevant)
 
         with _scratch_session(work, self) as session:
+            # What rows forbid is for the proof to find; a statement is none the worse for it.
+            empty_tables(session.connection, work.project.version_table)
             planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
             return planner.plan(renames, decide, extensions)
 
@@ -122,10 +127,19 @@ class RevisionGenerator:
             raise folder_not_read(project, path)
         return Revision(str(draft.script.rev_id), self.message, project.display(path))
 
-    def prove(self, trial: Target, revision: Revision, *, irreversible: bool) -> ProofResult:
-        """Run *revision* on the scratch database *trial*, and measure what it does there.
+    def prove(
+        self,
+        scratch: ScratchDatabases,
+        trial: Target,
+        revision: Revision,
+        plan: RevisionPlan,
+        *,
+        irreversible: bool,
+    ) -> ProofResult:
+        """Run *revision* on the scratch database *trial*, with rows, and measure what it does.
 
-        Raises `GeneratedFileBroken` if it does not import, and then there is no file.
+        Where the rows forbid it, again on another one with other rows, or with none. Raises
+        `GeneratedFileBroken` if it does not import, and then there is no file.
         """
         project = self.target.project
         try:
@@ -135,8 +149,27 @@ class RevisionGenerator:
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
-        seen = ProofResult(unproven=(self.unfinished,) if self.unfinished else ())
+        rows = RowProof((*plan.losses, *plan.todos))
+        seen = self._tried(new, revision, rows, irreversible=irreversible)
+        while seen is None:
+            with scratch.migrated_database() as (another, _):
+                new = Target(project, graph, another.server)
+                seen = self._tried(new, revision, rows, irreversible=irreversible)
+        if self.unfinished:
+            seen.unproven = (self.unfinished, *seen.unproven)
+        seen.unproven += tuple(rows.wrong)
+        seen.refusals = tuple(rows.refusals)
+        seen.unchecked += tuple(rows.unfilled)
+        return seen
+
+    def _tried(
+        self, new: Target, revision: Revision, rows: RowProof, *, irreversible: bool
+    ) -> ProofResult | None:
+        """Run *revision* forth, back and forth; None if that has to be tried with other rows."""
+        seen = ProofResult()
+        direction = "upgrade"
         try:
+            rows.fill(new)
             seen.measure(new)
             seen.unproven += tuple(
                 f"models and migrations still differ: {describe_change(change)}"
@@ -144,9 +177,22 @@ class RevisionGenerator:
                     self.models, read_built_schema(new), self.is_relevant
                 )
             )
+            rows.look(new, direction=direction)
             if not irreversible:
-                seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
+                direction = "downgrade"
+                run_steps(new.run(revert_plan(new, new.recorded(), (revision.id,))), lock_retries=0)
+                left = compare_schemas(self.start, read_built_schema(new))
+                seen.unproven += tuple(
+                    f"downgrade does not lead back: {describe_change(change)}"
+                    for change in left
+                    if not is_left_by_downgrade(change)
+                )
+                rows.look(new, direction=direction)
+                direction = "second upgrade"
+                apply_pending(new, new.recorded())
         except DbOpsError as error:
+            if rows.take(error, direction):
+                return None
             seen.unproven += (error.message,)
         return seen
 
@@ -172,6 +218,7 @@ class ProofResult:
     unproven: tuple[str, ...] = ()
     unsafe: tuple[UnsafePattern, ...] = ()
     unchecked: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
 
     def measure(self, new: Target) -> None:
         """Apply what is pending, and keep what is unsafe about it."""
@@ -283,15 +330,6 @@ def change_filter(
         )
 
     return is_relevant
-
-
-def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
-    """Downgrade to *start* and upgrade again; yield what differs from *start*."""
-    run_steps(new.run(revert_plan(new, new.recorded(), (head,))), lock_retries=0)
-    left = compare_schemas(start, read_built_schema(new))
-    for change in (one for one in left if not is_left_by_downgrade(one)):
-        yield f"downgrade does not lead back: {describe_change(change)}"
-    apply_pending(new, new.recorded())
 
 
 def _files(target: Target) -> set[Path]:
