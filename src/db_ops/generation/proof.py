@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db_ops.builds.built_schema import BuiltSchema, read_built_schema
-from db_ops.builds.measured_run import measure_upgrade
+from db_ops.builds.built_schema import BuiltSchema
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
     DbOpsError,
     GeneratedFileBroken,
-    NotMeasurable,
     RevisionFileBroken,
     StatementFailed,
 )
@@ -23,11 +21,9 @@ from db_ops.generation import (
     RevisionPlan,
     RevisionPlanner,
     RevisionStatement,
-    describe_change,
-    is_left_by_downgrade,
     refuse_undecided,
-    relevant_changes,
 )
+from db_ops.generation.proof_run import ProofResult, ProofRun
 from db_ops.generation.row_proof import RowProof
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
@@ -39,11 +35,9 @@ from db_ops.migrations.autogenerate.write_errors import (
     revision_not_written,
 )
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
-from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
 from db_ops.postgres.rows import empty_tables
-from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema
@@ -51,10 +45,7 @@ from db_ops.postgres.schema.ownership import without_rights
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.results import (
     Revision,
-    UnsafePattern,
 )
-from db_ops.target.apply import apply_pending
-from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
 from db_ops.verification.baseline import read_rules
 from db_ops.verification.model_scope import ModelScope, is_expressible_in_models
@@ -150,50 +141,16 @@ class RevisionGenerator:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
         rows = RowProof((*plan.losses, *plan.todos))
-        seen = self._tried(new, revision, rows, irreversible=irreversible)
+        run = ProofRun(self.start, self.models, self.is_relevant, revision, irreversible)
+        seen = run.on(new, rows)
         while seen is None:
             with scratch.migrated_database() as (another, _):
-                new = Target(project, graph, another.server)
-                seen = self._tried(new, revision, rows, irreversible=irreversible)
+                seen = run.on(Target(project, graph, another.server), rows)
         if self.unfinished:
             seen.unproven = (self.unfinished, *seen.unproven)
         seen.unproven += tuple(rows.wrong)
         seen.refusals = tuple(rows.refusals)
         seen.unchecked += tuple(rows.unfilled)
-        return seen
-
-    def _tried(
-        self, new: Target, revision: Revision, rows: RowProof, *, irreversible: bool
-    ) -> ProofResult | None:
-        """Run *revision* forth, back and forth; None if that has to be tried with other rows."""
-        seen = ProofResult()
-        direction = "upgrade"
-        try:
-            rows.fill(new)
-            seen.measure(new)
-            seen.unproven += tuple(
-                f"models and migrations still differ: {describe_change(change)}"
-                for change in relevant_changes(
-                    self.models, read_built_schema(new), self.is_relevant
-                )
-            )
-            rows.look(new, direction=direction)
-            if not irreversible:
-                direction = "downgrade"
-                run_steps(new.run(revert_plan(new, new.recorded(), (revision.id,))), lock_retries=0)
-                left = compare_schemas(self.start, read_built_schema(new))
-                seen.unproven += tuple(
-                    f"downgrade does not lead back: {describe_change(change)}"
-                    for change in left
-                    if not is_left_by_downgrade(change)
-                )
-                rows.look(new, direction=direction)
-                direction = "second upgrade"
-                apply_pending(new, new.recorded())
-        except DbOpsError as error:
-            if rows.take(error, direction):
-                return None
-            seen.unproven += (error.message,)
         return seen
 
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
@@ -209,26 +166,6 @@ class RevisionGenerator:
         for path in written:
             path.unlink()
         return broken
-
-
-@dataclass
-class ProofResult:
-    """What running a revision in a scratch database has shown."""
-
-    unproven: tuple[str, ...] = ()
-    unsafe: tuple[UnsafePattern, ...] = ()
-    unchecked: tuple[str, ...] = ()
-    refusals: tuple[str, ...] = ()
-
-    def measure(self, new: Target) -> None:
-        """Apply what is pending, and keep what is unsafe about it."""
-        try:
-            measurement = measure_upgrade(new, new.recorded())
-        except NotMeasurable as error:
-            # It ran, all the same.
-            self.unchecked += (error.message,)
-        else:
-            self.unsafe += tuple(one for part in measurement.revisions for one in part.unsafe)
 
 
 @dataclass
