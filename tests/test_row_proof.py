@@ -142,6 +142,22 @@ def test_what_is_announced_is_no_surprise_whatever_its_name(books: Project) -> N
     assert (result.todos, result.unproven, result.refusals) == ((), (), ())
 
 
+def test_an_enum_value_goes_unless_a_row_holds_it(books: Project) -> None:
+    books.revision(
+        "0002",
+        "op.execute(\"CREATE TYPE mood AS ENUM ('good', 'bad')\")\n"
+        "op.execute('ALTER TABLE book ADD COLUMN mood mood')",
+        "op.execute('ALTER TABLE book DROP COLUMN mood')\nop.execute('DROP TYPE mood')",
+    )
+    column = "mood = mapped_column(sa.Enum('good', name='mood'))"
+    books.models(MODELS.format(length=40, unique="", column=column))
+    result = create(books)
+    assert (result.todos, result.unproven) == ((), ())
+    assert result.losses == ("removes 'bad' from mood: rows that hold it have to be changed first",)
+    (refusal,) = result.refusals
+    assert refusal == 'upgrade, where book has rows: invalid input value for enum mood: "bad"'
+
+
 def test_a_narrower_type_is_tried_on_values_that_fit(books: Project) -> None:
     books.models(MODELS.format(length=10, unique=", unique=True", column=""))
     result = create(books)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.support.pairs.model import Column, Models, Name, Part, Table, enum_variable, quoted
+from tests.support.pairs.model import (
+    Column,
+    Models,
+    Name,
+    Part,
+    Table,
+    enum_variable,
+    qualified,
+    quoted,
+)
 from tests.support.pairs.vocabulary import (
     CHANGES,
     COLUMNS,
@@ -450,10 +460,9 @@ class _Drawing:
             return None
         models.tables.remove(table)
         del self.drawn.tables[found[0]]
+        spelled = re.escape(qualified(found[0]))
         self.drawn.renames = [
-            one
-            for one in self.drawn.renames
-            if not one.startswith(f"{'.'.join(filter(None, found[0]))}:")
+            one for one in self.drawn.renames if not re.match(rf"{spelled}[.:]", one)
         ]
         models.tidy()
         return f"drop table {table.name}"

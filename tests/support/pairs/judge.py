@@ -407,7 +407,10 @@ def run(connection: Connection, function: Any) -> tuple[str, str] | None:
 def expressible(change: Change) -> bool:
     from db_ops.verification.model_scope import is_expressible_in_models
 
-    return is_expressible_in_models(change) or change.kind in ("view", "schema")
+    if change.kind == "schema":
+        # Nobody says that one is to go with its last table.
+        return change.actual is None
+    return is_expressible_in_models(change) or change.kind == "view"
 
 
 def differences(wanted: Schema, found: Schema) -> list[str]:
