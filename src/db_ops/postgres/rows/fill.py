@@ -234,11 +234,9 @@ class _Rows:
         for number in range(self.first, self.first + tries):
             mixed = number > (_ROWS if not self.first else _ROWS + 4)
             row: dict[int, str | None] = {}
-            for place, one in enumerate(self.columns):
+            for one in self.columns:
                 known = values[one.number]
-                empty = self.mode == EDGES and (
-                    chance.random() < 0.3 if mixed else number % 3 == 2 and place % 2 == number % 2
-                )
+                empty = self.mode == EDGES and (chance.random() < 0.3 if mixed else number % 3 == 2)
                 if one.numbered:
                     row[one.number] = str(number + 1)
                 elif not known or (empty and not one.required):

@@ -35,7 +35,7 @@ _EDGES: dict[str, tuple[str, ...]] = {
     "uuid": (
         "00000000-0000-0000-0000-000000000000",
         "ffffffff-ffff-ffff-ffff-ffffffffffff",
-        "12345678-1234-5678-1234-567812345678",
+        *(f"12345678-1234-5678-1234-{number:012}" for number in range(8)),
     ),
     "json": ("{}", '[1, "50%"]', '{"b": 1,  "a": null}'),
     "jsonb": ("{}", '[1, "50%"]', '{"b": 1,  "a": null}'),
