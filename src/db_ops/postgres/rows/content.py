@@ -87,7 +87,7 @@ class Content:
         after = now.values.get((other.oid, same[0].number))
         if after is None or same[0].computed:
             return None
-        if same[0].declared == column.declared:
+        if same[0].declared == column.declared and column.base != "numeric":
             read = after
         else:
             read = _read_as(connection, column, after)
@@ -127,8 +127,10 @@ def read_content(connection: Connection, version_table: str) -> Content:
 def _read_as(connection: Connection, column: Column, texts: Values) -> Values:
     """Return *texts* as the type of *column* writes them; as they are where it cannot read them."""
     kind = "jsonb" if column.base in _JSON else column.declared
+    # Zeros behind the point are no part of a number.
+    read = f"trim_scale(one::{kind})" if column.base == "numeric" else f"one::{kind}"
     statement = (
-        f"SELECT (one::{kind})::text FROM unnest(%s::text[]) WITH ORDINALITY AS r(one, number)"
+        f"SELECT ({read})::text FROM unnest(%s::text[]) WITH ORDINALITY AS r(one, number)"
         " ORDER BY number"
     )
     try:
