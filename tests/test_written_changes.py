@@ -23,8 +23,10 @@ CHOSEN = (
     "sequence type",
     "enum value added",
     "domain CHECK",
+    "enum value removed",
+    "enum values in another order",
 )
-NAMED = ("enum value removed", "enum values in another order", "partition key changed")
+NAMED = ("partition key changed",)
 ASKED = ("column renamed", "table renamed")
 
 

@@ -153,9 +153,7 @@ class ScratchDatabases:
         where none can be made, and to stop at *revisions*, the migrations run. Raises
         `NoScratchDatabase`, `MigrationFailed` and what else migrations raise.
         """
-        template, files, bootstrapped = (
-            self._template() if revisions is None else (None, None, False)
-        )
+        template, files, bootstrapped = self._template if revisions is None else (None, None, False)
         if template is not None:
             with ExitStack() as stack:
                 try:
@@ -185,10 +183,12 @@ class ScratchDatabases:
                 f"compare at {at}: db-ops upgrade",
             )
 
+    @cached_property
     def _template(self) -> tuple[str | None, Files | None, bool]:
-        """Return the name of the template, made now if there is none, and the files it is of.
+        """The name of the template, made now if there is none, and the files it is of.
 
-        And whether the project's bootstrap alone has made it.
+        And whether the project's bootstrap alone has made it. It stays the same when a revision is
+        written meanwhile.
         """
         builder = Builder.of(self.host, self.connection)
         if builder is None or len(builder.target.graph.heads) > 1:

@@ -53,7 +53,8 @@ def create_migration(
 
     Both are built in scratch databases; the target is neither needed nor touched. Each of *rename*
     is `table.old:new` or `old_table:new_table`; *no_rename* says that nothing else was renamed. The
-    file is run before this returns: forth, back, and forth again; an *irreversible* one only forth.
+    file is run before this returns, on tables that were given rows: forth, back, and forth again;
+    an *irreversible* one only forth.
     Each *extension* that models need and the migrations lack is created first.
     Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
     Without a change, no file is written; one that does not import is removed again; one that does
@@ -117,13 +118,13 @@ def create_migration(
             return created
         with base.database() as trial:
             revision = generator.write(plan, irreversible=irreversible)
-            trial_run = generator.prove(trial, revision, irreversible=irreversible)
+            trial_run = generator.prove(base, trial, revision, plan, irreversible=irreversible)
     return replace(
         created,
         revision=revision,
         operations=plan.changes,
         losses=plan.losses,
-        refusals=plan.refusals,
+        refusals=(*plan.refusals, *trial_run.refusals),
         todos=plan.todos,
         unproven=(*created.unproven, *trial_run.unproven),
         unsafe=trial_run.unsafe,

@@ -60,14 +60,6 @@ def removed_values(change: Change) -> tuple[str, ...]:
 
 def explain_todo(change: Change, reason: str | None) -> str:
     """Describe what could not be written, and why."""
-    if change.kind == "enum" and change.attribute == "values" and reason is None:
-        gone = ", ".join(removed_values(change))
-        why = (
-            f"PostgreSQL cannot remove {gone} from a type"
-            if gone
-            else "PostgreSQL cannot put the values of a type in another order"
-        )
-        reason = f"{why}: move the rows, then create the type anew and rewrite its columns"
     return describe_change(change) + (
         f": {reason}" if reason else ": no statement is certain to do it"
     )

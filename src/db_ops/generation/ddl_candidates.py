@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from db_ops.generation.column_sequences import changed_options, new_options
 from db_ops.generation.column_types import OF_TYPE
+from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 
 _SET_EXPRESSION_SINCE = 17
@@ -21,6 +22,8 @@ def ddl_candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[t
         return
     if change.undo:
         yield change.undo
+    elif (change.kind, change.attribute) == ("enum", "values"):
+        yield enum_rebuild_statements(change, actual)
     found = wanted.objects.get((change.kind, change.name))
     if change.kind == "column" and found is not None:
         for sql in _column(change, found, actual):

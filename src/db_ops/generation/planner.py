@@ -29,7 +29,6 @@ from db_ops.generation.differences import (
     ordered,
     relevant_changes,
 )
-from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.generation.rename_steps import Rename, rename_steps
 from db_ops.generation.renames import renamed_parts
 from db_ops.generation.statements import (
@@ -295,7 +294,5 @@ class RevisionPlanner:
         plan.todos += tuple(lost)
 
     def _revert(self, change: Change, start: Schema, here: Schema) -> tuple[RevisionStatement, ...]:
-        tries = list(ddl_candidates(change, start, here))
-        if change.kind == "enum" and change.attribute == "values" and not change.undo:
-            tries.append(enum_rebuild_statements(change, self.session.read()))
+        tries = ddl_candidates(change, start, here)
         return revision_statements(self._first_settling(tries, change, start))

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db_ops.builds.built_schema import BuiltSchema, read_built_schema
-from db_ops.builds.measured_run import measure_upgrade
+from db_ops.builds.built_schema import BuiltSchema
 from db_ops.errors import (
     DbOpsError,
     GeneratedFileBroken,
-    NotMeasurable,
     RevisionFileBroken,
     StatementFailed,
 )
@@ -22,11 +20,11 @@ from db_ops.generation import (
     RevisionPlan,
     RevisionPlanner,
     RevisionStatement,
-    describe_change,
-    is_left_by_downgrade,
     refuse_undecided,
-    relevant_changes,
 )
+from db_ops.generation.proof_run import ProofResult, ProofRun
+from db_ops.generation.row_proof import RowProof
+from db_ops.generation.schema_copy import RevisionBase
 from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import has_downgrade, list_in_docstring
@@ -37,10 +35,9 @@ from db_ops.migrations.autogenerate.write_errors import (
     revision_not_written,
 )
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
-from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
-from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.rows import empty_tables
 from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema
@@ -48,10 +45,7 @@ from db_ops.postgres.schema.ownership import without_rights
 from db_ops.postgres.schema.reading import read_schema
 from db_ops.results import (
     Revision,
-    UnsafePattern,
 )
-from db_ops.target.apply import apply_pending
-from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
 from db_ops.verification.baseline import read_rules
 from db_ops.verification.model_scope import ModelScope, is_of_models
@@ -102,6 +96,8 @@ class RevisionGenerator:
                 refuse_undecided(self.models, renamed, self.message, self.is_relevant)
 
         with _scratch_session(work, self) as session:
+            # What rows forbid is for the proof to find; a statement is none the worse for it.
+            empty_tables(session.connection, work.project.version_table)
             planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
             return planner.plan(renames, decide, extensions)
 
@@ -127,10 +123,19 @@ class RevisionGenerator:
             raise folder_not_read(project, path)
         return Revision(str(draft.script.rev_id), self.message, project.display(path))
 
-    def prove(self, trial: Target, revision: Revision, *, irreversible: bool) -> ProofResult:
-        """Run *revision* on the scratch database *trial*, and measure what it does there.
+    def prove(
+        self,
+        base: RevisionBase,
+        trial: Target,
+        revision: Revision,
+        plan: RevisionPlan,
+        *,
+        irreversible: bool,
+    ) -> ProofResult:
+        """Run *revision* on the scratch database *trial*, with rows, and measure what it does.
 
-        Raises `GeneratedFileBroken` if it does not import, and then there is no file.
+        Where the rows forbid it, again on another one with other rows, or with none. Raises
+        `GeneratedFileBroken` if it does not import, and then there is no file.
         """
         project = self.target.project
         try:
@@ -140,21 +145,20 @@ class RevisionGenerator:
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
-        seen = ProofResult(unproven=(self.unfinished,) if self.unfinished else ())
-        try:
-            seen.measure(new)
-            seen.unproven += tuple(
-                f"models and migrations still differ: {describe_change(change)}"
-                for change in relevant_changes(
-                    self.models, read_built_schema(new), self.is_relevant
-                )
-            )
-            if not self.has_downgrade:
-                seen.unchecked += ("script.py.mako has no downgrade(), so there is no way back",)
-            elif not irreversible:
-                seen.unproven += tuple(_roundtrip(new, self.start, revision.id))
-        except DbOpsError as error:
-            seen.unproven += (error.message,)
+        rows = RowProof((*plan.losses, *plan.todos))
+        one_way = irreversible or not self.has_downgrade
+        run = ProofRun(self.start, self.models, self.is_relevant, revision, one_way)
+        seen = run.on(new, rows)
+        while seen is None:
+            with base.database() as another:
+                seen = run.on(Target(project, graph, another.server), rows)
+        if self.unfinished:
+            seen.unproven = (self.unfinished, *seen.unproven)
+        if not self.has_downgrade:
+            seen.unchecked += ("script.py.mako has no downgrade(), so there is no way back",)
+        seen.unproven += tuple(rows.wrong)
+        seen.refusals = tuple(rows.refusals)
+        seen.unchecked += tuple(rows.unfilled)
         return seen
 
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
@@ -170,25 +174,6 @@ class RevisionGenerator:
         for path in written:
             path.unlink()
         return broken
-
-
-@dataclass
-class ProofResult:
-    """What running a revision in a scratch database has shown."""
-
-    unproven: tuple[str, ...] = ()
-    unsafe: tuple[UnsafePattern, ...] = ()
-    unchecked: tuple[str, ...] = ()
-
-    def measure(self, new: Target) -> None:
-        """Apply what is pending, and keep what is unsafe about it."""
-        try:
-            measurement = measure_upgrade(new, new.recorded())
-        except NotMeasurable as error:
-            # It ran, all the same.
-            self.unchecked += (error.message,)
-        else:
-            self.unsafe += tuple(one for part in measurement.revisions for one in part.unsafe)
 
 
 @dataclass
@@ -292,15 +277,6 @@ def change_filter(
         )
 
     return is_relevant
-
-
-def _roundtrip(new: Target, start: Schema, head: str) -> Iterator[str]:
-    """Downgrade to *start* and upgrade again; yield what differs from *start*."""
-    run_steps(new.run(revert_plan(new, new.recorded(), (head,))), lock_retries=0)
-    left = compare_schemas(start, read_built_schema(new))
-    for change in (one for one in left if not is_left_by_downgrade(one)):
-        yield f"downgrade does not lead back: {describe_change(change)}"
-    apply_pending(new, new.recorded())
 
 
 def _files(target: Target) -> set[Path]:

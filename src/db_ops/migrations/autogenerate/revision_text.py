@@ -37,8 +37,10 @@ def format_with_ruff(path: Path) -> None:
     program = Path(sysconfig.get_path("scripts")) / "ruff"
     if not program.exists():
         return
-    # The template imports what few revisions need all of.
-    for arguments in (["check", "--select", "I,F401", "--fix"], ["format"]):
+    # The template imports what few revisions need all of; who completes a TODO may need it.
+    unfinished = "# TODO" in path.read_text(encoding="utf-8")
+    rules = "I" if unfinished else "I,F401"
+    for arguments in (["check", "--select", rules, "--fix"], ["format"]):
         subprocess.run(
             [program, *arguments, "--quiet", "--no-cache", path],
             cwd=path.parent,

@@ -1,0 +1,87 @@
+"""Run a revision forth, back and forth in a scratch database whose tables have rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from db_ops.builds.built_schema import read_built_schema
+from db_ops.builds.measured_run import measure_upgrade
+from db_ops.errors import DbOpsError, NotMeasurable
+from db_ops.generation import describe_change, is_left_by_downgrade, relevant_changes
+from db_ops.generation.row_proof import RowProof
+from db_ops.migrations.env.runner import run_steps
+from db_ops.postgres.schema.compare import compare_schemas
+from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.results import Revision, UnsafePattern
+from db_ops.target.apply import apply_pending
+from db_ops.target.step_plans import revert_plan
+from db_ops.target.target import Target
+
+
+@dataclass
+class ProofResult:
+    """What running a revision in a scratch database has shown."""
+
+    unproven: tuple[str, ...] = ()
+    unsafe: tuple[UnsafePattern, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+    def measure(self, new: Target) -> None:
+        """Apply what is pending, and keep what is unsafe about it."""
+        try:
+            measurement = measure_upgrade(new, new.recorded())
+        except NotMeasurable as error:
+            # It ran, all the same.
+            self.unchecked += (error.message,)
+        else:
+            self.unsafe += tuple(one for part in measurement.revisions for one in part.unsafe)
+
+
+@dataclass(frozen=True)
+class ProofRun:
+    """A *revision* that is to lead from the schema *start* to that of the *models*."""
+
+    start: Schema
+    models: Schema
+    is_relevant: Callable[[Change], bool]
+    revision: Revision
+    irreversible: bool
+
+    def on(self, new: Target, rows: RowProof) -> ProofResult | None:
+        """Run it forth, back and forth in the scratch database of *new*, which gets *rows*.
+
+        None if that has to be tried with other rows.
+        """
+        seen = ProofResult()
+        direction = "upgrade"
+        try:
+            rows.fill(new)
+            seen.measure(new)
+            seen.unproven += tuple(
+                f"models and migrations still differ: {describe_change(change)}"
+                for change in relevant_changes(
+                    self.models, read_built_schema(new), self.is_relevant
+                )
+            )
+            rows.look(new, direction=direction)
+            if not self.irreversible:
+                direction = "downgrade"
+                run_steps(
+                    new.run(revert_plan(new, new.recorded(), (self.revision.id,))), lock_retries=0
+                )
+                left = compare_schemas(self.start, read_built_schema(new))
+                seen.unproven += tuple(
+                    f"downgrade does not lead back: {describe_change(change)}"
+                    for change in left
+                    if not is_left_by_downgrade(change)
+                )
+                rows.look(new, direction=direction)
+                direction = "second upgrade"
+                apply_pending(new, new.recorded())
+        except DbOpsError as error:
+            if rows.take(error, direction):
+                return None
+            seen.unproven += (error.message,)
+        return seen

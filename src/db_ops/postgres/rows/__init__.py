@@ -1,0 +1,28 @@
+"""Rows for a scratch database, made from its catalogs, and what became of them."""
+
+from __future__ import annotations
+
+from db_ops.postgres.rows.content import Content, read_content
+from db_ops.postgres.rows.fill import (
+    EDGES,
+    NONE,
+    PLAIN,
+    Filling,
+    empty_tables,
+    fill_tables,
+    insert_one_row,
+)
+from db_ops.postgres.rows.sequences import sequences_behind
+
+__all__ = [
+    "EDGES",
+    "NONE",
+    "PLAIN",
+    "Content",
+    "Filling",
+    "empty_tables",
+    "fill_tables",
+    "insert_one_row",
+    "read_content",
+    "sequences_behind",
+]

@@ -1,0 +1,151 @@
+"""What the rows of a database hold, and what a revision has made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from db_ops.postgres.rows.tables import Column, Table, read_tables
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+# What migrations themselves have written may be much.
+_MOST = 1000
+_JSON = ("json", "jsonb")
+_SETTINGS = (
+    "SET timezone = 'UTC'; SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres';"
+    " SET extra_float_digits = 1; SET bytea_output = 'hex'"
+)
+Values = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A `table` or one `column` of it that does not hold any more what it held, and `what`."""
+
+    table: str
+    column: str | None
+    what: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """The rows of each table by its oid: how many, and each column's values in their order."""
+
+    tables: Mapping[int, Table]
+    counts: Mapping[int, int]
+    values: Mapping[tuple[int, int], Values]
+
+    def lost(self, connection: Connection, now: Content) -> Iterator[Loss]:
+        """Yield what of this is not in the same database *now*, under whatever name.
+
+        What is not computed has to be as it was; under another type, it has to lead back to it.
+        """
+        for oid, table in self.tables.items():
+            if not self.counts[oid]:
+                continue
+            other = now.tables.get(oid) or now.named(table)
+            if other is None:
+                yield Loss(table.display, None, f"table {table.display} is gone, with its rows")
+                continue
+            count = now.counts[other.oid]
+            if count != self.counts[oid]:
+                what = f"{table.display} has {count} of its {self.counts[oid]} rows"
+                yield Loss(table.display, None, what)
+                continue
+            for column in table.columns:
+                loss = self._column(connection, now, table, column, other)
+                if loss is not None:
+                    yield loss
+
+    def named(self, table: Table) -> Table | None:
+        """Return the table of the same name."""
+        return next((one for one in self.tables.values() if one.name == table.name), None)
+
+    def _column(
+        self, connection: Connection, now: Content, table: Table, column: Column, other: Table
+    ) -> Loss | None:
+        name = f"{table.display}.{column.name}"
+        same = [one for one in other.columns if one.number == column.number] * (
+            other.oid == table.oid
+        ) or [one for one in other.columns if one.name == column.name]
+        before = self.values.get((table.oid, column.number))
+        if before is None or column.computed:
+            return None
+        if not same:
+            gone = any(one is not None for one in before)
+            return (
+                Loss(table.display, column.name, f"{name} is gone, with its values")
+                if gone
+                else None
+            )
+        after = now.values.get((other.oid, same[0].number))
+        if after is None or same[0].computed:
+            return None
+        if same[0].declared == column.declared and column.base != "numeric":
+            read = after
+        else:
+            read = _read_as(connection, column, after)
+            before = _read_as(connection, column, before)
+        # An UPDATE moves rows, so they have no order to be compared in.
+        missing, added = Counter(before) - Counter(read), Counter(read) - Counter(before)
+        if not missing:
+            return None
+        old, new = next(iter(missing)), next(iter(added))
+        return Loss(table.display, column.name, f"{name}: {_brief(old)} became {_brief(new)}")
+
+
+def read_content(connection: Connection, version_table: str) -> Content:
+    """Read the rows of all tables."""
+    tables = read_tables(connection, version_table)
+    counts: dict[int, int] = {}
+    values: dict[tuple[int, int], Values] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTINGS)
+        for table in tables:
+            columns = ", ".join(f"{_quoted(one.name)}::text" for one in table.columns)
+            cursor.execute(
+                f"SELECT {columns or 'NULL'} FROM {table.name} ORDER BY tableoid, ctid"
+                f" LIMIT {_MOST + 1}"
+            )
+            rows = cursor.fetchall()
+            counts[table.oid] = len(rows)
+            if len(rows) > _MOST:
+                cursor.execute(f"SELECT count(*) FROM {table.name}")
+                ((counts[table.oid],),) = cursor.fetchall()
+                continue
+            for number, column in enumerate(table.columns):
+                values[table.oid, column.number] = tuple(row[number] for row in rows)
+    return Content({table.oid: table for table in tables}, counts, values)
+
+
+def _read_as(connection: Connection, column: Column, texts: Values) -> Values:
+    """Return *texts* as the type of *column* writes them; as they are where it cannot read them."""
+    kind = "jsonb" if column.base in _JSON else column.declared
+    # Zeros behind the point are no part of a number.
+    read = f"trim_scale(one::{kind})" if column.base == "numeric" else f"one::{kind}"
+    statement = (
+        f"SELECT ({read})::text FROM unnest(%s::text[]) WITH ORDINALITY AS r(one, number)"
+        " ORDER BY number"
+    )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, (list(texts),))
+            return tuple(one for (one,) in cursor.fetchall())
+    except psycopg2.Error:
+        return texts
+
+
+def _brief(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return repr(text if len(text) <= 30 else text[:27] + "...")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,277 @@
+"""`create-migration` tries what it writes on tables with rows, which it makes from the catalogs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from db_ops.errors import ExitCode
+from db_ops.postgres.rows import fill_tables, insert_one_row, read_content, sequences_behind
+from db_ops.results import MigrationCreated
+from db_ops.settings import DatabaseUrl
+from tests.support.project import Project, query
+
+MODELS = """
+class Book(Base):
+    __tablename__ = "book"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title = mapped_column(sa.String({length}), nullable=False{unique})
+    pages = mapped_column(sa.Integer)
+    {column}
+"""
+# What a project's own hook adds to a generated file.
+HOOK = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from alembic.operations import ops
+from models import Base
+from db_ops import run_migrations
+
+STATEMENTS = {statements!r}
+
+
+def extend(context, revision, directives):
+    directives[0].upgrade_ops.ops += [ops.ExecuteSQLOp(one) for one in STATEMENTS]
+
+
+run_migrations(Base.metadata, process_revision_directives=extend)
+"""
+TABLE = """
+op.execute('''
+    CREATE TABLE book (
+        id serial CONSTRAINT pk_book PRIMARY KEY,
+        title varchar(40) NOT NULL,
+        pages integer
+    )
+''')
+"""
+
+
+def create(project: Project) -> MigrationCreated:
+    result = project.prepare("create_migration", "change", no_rename=True)
+    assert isinstance(result, MigrationCreated)
+    return result
+
+
+@pytest.fixture
+def books(project: Project) -> Project:
+    """A project with one table, and models that write it alike."""
+    project.revision("0001", TABLE, "op.execute('DROP TABLE book')")
+    project.models(MODELS.format(length=40, unique="", column=""))
+    return project
+
+
+def test_a_value_that_changes_without_a_word_is_named(books: Project) -> None:
+    column = "note = mapped_column(sa.Text)"
+    books.models(MODELS.format(length=40, unique="", column=column))
+    hook = books.root / "alembic" / "env.py"
+    hook.write_text(HOOK.format(statements=["UPDATE book SET title = 'x' WHERE title <> ''"]))
+    result = create(books)
+    assert result.exit_code == ExitCode.DIFFERENT
+    (wrong, back) = result.unproven
+    assert wrong.startswith("book.title: ")
+    assert wrong.endswith(" became 'x', which nothing said")
+    assert back == f"downgrade: {wrong}"
+
+
+def test_rows_that_go_sequences_that_start_again_and_tables_that_take_no_row_are_named(
+    books: Project,
+) -> None:
+    column = "note = mapped_column(sa.Text)"
+    books.models(MODELS.format(length=40, unique="", column=column))
+    statements = [
+        "ALTER SEQUENCE book_id_seq RESTART",
+        "DELETE FROM book WHERE id = 2",
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN RAISE EXCEPTION ''closed''; END'",
+        "CREATE TRIGGER no BEFORE INSERT ON book FOR EACH ROW EXECUTE FUNCTION no()",
+    ]
+    (books.root / "alembic" / "env.py").write_text(HOOK.format(statements=statements))
+    unproven = create(books).unproven
+    said = [one for one in unproven if not one.startswith("downgrade")]
+    assert [one for one in said if one.endswith("rows, which nothing said")]
+    assert [one for one in said if one.endswith("and its sequence goes on at 1")]
+    assert "book takes no row any more: closed" in said
+
+
+def test_what_rows_forbid_is_said_and_the_rest_is_proven_with_others(books: Project) -> None:
+    column = "isbn = mapped_column(sa.Text, nullable=False)"
+    books.models(MODELS.format(length=10, unique="", column=column))
+    result = create(books)
+    assert (result.todos, result.unproven) == ((), ())
+    null = 'upgrade, where book has rows: column "isbn" of relation "book" contains null values'
+    assert null in result.refusals
+    outcome = books.run("create-migration", "-m", "again")
+    assert "models and migrations agree" in outcome.out
+
+
+def test_rows_that_migrations_write_make_no_todo(books: Project) -> None:
+    books.revision("0002", "op.execute(\"INSERT INTO book (title) VALUES ('The Manual')\")")
+    column = "isbn = mapped_column(sa.Text, nullable=False)"
+    books.models(MODELS.format(length=40, unique="", column=column))
+    result = create(books)
+    assert result.todos == ()
+    (unproven,) = result.unproven
+    assert 'column "isbn" of relation "book" contains null values' in unproven
+
+
+def test_a_downgrade_that_rows_forbid_is_said(books: Project) -> None:
+    text = MODELS.format(length=40, unique="", column="")
+    books.models(text.replace("    title = mapped_column(sa.String(40), nullable=False)\n", ""))
+    outcome = books.run("create-migration", "-m", "no titles")
+    assert outcome.code == ExitCode.DONE, outcome
+    assert (
+        'refused: downgrade, where book has rows: column "title" of relation "book" contains null'
+        in outcome.out
+    )
+    assert "loses data: drops column book.title" in outcome.out
+
+
+def test_what_is_announced_is_no_surprise_whatever_its_name(books: Project) -> None:
+    sql = 'CREATE TABLE "Old books" (id serial PRIMARY KEY, "A b" text, at date)'
+    books.revision("0002", f"op.execute('{sql}')", "op.execute('DROP TABLE \"Old books\"')")
+    result = create(books)
+    assert result.losses == ('drops table "Old books" with all its rows',)
+    assert (result.todos, result.unproven, result.refusals) == ((), (), ())
+
+
+def test_an_enum_value_goes_unless_a_row_holds_it(books: Project) -> None:
+    books.revision(
+        "0002",
+        "op.execute(\"CREATE TYPE mood AS ENUM ('good', 'bad')\")\n"
+        "op.execute('ALTER TABLE book ADD COLUMN mood mood')",
+        "op.execute('ALTER TABLE book DROP COLUMN mood')\nop.execute('DROP TYPE mood')",
+    )
+    column = "mood = mapped_column(sa.Enum('good', name='mood'))"
+    books.models(MODELS.format(length=40, unique="", column=column))
+    result = create(books)
+    assert (result.todos, result.unproven) == ((), ())
+    assert result.losses == ("removes 'bad' from mood: rows that hold it have to be changed first",)
+    (refusal,) = result.refusals
+    assert refusal == 'upgrade, where book has rows: invalid input value for enum mood: "bad"'
+
+
+def test_a_narrower_type_is_tried_on_values_that_fit(books: Project) -> None:
+    books.models(MODELS.format(length=10, unique=", unique=True", column=""))
+    result = create(books)
+    assert (result.todos, result.unproven) == ((), ())
+    assert any("too long" in one for one in result.refusals)
+
+
+def test_a_table_that_cannot_be_filled_is_named(books: Project) -> None:
+    books.revision(
+        "0002",
+        "op.execute(\"ALTER TABLE book ADD CONSTRAINT secret CHECK (md5(title) = 'abc')\")",
+        "op.execute('ALTER TABLE book DROP CONSTRAINT secret')",
+    )
+    column = (
+        "note = mapped_column(sa.Text)\n"
+        "    __table_args__ = ("
+        "sa.CheckConstraint(\"md5(title) = 'abc'\", name=sa.sql.naming.conv('secret')),)"
+    )
+    books.models(MODELS.format(length=40, unique="", column=column))
+    result = create(books)
+    assert (result.todos, result.unproven) == ((), ())
+    assert result.unchecked == (
+        "not tried with rows: book: no row was found that secret would take",
+    )
+
+
+TABLES = """
+CREATE DOMAIN positive AS integer CHECK (VALUE > 5) NOT NULL;
+CREATE DOMAIN slug AS text CHECK (VALUE ~ '^[a-z]+$');
+CREATE TYPE state AS ENUM ('a', 'b', 'c,d');
+CREATE TYPE pair AS (a integer, b text);
+CREATE TABLE customer (
+    id serial PRIMARY KEY, email text NOT NULL UNIQUE, name varchar(30),
+    state state NOT NULL DEFAULT 'a', states state[],
+    age integer CHECK (age BETWEEN 18 AND 99), p positive, slug slug, pair pair,
+    n numeric(6, 2) NOT NULL, bits bit(3), c char(4), words varchar(3)[]);
+CREATE TABLE "Order" (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id integer NOT NULL REFERENCES customer, parent bigint REFERENCES "Order",
+    during tstzrange NOT NULL, kind text NOT NULL CHECK (kind IN ('x', 'y')),
+    a integer, z integer, CHECK (a < z), EXCLUDE USING gist (during WITH &&),
+    total bigint GENERATED ALWAYS AS (a::bigint + z) STORED);
+CREATE TABLE link (
+    c integer REFERENCES customer, o bigint REFERENCES "Order", PRIMARY KEY (c, o));
+CREATE TABLE "50% ""odd" ("a%b" text DEFAULT '50%' CHECK ("a%b" <> '%'), "C" date);
+CREATE TABLE part (id integer, at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM ('2020-01-01') TO ('2030-01-01');
+CREATE TABLE document (
+    x jsonb NOT NULL CHECK (jsonb_typeof(x) = 'object'), y json NOT NULL,
+    u uuid NOT NULL DEFAULT gen_random_uuid(), e bytea NOT NULL, m int4multirange,
+    t tsvector NOT NULL, ip inet NOT NULL, mac macaddr NOT NULL, at timetz NOT NULL,
+    how interval NOT NULL, money money NOT NULL, spot point NOT NULL, r int4range NOT NULL);
+CREATE TABLE seat (
+    y bigint UNIQUE DEFERRABLE, r int4range, EXCLUDE USING gist (r WITH &&) DEFERRABLE);
+CREATE TABLE self (id integer PRIMARY KEY, boss integer NOT NULL REFERENCES self);
+CREATE TABLE code (code char(2) NOT NULL CHECK (code ~ '^[A-Z]{2}$'));
+"""
+
+
+@pytest.fixture
+def filled(new_database_url: str, server_url: str) -> Iterator[Connection]:
+    """A connection to a database with tables of every kind, without rows so far."""
+    query(server_url, f'CREATE DATABASE "{new_database_url.rpartition("/")[2]}"')
+    query(new_database_url, TABLES)
+    parameters = DatabaseUrl.parse(new_database_url).parameters
+    with closing(psycopg2.connect(**parameters)) as connection:
+        connection.autocommit = True
+        yield connection
+
+
+def test_rows_are_made_for_tables_of_every_kind(filled: Connection) -> None:
+    filling = fill_tables(filled, "alembic_version")
+    assert filling.empty == ()
+    content = read_content(filled, "alembic_version")
+    counts = {table.label: content.counts[oid] for oid, table in content.tables.items()}
+    assert min(counts.values()) >= 3, counts
+    values = {
+        f"{table.label}.{column.name}": content.values[oid, column.number]
+        for oid, table in content.tables.items()
+        for column in table.columns
+    }
+    assert {"", None} < set(values['50% "odd.a%b'])
+    assert max(len(one) for one in values["customer.name"] if one) == 30
+    assert {"-9999.99", "0.00"} & set(values["customer.n"])
+    assert None in values["customer.age"]
+    assert {"a", "c,d"} <= set(values["customer.state"])
+    assert any(values["Order.parent"])
+    assert list(sequences_behind(filled)) == []
+    assert list(insert_one_row(filled, "alembic_version")) == []
+    assert read_content(filled, "alembic_version").values == content.values
+
+
+def test_the_same_catalogs_get_the_same_rows(filled: Connection) -> None:
+    fill_tables(filled, "alembic_version")
+    first = read_content(filled, "alembic_version").values
+    with filled.cursor() as cursor:
+        cursor.execute(
+            'TRUNCATE customer, "Order", link, part, document, self, code, seat, "50% ""odd"'
+            " RESTART IDENTITY"
+        )
+    fill_tables(filled, "alembic_version")
+    assert read_content(filled, "alembic_version").values == first
+
+
+def test_a_sequence_behind_its_column_is_found_in_either_direction(filled: Connection) -> None:
+    with filled.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE down (id integer GENERATED ALWAYS AS IDENTITY (INCREMENT -2 START -1)"
+            " PRIMARY KEY)"
+        )
+        fill_tables(filled, "alembic_version")
+        assert list(sequences_behind(filled)) == []
+        cursor.execute(
+            "SELECT setval('public.down_id_seq', -3), setval('public.customer_id_seq', 2)"
+        )
+    found = list(sequences_behind(filled))
+    assert [one.partition(" holds")[0] for one in found] == ["customer.id", "down.id"]
