@@ -18,19 +18,17 @@ from db_ops.errors import (
     HistoryNotFromEmpty,
     MigrationFailed,
     ModelsBroken,
-    ModelTableMissing,
     NoScratchDatabase,
 )
 from db_ops.migrations.autogenerate.models import has_tables
-from db_ops.migrations.autogenerate.run import run_autogenerate, run_where_it_can
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.build_inputs import BuildInputs, Files
-from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.schema.enum_values import without_values_to_come
 from db_ops.results import Difference, Verified
 from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
+from db_ops.verification.autogenerate_check import NOT_AT_HEAD, check_by_alembic
 from db_ops.verification.baseline import Rules, read_rules
 from db_ops.verification.file_checks import check_files
 from db_ops.verification.report import (
@@ -53,7 +51,6 @@ from db_ops.verification.target_state import (
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
 )
-_NOT_AT_HEAD = "alembic check did not run: the database is not known to be at the head"
 
 
 def compare_all(target: Target, *, grants: bool, accept: bool) -> Verified:
@@ -101,13 +98,15 @@ class Comparison:
             migrations = self._migrations(caches["migrations"], state)
             clean = not history and state.why_not is None and not state.ahead
             with self._timed("alembic check"):
-                operations, blind, metadata = self._alembic(clean=clean, built=bool(migrations))
+                asked = check_by_alembic(target, self.scratch, clean=clean, built=bool(migrations))
+        operations, self.scope = asked.operations, asked.scope
+        self.unchecked += asked.unchecked
         # Models lean on what the migrations have made.
         files = used.files() if migrations and migrations.files is not None else None
         models = None
         base = migrations or self._in_place_of_migrations(state)
         if base:
-            models = self._models(caches["models"], state, base, metadata, files)
+            models = self._models(caches["models"], state, base, asked.metadata, files)
         report = self._judge(state, migrations, models)
         own = untracked_tables(state, migrations, models)
         if own:
@@ -116,17 +115,17 @@ class Comparison:
         differences = (*history, *self._files(state), *report.differences)
         if operations is not None and not (models and base and not models.unchecked):
             differences += alembic_differences(operations)
-            self.unchecked += blind
+            self.unchecked += asked.blind
         elif operations is not None:
             # What a plugin compares is in no catalog that the models build.
             differences += alembic_differences(self.scope.unknown)
-        partial = any(one is not _NOT_AT_HEAD for one in self.unchecked)
+        partial = any(one is not NOT_AT_HEAD for one in self.unchecked)
         verified = Verified(
             location=target.location,
             heads=graph.heads,
             current=state.recorded or (),
             differences=differences,
-            unchecked=tuple(sorted(self.unchecked, key=lambda one: one is _NOT_AT_HEAD)),
+            unchecked=tuple(sorted(self.unchecked, key=lambda one: one is NOT_AT_HEAD)),
             partial=partial,
             drift=drift_of(self.target, state) if partial else None,
             pending=tuple(one.id for one in state.pending),
@@ -209,39 +208,6 @@ class Comparison:
             self.unchecked.append("models were not compared: the database is not at the head")
             return None
         return BuiltSchema(state.schema, "database")
-
-    def _alembic(
-        self, *, clean: bool, built: bool
-    ) -> tuple[tuple[str, ...] | None, tuple[str, ...], Any]:
-        """Return what `alembic check` says, what it does not look at, and the models' metadata.
-
-        It runs only against a database at head; elsewhere env.py runs without one. Its filters are
-        then asked about what the migrations build, if that can be *built*.
-        """
-        target = self.target
-        if clean:
-            migrated = self.scratch.migrated_database
-            try:
-                session, why = run_where_it_can(target.project, target, migrated)
-            except ModelTableMissing:
-                # Told with what is compared of the models.
-                return None, (), load_models(target.project, target.scripts)[0]
-            self.scope = session.scope
-            if not has_tables(session.metadata):
-                # Without a model, every table would be one to remove.
-                return None, (), session.metadata
-            if why:
-                self.unchecked.append(f"alembic check ran on what the migrations make: {why}")
-            return tuple(self.scope.diffs), session.unchecked, session.metadata
-        self.unchecked.append(_NOT_AT_HEAD)
-        metadata, self.scope = load_models(target.project, target.scripts)
-        if built and has_tables(metadata) and self.scope.is_narrowed:
-            try:
-                with self.scratch.migrated_database() as (work, _):
-                    self.scope = run_autogenerate(target.project, work).session.scope
-            except NoScratchDatabase as error:
-                self.unchecked.append(f"the filters of env.py were not asked: {error.message}")
-        return None, (), metadata
 
     def _models(
         self,

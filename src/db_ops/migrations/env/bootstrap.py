@@ -38,7 +38,7 @@ def run_bootstrap(project: Project, database: Database, recorder: StepRecorder |
 
     with closing(database.open()) as driver, connection_over(driver) as connection:
         recording = StepRecording(recorder) if recorder else None
-        session = Session(connection, recording=recording, is_known=True)
+        session = Session(connection, recording=recording, bootstraps=True, is_known=True)
         choose_connection(project, database, session)
         token = current_session.set(session)
         try:

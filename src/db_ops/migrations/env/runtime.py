@@ -55,7 +55,8 @@ class Session:
 
     One that `inspects` runs nothing, and without a connection contacts nobody: it holds the
     arguments of `configure` in each of the `calls`, and whether env.py `called_run_migrations` of
-    `db_ops`. The rest is for an env.py that does not call it: our database `is_known`; env.py has
+    `db_ops`. One that `bootstraps` runs what the project's function asks of Alembic. The rest is
+    for an env.py that does not call `db_ops`: our database `is_known`; env.py has
     `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
     where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions; the
     `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
@@ -72,6 +73,7 @@ class Session:
     schemas: tuple[str, ...] = ()
     may_try: bool = False
     inspects: bool = False
+    bootstraps: bool = False
     connected: bool = False
     is_known: bool = False
     uses_own_connection: bool = False

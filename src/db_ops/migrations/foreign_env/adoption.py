@@ -88,7 +88,7 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
     def is_ours(context: EnvironmentContext) -> bool:
         # Many an application runs Alembic's commands itself when it is made; what they would do is
         # what was asked of us, or what was not.
-        return context.config.attributes.get("db_ops") is session
+        return session.bootstraps or context.config.attributes.get("db_ops") is session
 
     place = (
         connection_parameters_of(ours.connection.driver_connection) if ours is not None else None
