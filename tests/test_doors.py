@@ -24,6 +24,7 @@ COMMANDS = {
     "new",
     "recreate",
     "restore",
+    "shell",
     "snapshot",
     "snapshots",
     "start",
@@ -84,7 +85,7 @@ def test_help_lists_every_command_and_only_options_that_mean_something(
 
 def test_inv_lists_the_same_commands(project: Project) -> None:
     text = run([str(BIN / "inv"), "--list"], cwd=project.root, env={}).succeeded().out
-    assert set(re.findall(r"^  db\.(\S+)", text, re.MULTILINE)) == COMMANDS
+    assert set(re.findall(r"^  db\.(\S+)", text, re.MULTILINE)) == {*COMMANDS, "help"}
 
 
 def test_hints_name_the_door_that_was_used(project: Project) -> None:

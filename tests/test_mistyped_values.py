@@ -18,7 +18,7 @@ def test_help_about_snapshots_takes_none(migrated: Project, door: str, word: str
     parameters = DatabaseUrl.parse(migrated.url).parameters
     with closing(psycopg2.connect(**parameters)) as somebody:
         outcome = migrated.run("snapshot", word, door=door).succeeded()
-        assert "Keep a copy of the database" in outcome.out
+        assert "Copy the database with its data" in outcome.out
         with somebody.cursor() as cursor:
             cursor.execute("SELECT 1")
     assert migrated.prepare("snapshots").snapshots == ()  # type: ignore[attr-defined]  # prepare() returns the result of any command

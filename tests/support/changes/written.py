@@ -97,7 +97,7 @@ class Written:
             session = _Bench(work, metadata)
             renames: tuple[str, ...] = ()
             try:
-                refuse_undecided(models, self.base, "x")
+                refuse_undecided(models, self.base, "x", counts)
             except RenameUndecided as undecided:
                 renames = undecided.flags[:1]
             planner = RevisionPlanner(models, session, session.make_draft, counts)
