@@ -35,7 +35,7 @@ def begin(project: Project, sql: str = "", rows: str = "") -> None:
 
 def changed(project: Project) -> str:
     """Write the revision, which must be complete and proven; return what was printed."""
-    return project.run("create-migration", "-m", "change").succeeded().out
+    return project.run("create-migration", "-m", "change", "-v").succeeded().out
 
 
 # Columns by name: type before and after, a value that is kept, and one that is not.

@@ -137,7 +137,7 @@ def test_a_subscription_is_named_before_anything_is_renamed(filled: Project) -> 
     try:
         outcome = filled.run("recreate").failed(1)
         assert "it has subscriptions: follower" in outcome.error
-        assert 'DROP SUBSCRIPTION "follower"' in outcome.hint
+        assert "DROP SUBSCRIPTION follower" in outcome.hint
         assert filled.query(PRECIOUS) == [(1,)]
     finally:
         filled.query("DROP SUBSCRIPTION follower")

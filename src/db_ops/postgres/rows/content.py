@@ -87,7 +87,7 @@ class Content:
         after = now.values.get((other.oid, same[0].number))
         if after is None or same[0].computed:
             return None
-        if same[0].declared == column.declared and column.base != "numeric":
+        if same[0].declared == column.declared and column.base not in ("numeric", *_JSON):
             read = after
         else:
             read = _read_as(connection, column, after)
