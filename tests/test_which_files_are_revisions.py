@@ -146,7 +146,7 @@ def test_a_file_that_would_lie_where_nobody_looks_is_not_written(project: Projec
         "    id: Mapped[int] = mapped_column(primary_key=True)\n"
     )
     outcome = project.run("create-migration", "-m", "book").failed(1)
-    assert "in a folder in which Alembic looks for no revisions" in outcome.error
+    assert "into a folder in which no revision is looked for" in outcome.error
     assert "recursive_version_locations = true" in outcome.hint
     assert list((project.root / "alembic" / "versions").rglob("*.py")) == []
     configure(project, "recursive_version_locations = true\n")

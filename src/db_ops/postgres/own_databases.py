@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.errors import InsufficientPrivilege, ObjectInUse
+from psycopg2.errors import InsufficientPrivilege, ObjectInUse, UndefinedObject
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -65,7 +65,11 @@ def is_being_built(name: str) -> bool:
 def own_databases(connection: Connection, *, sizes: bool = False) -> tuple[OwnDatabase, ...]:
     """Return the databases that are ours, from any database of the server."""
     with connection.cursor() as cursor:
-        cursor.execute(_OURS, (sizes,))
+        try:
+            cursor.execute(_OURS, (sizes,))
+        except UndefinedObject:
+            # One was dropped while it was measured.
+            return own_databases(connection, sizes=sizes)
         return tuple(
             OwnDatabase(name, kind, _facts(comment), size)
             for name, kind, comment, size in cursor.fetchall()
