@@ -116,6 +116,7 @@ class Bench:
     verify: bool = False
     is_template_used: bool = True
     major: int = field(init=False)
+    template: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.project = make_project(self.root, with_database(self.url, f"{self.prefix}_d"))
@@ -130,11 +131,15 @@ class Bench:
             records=False,
         )
         # It would be made by another interpreter, which takes longer than all the rest.
+        self.template = vars(ScratchDatabases)["_template"]
         ScratchDatabases._template = property(  # type: ignore[assignment]
-            lambda _: (f"{self.prefix}_t", {}) if self.is_template_used else (None, None)
+            lambda _: (
+                (f"{self.prefix}_t", {}, False) if self.is_template_used else (None, None, False)
+            )
         )
 
     def close(self) -> None:
+        ScratchDatabases._template = self.template  # type: ignore[method-assign]
         for name in ("a", "b", "d", "e", "t"):
             self.drop(name)
         self.control.close()
