@@ -42,6 +42,7 @@ class RowProof:
     unfilled: dict[str, None] = field(default_factory=dict)
     _filling: Filling = field(default_factory=lambda: Filling((), ()))
     _before: Content | None = None
+    _renamed: dict[str, str] = field(default_factory=dict)
 
     def fill(self, new: Target) -> None:
         """Give rows to the tables of *new*, a scratch database."""
@@ -67,7 +68,10 @@ class RowProof:
         ):
             now = read_content(connection, version_table)
             for loss in self._before.lost(connection, now):
-                if not self._is_announced(loss.table, loss.column):
+                # What a renamed table loses is announced by its new name, on the way back too.
+                self._renamed.setdefault(loss.table, loss.now or loss.table)
+                tables = (loss.table, self._renamed[loss.table])
+                if not any(self._is_announced(table, loss.column) for table in tables):
                     self.wrong[f"{back}{loss.what}, which nothing said"] = None
             self.wrong |= dict.fromkeys(f"{back}{text}" for text in sequences_behind(connection))
             if back:

@@ -26,11 +26,15 @@ Values = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class Loss:
-    """A `table` or one `column` of it that does not hold any more what it held, and `what`."""
+    """A `table` or one `column` of it that does not hold any more what it held, and `what`.
+
+    `now` is what the table is called now, if it is there.
+    """
 
     table: str
     column: str | None
     what: str
+    now: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Content:
         if not same:
             gone = any(one is not None for one in before)
             return (
-                Loss(table.display, column.name, f"{name} is gone, with its values")
+                Loss(table.display, column.name, f"{name} is gone, with its values", other.display)
                 if gone
                 else None
             )
@@ -97,7 +101,8 @@ class Content:
         if not missing:
             return None
         old, new = next(iter(missing)), next(iter(added))
-        return Loss(table.display, column.name, f"{name}: {_brief(old)} became {_brief(new)}")
+        what = f"{name}: {_brief(old)} became {_brief(new)}"
+        return Loss(table.display, column.name, what, other.display)
 
 
 def read_content(connection: Connection, version_table: str) -> Content:
