@@ -104,7 +104,7 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
             stack.enter_context(psycopg2_by_default())
             if place is None or session.read_only:
                 stack.enter_context(replaced_drivers(session, None))
-            elif is_scratch(place["dbname"]):
+            elif is_scratch(place.get("dbname", "")):
                 stack.enter_context(replaced_drivers(session, place))
             yield engines
     finally:

@@ -85,7 +85,16 @@ class NullConnection:
     notices: tuple[str, ...] = ()
     isolation_level = None
     closed = 0
-    info = SimpleNamespace(server_version=_VERSION[0] * 10000, transaction_status=0, status=1)
+    info = SimpleNamespace(
+        server_version=_VERSION[0] * 10000,
+        transaction_status=0,
+        status=1,
+        host="",
+        port=0,
+        user="",
+        password="",
+        dbname="",
+    )
 
     def __init__(self, statements: list[str]) -> None:
         self.statements = statements
