@@ -415,7 +415,10 @@ def expressible(change: Change) -> bool:
     if change.kind == "schema":
         # Nobody says that one is to go with its last table.
         return change.actual is None
-    return is_expressible_in_models(change) or change.kind == "view"
+    if change.kind == "view":
+        # One that no event of the models makes may be a revision's own, and stays.
+        return change.expected is not None
+    return is_expressible_in_models(change)
 
 
 def differences(wanted: Schema, found: Schema) -> list[str]:
