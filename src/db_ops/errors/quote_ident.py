@@ -28,4 +28,9 @@ def quote_ident(name: str) -> str:
     """Return *name* as SQL takes it, quoted where that is needed, as the server does."""
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
+    return in_quotes(name)
+
+
+def in_quotes(name: str) -> str:
+    """Return *name* in quotes, which SQL takes wherever it takes a name."""
     return '"' + name.replace('"', '""') + '"'

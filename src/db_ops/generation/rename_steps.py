@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from db_ops.errors.quote_ident import in_quotes
 from db_ops.generation.statements import RevisionStatement, revision_statements
 from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import SchemaObject
@@ -108,7 +109,7 @@ def _third_name(found: SchemaObject, names: Collection[str]) -> str:
 
 
 def _named(found: SchemaObject, name: str) -> SchemaObject:
-    quoted = '"' + name.replace('"', '""') + '"'
+    quoted = in_quotes(name)
     label = found.label.removesuffix(last_part(found.label)) + quoted
     name = found.name.removesuffix(last_part(found.name)) + quoted
     return replace(found, name=name, label=label)

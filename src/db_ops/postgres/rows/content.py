@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
+from db_ops.errors.quote_ident import in_quotes
 from db_ops.postgres.rows.tables import Column, Table, read_tables
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def read_content(connection: Connection, version_table: str) -> Content:
     with connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
         for table in tables:
-            columns = ", ".join(f"{_quoted(one.name)}::text" for one in table.columns)
+            columns = ", ".join(f"{in_quotes(one.name)}::text" for one in table.columns)
             cursor.execute(
                 f"SELECT {columns or 'NULL'} FROM {table.name} ORDER BY tableoid, ctid"
                 f" LIMIT {_MOST + 1}"
@@ -150,7 +151,3 @@ def _brief(text: str | None) -> str:
     if text is None:
         return "NULL"
     return repr(text if len(text) <= 30 else text[:27] + "...")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
+from db_ops.errors.quote_ident import in_quotes
 from db_ops.postgres.rows.tables import Column, Reference, Table, read_tables
 from db_ops.postgres.rows.values import values_of
 
@@ -180,9 +181,9 @@ class _Rows:
     def _at_once(self, rows: Sequence[Row], wanted: int) -> tuple[int, str]:
         """Insert the first *wanted* of *rows* that the CHECKs take and no key forbids."""
         given = [one for one in self.columns if not one.numbered]
-        names = ", ".join(_quoted(one.name) for one in self.columns)
-        casts = ", ".join(f"{_quoted(one.name)}::{one.type}" for one in self.columns)
-        into = ", ".join(_quoted(one.name) for one in given)
+        names = ", ".join(in_quotes(one.name) for one in self.columns)
+        casts = ", ".join(f"{in_quotes(one.name)}::{one.type}" for one in self.columns)
+        into = ", ".join(in_quotes(one.name) for one in given)
         where = " AND ".join(self._checks()) or "true"
         if not given:
             statement = f"INSERT INTO {self.table.name} DEFAULT VALUES"
@@ -259,7 +260,9 @@ class _Rows:
             target = named.get(one.table)
             rows: list[Row] = []
             if target is not None:
-                columns = ", ".join(f"{_quoted(target.column(n).name)}::text" for n in one.referred)
+                columns = ", ".join(
+                    f"{in_quotes(target.column(n).name)}::text" for n in one.referred
+                )
                 self.cursor.execute(f"SELECT {columns} FROM {target.name} LIMIT 20")
                 # One that is NULL in part refers to nothing.
                 rows = [row for row in self.cursor.fetchall() if None not in row]
@@ -272,9 +275,5 @@ class _Rows:
 
 
 def _about(column: Column, rule: str) -> str:
-    about = _VALUE.sub(lambda _: _quoted(column.name), rule)
+    about = _VALUE.sub(lambda _: in_quotes(column.name), rule)
     return f"({about}) IS NOT FALSE"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
