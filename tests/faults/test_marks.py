@@ -61,8 +61,11 @@ def claims(outcomes: list[Outcome]) -> list[str]:
 def test_of_two_environments_that_find_a_database_one_marks_it(
     two: Project, launcher: Launcher, server_url: str, database_name: str, existing: bool
 ) -> None:
-    winners = set()
-    for number in range(ROUNDS):
+    winners: set[str] = set()
+    for number in range(10 * ROUNDS):
+        # Of a race, either side wins sooner or later.
+        if number >= ROUNDS and len(winners) == 2:
+            break
         drop(server_url, database_name)
         if existing:
             query(server_url, f"CREATE DATABASE {database_name}")
