@@ -10,23 +10,23 @@ from invoke.tasks import task
 PYTHON = shlex.quote(sys.executable)
 
 
-def _pytest(context: Context, *arguments: str) -> None:
+def _pytest(context: Context, arguments: str) -> None:
     # A processor waits for its test's server, and for locks: one process more uses it.
     processes = (os.cpu_count() or 1) + 1
     options = f"--numprocesses={processes} --dist=worksteal"
-    context.run(f"{PYTHON} -m pytest {options} {' '.join(arguments)}")
+    context.run(f"{PYTHON} -m pytest {options} {arguments}")
 
 
 @task
 def test(context: Context) -> None:
-    """Run the tests, against a PostgreSQL that they start themselves."""
-    _pytest(context, "tests", "--ignore=tests/acceptance", "--ignore=tests/faults")
+    """Run as many tests as reach all that is tested, on a PostgreSQL that they start themselves."""
+    _pytest(context, "--quick tests --ignore=tests/acceptance --ignore=tests/faults")
 
 
 @task
 def test_all(context: Context) -> None:
-    """Run them, and those of the documentation, other people's projects, CI and benchmarks."""
-    _pytest(context, "tests", "--ignore=tests/faults")
+    """Run every test but the fault suite: of documentation, other projects, benchmarks too."""
+    _pytest(context, "tests --ignore=tests/faults")
 
 
 @task

@@ -17,8 +17,31 @@ from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 SERVER_URL = "DB_OPS_TEST_URL"
+# What of them a test reaches, others reach too.
+LEFT_OUT = Path(__file__).with_name("left_out_of_quick.txt")
 Template = Callable[[Callable[[Project], None]], Project]
 _cluster = pytest.StashKey[Cluster]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare `--quick`."""
+    parser.addoption(
+        "--quick", action="store_true", help=f"leave out the tests that {LEFT_OUT.name} names"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, with `--quick`, the tests that reach no line and no branch which others do not."""
+    if not config.getoption("--quick"):
+        return
+    names = set(LEFT_OUT.read_text().splitlines())
+    kept, left = [], []
+    for item in items:
+        # All cases of a test have one line, without the cases.
+        out = item.nodeid in names or item.nodeid.partition("[")[0] in names
+        (left if out else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -52,7 +52,7 @@ class Forked:
         """Send a signal, if it still runs."""
         self.launcher.ask("send", pid=self.pid, number=int(number))
 
-    def wait_until_it_says(self, text: str, timeout: float = 60) -> None:
+    def wait_until_it_says(self, text: str, timeout: float = 300) -> None:
         """Wait until *text* is on stderr."""
         deadline = time.monotonic() + timeout
         while text not in self._said("err"):
@@ -154,7 +154,7 @@ class Launcher:
         cwd: Path | None = None,
     ) -> Outcome:
         """Do what `start` does, and wait for the end."""
-        return self.start(root, env, *arguments, door=door, cwd=cwd).finish(60)
+        return self.start(root, env, *arguments, door=door, cwd=cwd).finish(300)
 
     def ask(self, action: str, **details: Any) -> Any:
         """Send one request and return the answer."""

@@ -59,7 +59,7 @@ class Terminal:
             assert self.read(), f"ended without {text!r}:\n{self.text}"
             assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
 
-    def end(self, timeout: float = 60) -> int:
+    def end(self, timeout: float = 300) -> int:
         """Read until the command ends and return its exit code."""
         deadline = time.monotonic() + timeout
         while self.read():

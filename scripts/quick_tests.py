@@ -1,0 +1,93 @@
+"""Write tests/left_out_of_quick.txt: tests that reach nothing but what quicker ones reach too.
+
+Runs all tests of `inv test` and measures each, on Python 3.12 or newer: a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).parents[1]
+REACH = ROOT / "tests" / "support" / "reach.py"
+LEFT_OUT = ROOT / "tests" / "left_out_of_quick.txt"
+OPTIONS = [
+    "tests",
+    "--ignore=tests/acceptance",
+    "--ignore=tests/faults",
+    "-p",
+    "tests.support.reach",
+    "-o",
+    "junit_family=xunit1",
+    "--dist=worksteal",
+    "-W",
+    "ignore::DeprecationWarning",
+]
+STARTED = "import os, runpy; 'REACH_FOLDER' in os.environ and runpy.run_path({path!r})\n"
+
+
+def main() -> None:
+    """Measure, choose, write."""
+    with TemporaryDirectory() as folder:
+        seconds = _run(Path(folder))
+        reached: dict[str, set[tuple[object, ...]]] = defaultdict(set)
+        for file in Path(folder).glob("*.json"):
+            measured = json.loads(file.read_text())
+            reached[measured["test"]].update(map(tuple, measured["points"]))
+    # What has failed, or ran in a test that has, is not known.
+    passed = {test: points for test, points in reached.items() if test in seconds}
+    names = left_out(set(passed) - choose(passed, seconds), seconds)
+    LEFT_OUT.write_text("".join(f"{name}\n" for name in names))
+
+
+def choose(reached: dict[str, set[tuple[object, ...]]], seconds: dict[str, float]) -> set[str]:
+    """Return tests that together reach everything: again and again the one that brings most."""
+    missing = set().union(*reached.values())
+    kept: set[str] = set()
+    while missing:
+        best = max(reached, key=lambda test: len(reached[test] & missing) / seconds[test])
+        kept.add(best)
+        missing -= reached[best]
+    return kept
+
+
+def left_out(tests: set[str], known: dict[str, float]) -> list[str]:
+    """Return the names of *tests*: of all cases of one, its name without them."""
+    cases = defaultdict(set)
+    for test in known:
+        cases[test.partition("[")[0]].add(test)
+    whole = {name for name, group in cases.items() if group <= tests}
+    return sorted(whole | {test for test in tests if test.partition("[")[0] not in whole})
+
+
+def _run(folder: Path) -> dict[str, float]:
+    """Run the tests; return the seconds of each that has passed."""
+    folder.chmod(0o777)
+    started = Path(site.getsitepackages()[0]) / "reach.pth"
+    report = folder / "report.xml"
+    processes = (os.cpu_count() or 1) + 1
+    started.write_text(STARTED.format(path=str(REACH)))
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *OPTIONS, f"-n{processes}", f"--junitxml={report}"],
+            cwd=ROOT,
+            env=os.environ | {"REACH_FOLDER": str(folder)},
+        )
+    finally:
+        started.unlink()
+    return {
+        f"{case.get('file')}::{case.get('name')}": max(float(case.get("time", 0)), 0.05)
+        for case in ElementTree.parse(report).iter("testcase")
+        if not len(case)
+    }
+
+
+if __name__ == "__main__":
+    main()
