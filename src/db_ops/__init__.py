@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from db_ops.commands.server import start, stop, url
     from db_ops.commands.shell import shell
     from db_ops.commands.snapshot import restore, snapshot, snapshots
+    from db_ops.commands.stamp import find_revisions, stamp
     from db_ops.commands.status import status
     from db_ops.commands.upgrade import upgrade
     from db_ops.commands.verify import verify
@@ -43,6 +44,7 @@ _HOMES = {
     "DatabaseUrl": "settings",
     "DbOpsError": "errors",
     "Settings": "settings",
+    "find_revisions": "commands.stamp",
     "load": "settings",
     "plan_downgrade": "commands.plan",
     "plan_upgrade": "commands.plan",
@@ -67,6 +69,7 @@ __all__ = [
     "diagram",
     "doctor",
     "downgrade",
+    "find_revisions",
     "history",
     "init",
     "load",
@@ -80,6 +83,7 @@ __all__ = [
     "shell",
     "snapshot",
     "snapshots",
+    "stamp",
     "start",
     "status",
     "stop",

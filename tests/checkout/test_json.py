@@ -37,6 +37,7 @@ CALLS = {
     "shell": [("-c VALUES(1)", 0)],
     "snapshot": [("one", 0), ("one --confirm other", 4)],
     "snapshots": [("", 0), ("--drop nothing", 1)],
+    "stamp": [("0003", 0), ("0004", 3), ("--find", 0), ("", 2), ("0001 --confirm other", 4)],
     "status": [("", 0), ("--check", 3)],
     "stop": [("", 2)],
     "upgrade": [("", 0), ("-r 0003", 0), ("-r nonsense", 2), ("--plan", 0), ("--sql", 0)],

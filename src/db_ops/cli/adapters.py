@@ -48,6 +48,17 @@ def downgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.downgrade(load(), steps=steps, branch=branch, confirm=confirm, on_event=on_event)
 
 
+def stamp(load: Load, options: Options, on_event: OnEvent) -> Result:
+    if not options["find"]:
+        anyway, confirm = options["anyway"], options["confirm"]
+        names = options["revision"]
+        return db_ops.stamp(load(), *names, anyway=anyway, confirm=confirm, on_event=on_event)
+    if options["revision"]:
+        problem = "stamp: --find looks for the revision, and one is named"
+        raise UsageError(problem, "leave it out: db-ops stamp --find")
+    return db_ops.find_revisions(load(), on_event=on_event)
+
+
 def check_models(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.check_models(load(for_tests=True), on_event=on_event)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from db_ops.cli.commands import BY_NAME
-from db_ops.cli.declaration import COMMON_OPTIONS, Command, Option
+from db_ops.cli.declaration import COMMON_OPTIONS, Command, Kind, Option
 from db_ops.cli.other_tools import ELSEWHERE
 from db_ops.cli.parsers import HELP, LINE_OPTIONS, PROGRAM_OPTIONS
 from db_ops.errors import UsageError
@@ -69,13 +69,21 @@ def split_commands(words: list[str]) -> CommandLine:
 
 
 def _bare_option(line: CommandLine) -> Option | None:
-    """Return the option of the last command whose value may stand alone, and has not yet."""
+    """Return the option of the last command whose value may stand alone, and has not yet.
+
+    Of one that is a list, any number of values may.
+    """
     if line.command is None:
         return None
     bare = (one for one in line.command.options if one.bare)
     words = line.commands[-1][1]
     return next(
-        (one for one in bare if not any(word.split("=")[0] in one.flags for word in words)), None
+        (
+            one
+            for one in bare
+            if one.kind is Kind.LIST or not any(word.split("=")[0] in one.flags for word in words)
+        ),
+        None,
     )
 
 

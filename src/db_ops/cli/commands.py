@@ -159,6 +159,30 @@ COMMANDS = (
         body=adapters.downgrade,
     ),
     Command(
+        "stamp",
+        MIGRATIONS,
+        "Record that the tables are at a revision, without running it.",
+        "Only if they are: they are compared with what the migrations make up to there. Exits with"
+        " code 3 if there is a difference.",
+        (
+            Option(
+                "revision",
+                "The revision to record: its identifier, `head`, `base` or a branch label; with"
+                " several branches, one of each.",
+                "r",
+                Kind.LIST,
+                "REVISION",
+                bare=True,
+            ),
+            Option("find", "Record nothing; find the revision that the tables are at.", "f"),
+            Option("anyway", "Record it in spite of differences, which are shown.", "a"),
+            _CONFIRM,
+        ),
+        shows="stamp --find",
+        looks_with=("find",),
+        body=adapters.stamp,
+    ),
+    Command(
         "status",
         CHECKS,
         "Show the revision of the database, the pending migrations and what to run next.",

@@ -22,6 +22,20 @@ class UntrackedTables(ServerError):
     remedy: str
 
 
+class NotCompared(ServerError):
+    """The schema at the revisions that are to be stamped could not be built to compare with."""
+
+    what = "{location}: not stamped, the schema at {revisions} could not be built: {reason}"
+    then = "{remedy}; to record it without a comparison: db-ops stamp {arguments} --anyway"
+    revisions: tuple[str, ...]
+    reason: str
+    remedy: str
+    arguments: str
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "revisions": enumerate_names(self.revisions) or "base"}
+
+
 class VersionTableHidden(ServerError):
     """The version table exists, and this session does not look there or may not read it.
 

@@ -269,14 +269,18 @@ class Refused(ServerError):
 
     exit_code = ExitCode.REFUSED
     what = "{location}: {command} refused: {reason}"
-    then = "if this database may lose its data: db-ops {command}{arguments} --confirm {quoted}"
+    then = "{consent}: db-ops {command}{arguments} --confirm {quoted}"
     database: str
     command: str
     reason: str
     arguments: str = ""
 
     def described(self) -> Mapping[str, object]:
-        return {**super().described(), "quoted": shlex.quote(self.database)}
+        consent = "if this database may lose its data"
+        if self.command == "stamp":
+            consent = "if this is the database whose tables are at that revision"
+        quoted = shlex.quote(self.database)
+        return {**super().described(), "quoted": quoted, "consent": consent}
 
 
 class RecordsUnavailable(ServerError):

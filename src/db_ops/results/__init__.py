@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         ShellEnded,
     )
     from db_ops.results.snapshot import Restored, Snapshot, Snapshots, SnapshotTaken
+    from db_ops.results.stamp import RevisionsFound, Stamped
     from db_ops.results.status import Drift, Pending, Status
     from db_ops.results.verify import Difference, Silenced, Verified
 
@@ -81,6 +82,7 @@ _MODULES = (
     "server",
     "verify",
     "snapshot",
+    "stamp",
     "create_migration",
     "project",
     "diagram",
@@ -136,6 +138,7 @@ __all__ = [
     "RevisionFinished",
     "RevisionRetried",
     "RevisionStarted",
+    "RevisionsFound",
     "Scaffolded",
     "Script",
     "ServerStarted",
@@ -146,6 +149,7 @@ __all__ = [
     "Snapshot",
     "SnapshotTaken",
     "Snapshots",
+    "Stamped",
     "StatementBlocked",
     "Status",
     "Step",

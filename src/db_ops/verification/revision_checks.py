@@ -6,10 +6,7 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.results import Difference
 from db_ops.target.position import Position
 
-ADOPT = (
-    "alembic stamp REVISION, once the tables are what the migrations make up to REVISION; "
-    "or name another database"
-)
+ADOPT = "db-ops stamp --find"
 
 
 def compare_history(
@@ -65,4 +62,5 @@ def adoption_difference(
         said += f"; they are what the migrations make up to {', '.join(at_head)}"
     elif last:
         said += f"; the last record is of {', '.join(last)}"
-    return Difference("untracked", said, f"alembic stamp {' '.join(at_head)}" if at_head else ADOPT)
+    named_heads = " ".join(f"-r {head}" for head in at_head)
+    return Difference("untracked", said, f"db-ops stamp {named_heads}" if at_head else ADOPT)

@@ -26,7 +26,7 @@ def check_tables(target: Target, connection: Connection) -> None:
     if not there:
         return
     # A view of the same name is as much in the way.
-    wanted, unread = _wanted(target, default_schema(connection))
+    wanted, unread = tables_of_service(target, default_schema(connection))
     in_the_way = tuple(name for name in relations(connection) if name in wanted)
     if in_the_way or unread:
         reason = f" (what {unread} creates is not known)" if unread and not in_the_way else ""
@@ -35,7 +35,7 @@ def check_tables(target: Target, connection: Connection) -> None:
     target.server.on_event(OtherTables(target.location, there))
 
 
-def _wanted(target: Target, schema: str) -> tuple[frozenset[str], str]:
+def tables_of_service(target: Target, schema: str) -> tuple[frozenset[str], str]:
     """Return the tables that models and revisions create, and a file that leaves this open.
 
     Nothing is run against a database for it, unless one may be built to look at.
@@ -86,14 +86,14 @@ def _ways_out(target: Target, connection: Connection) -> str:
     known = records.heads and not target.graph.unknown(records.heads)
     if known:
         last = records.rows[-1]
-        at = " ".join(records.heads)
+        at, named = " ".join(records.heads), " ".join(f"-r {head}" for head in records.heads)
         adopt = (
             f"the last record is of {at}, on {last.finished[:10]} by {recorded_by(last)};"
-            f" if the tables are still that: alembic stamp {at}"
+            f" if the tables are still that: db-ops stamp {named}"
         )
     else:
         adopt = (
-            "to adopt them, see in what they differ from the migrations: db-ops verify; then record"
-            " the revision that they are at: alembic stamp REVISION"
+            "to adopt them, find the revision that they are at: db-ops stamp --find; then record"
+            " it: db-ops stamp -r REVISION"
         )
     return f"{adopt}; to leave them alone, name another database in {target.server.url.source}"

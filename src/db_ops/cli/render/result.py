@@ -40,6 +40,7 @@ _RENDERERS = {
     "Planned": ("plan", "plan_lines"),
     "QuicklyVerified": ("history", "quickly_verified_lines"),
     "Restored": ("snapshot", "restored_lines"),
+    "RevisionsFound": ("stamp", "revisions_found_lines"),
     "Scaffolded": ("project", "scaffolded_lines"),
     "Script": ("plan", "script_lines"),
     "ServerStarted": ("server", "server_started_lines"),
@@ -47,6 +48,7 @@ _RENDERERS = {
     "ShellEnded": ("server", "shell_ended_lines"),
     "SnapshotTaken": ("snapshot", "snapshot_taken_lines"),
     "Snapshots": ("snapshot", "snapshots_lines"),
+    "Stamped": ("stamp", "stamped_lines"),
     "Status": ("history", "status_lines"),
     "Verified": ("verify", "verified_lines"),
 }

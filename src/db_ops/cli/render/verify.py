@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from db_ops.cli.format import Line, ahead_text, revision_names
@@ -37,7 +37,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         yield f"{result.location}: {agree} at {revision_names(result.heads)}", "green"
     elif not result.differences:
         yield f"{result.location}: {_unproven(result)}", "yellow"
-    yield from _on_one_screen(result)
+    yield from difference_lines(result.location, result.differences)
     remedies = (remedy for one in result.differences for remedy in one.remedies or (one.remedy,))
     for remedy in dict.fromkeys(filter(_is_command, remedies)):
         yield f"next: {as_typed(remedy)}", ""
@@ -45,9 +45,9 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         yield line, ""
 
 
-def _on_one_screen(result: Verified) -> Iterator[Line]:
+def difference_lines(location: str, differences: Sequence[Difference]) -> Iterator[Line]:
     """Yield the differences, as many as a screen holds; of the rest, how many of each sort."""
-    blocks = [list(_difference(result.location, one)) for one in result.differences]
+    blocks = [list(_difference(location, one)) for one in differences]
     if options.get().verbose or sum(map(len, blocks)) <= _WHOLE:
         yield from chain.from_iterable(blocks)
         return
@@ -56,10 +56,10 @@ def _on_one_screen(result: Verified) -> Iterator[Line]:
         lines += len(blocks[shown])
         shown += 1
     yield from chain.from_iterable(blocks[:shown])
-    rest = result.differences[shown:]
+    rest = differences[shown:]
     sorts = Counter((one.kind, (one.subject or "").partition(" ")[0]) for one in rest)
     said = ", ".join(" ".join(filter(None, (*sort, str(n)))) for sort, n in sorts.most_common())
-    yield f"{result.location}: {len(rest)} more differences ({said}): --verbose", "yellow"
+    yield f"{location}: {len(rest)} more differences ({said}): --verbose", "yellow"
 
 
 def _difference(location: str, difference: Difference) -> Iterator[Line]:

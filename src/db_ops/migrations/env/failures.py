@@ -111,6 +111,8 @@ def explain_statement(database: Database, action: str, error: BaseException) -> 
         # Not the server's word: Alembic's, SQLAlchemy's or the operating system's.
         return AlembicFailed(database.location, action, reason_of(error))
     remedy = _privilege_remedy(database, error)
+    if said.sqlstate == _NO_SCHEMA:
+        remedy = "create it in env.py, before context.configure: CREATE SCHEMA IF NOT EXISTS NAME"
     failed = StatementFailed(
         database.location, action, reason_of(error), said.sqlstate or "none", said=said.lines
     )

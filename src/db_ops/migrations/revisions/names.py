@@ -67,6 +67,33 @@ def upgrade_goal(graph: Graph, text: str | None, recorded: Iterable[str], comman
     return (resolve_revision(graph, text, command),)
 
 
+def stamp_goal(
+    graph: Graph, names: Iterable[str], recorded: Iterable[str], command: str
+) -> tuple[str, ...]:
+    """Return what a database at *recorded* is at when *names* are stamped.
+
+    Besides what `resolve` takes, a name is `heads`, or `base`, also of a branch (`LABEL@base`). The
+    branches that none of them is of stay where they are. Raises what `resolve` raises.
+    """
+    applied = {head: graph.applied((head,)) for head in recorded if head in graph.nodes}
+    goals: set[str] = set()
+    for text in names:
+        label, at, name = text.rpartition("@")
+        branch = frozenset(graph.nodes)
+        if at:
+            branch = graph.lineage(resolve_revision(graph, label, command))
+        if name == "base":
+            applied = {head: below for head, below in applied.items() if head not in branch}
+            continue
+        heads = [head for head in graph.heads if head in branch] if name == "heads" else None
+        goals.update(heads if heads is not None else [resolve_revision(graph, text, command)])
+    wanted = graph.applied(goals)
+    for head, below in applied.items():
+        if head not in wanted and goals.isdisjoint(below):
+            wanted |= below
+    return tuple(sorted(graph.tips(wanted)))
+
+
 def branch_head(graph: Graph, named: str | None, command: str) -> str:
     """Return how Alembic calls the head that a new revision follows.
 
