@@ -45,11 +45,15 @@ _WITH_A_FLAG = {
 
 def all_schemas() -> dict[str, Schema]:
     """Return the schema of each file: one for a command, one for errors, one for the log."""
-    commands = {
-        f"{name}.json": command_schema(name, getattr(db_ops, name.replace("-", "_")))
-        for name in BY_NAME
-    }
+    commands = {f"{name}.json": command_schema(name, function_of(name)) for name in BY_NAME}
     return {**commands, "error.json": error_schema(), "log.json": log_schema()}
+
+
+def function_of(command: str) -> Callable[..., Any]:
+    """Return the function of a *command*: `load` is that of the settings."""
+    name = {"load": "load_dump"}.get(command, command.replace("-", "_"))
+    function: Callable[..., Any] = getattr(db_ops, name)
+    return function
 
 
 def write() -> None:

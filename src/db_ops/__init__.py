@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from db_ops.commands.diagram import diagram
     from db_ops.commands.doctor import doctor
     from db_ops.commands.downgrade import downgrade
+    from db_ops.commands.dump import dump, load_dump
     from db_ops.commands.history import history
     from db_ops.commands.init import init
     from db_ops.commands.new import new
@@ -46,6 +47,7 @@ _HOMES = {
     "Settings": "settings",
     "find_revisions": "commands.stamp",
     "load": "settings",
+    "load_dump": "commands.dump",
     "plan_downgrade": "commands.plan",
     "plan_upgrade": "commands.plan",
     "rebase_migration": "commands.rebase",
@@ -69,10 +71,12 @@ __all__ = [
     "diagram",
     "doctor",
     "downgrade",
+    "dump",
     "find_revisions",
     "history",
     "init",
     "load",
+    "load_dump",
     "new",
     "plan_downgrade",
     "plan_upgrade",

@@ -28,6 +28,8 @@ CALLS = {
     "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.md", 3)],
     "doctor": [("", 0)],
     "downgrade": [("", 0), ("--plan", 0), ("-s 9", 1), ("-s x", 2)],
+    "dump": [("x.dump", 0), ("x", 2)],
+    "load": [("x.dump", 2), ("alembic.sql", 2)],
     "history": [("", 0), ("--record", 0)],
     "init": [("", 0), ("--from-migrations", 0)],
     "new": [("", 2)],

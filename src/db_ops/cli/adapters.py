@@ -67,6 +67,11 @@ def snapshots(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.snapshots(load(), drop_name=options["drop"], on_event=on_event)
 
 
+def load_dump(load: Load, options: Options, on_event: OnEvent) -> Result:
+    given = dict(options)
+    return db_ops.load_dump(load(), given.pop("file"), **given, on_event=on_event)
+
+
 def new(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.new(Path.cwd(), models=options["models"] or "", on_event=on_event)
 

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from db_ops.cli import adapters
+from db_ops.cli.data_commands import CONFIRM, DATA_COMMANDS
 from db_ops.cli.declaration import Command, Kind, Option
 from db_ops.cli.server_commands import SERVER_COMMANDS
 
 DATABASE = "Create and delete the database"
 MIGRATIONS = "Write, apply and revert migrations"
 CHECKS = "Show and check the state"
-SNAPSHOTS = "Take and restore snapshots"
 
-_CONFIRM = Option(
-    "confirm",
-    "The exact name of the database; needed to allow this where its data is protected, which is in"
-    " every environment but development and test.",
-    "c",
-    Kind.VALUE,
-    "DATABASE",
-)
 _FROM_MIGRATIONS = Option(
     "from-migrations", "Run every migration, even where a template database could be copied.", "f"
 )
@@ -51,7 +43,7 @@ COMMANDS = (
         DATABASE,
         "Delete the database with its data, create it again and apply every migration.",
         "The old database is replaced once the new one is complete.",
-        (_CONFIRM, _FROM_MIGRATIONS),
+        (CONFIRM, _FROM_MIGRATIONS),
         shows="status",
     ),
     Command(
@@ -59,7 +51,7 @@ COMMANDS = (
         DATABASE,
         "Delete the database with its data, even while programs are connected to it.",
         "It is no error if the database does not exist.",
-        (_CONFIRM,),
+        (CONFIRM,),
         shows="status",
     ),
     Command(
@@ -151,7 +143,7 @@ COMMANDS = (
                 bare=True,
             ),
             _BRANCH,
-            _CONFIRM,
+            CONFIRM,
             _PLAN,
         ),
         shows="downgrade --plan",
@@ -176,7 +168,7 @@ COMMANDS = (
             ),
             Option("find", "Record nothing; find the revision that the tables are at.", "f"),
             Option("anyway", "Record it in spite of differences, which are shown.", "a"),
-            _CONFIRM,
+            CONFIRM,
         ),
         shows="stamp --find",
         looks_with=("find",),
@@ -257,37 +249,7 @@ COMMANDS = (
         writes_with=("output",),
         looks_with=("check",),
     ),
-    Command(
-        "snapshot",
-        SNAPSHOTS,
-        "Copy the database with its data under a name, to restore it later.",
-        "Programs that are connected to the database are disconnected.",
-        (
-            Option("name", "The name of the snapshot.", kind=Kind.POSITIONAL, metavar="NAME"),
-            _CONFIRM,
-        ),
-        shows="snapshots",
-    ),
-    Command(
-        "restore",
-        SNAPSHOTS,
-        "Replace the database, with its data, by a snapshot of it.",
-        "What was written since the snapshot was taken is lost.",
-        (
-            Option("name", "The name of the snapshot.", kind=Kind.POSITIONAL, metavar="NAME"),
-            _CONFIRM,
-        ),
-        shows="snapshots",
-    ),
-    Command(
-        "snapshots",
-        SNAPSHOTS,
-        "List the snapshots of the database, with age, size and revision.",
-        options=(Option("drop", "Delete the snapshot of this name.", "d", Kind.VALUE, "NAME"),),
-        shows="snapshots",
-        writes_with=("drop",),
-        body=adapters.snapshots,
-    ),
+    *DATA_COMMANDS,
     *SERVER_COMMANDS,
 )
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from db_ops.errors.base import ExitCode
+from db_ops.errors.base import DbOpsError, ExitCode
 from db_ops.errors.server import ServerError
 
 
@@ -69,3 +69,33 @@ class SnapshotMissing(ServerError):
     then = "see which there are: db-ops snapshots"
     name: str
     known: tuple[str, ...]
+
+
+class DumpFailed(ServerError):
+    """A client of PostgreSQL could not write a dump; there is no half file of it."""
+
+    what = "{location}: {path} was not written: {reason}"
+    then = "{remedy}"
+    path: str
+    reason: str
+    remedy: str
+    said: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.said
+
+
+class LoadFailed(DumpFailed):
+    """A dump could not be loaded; the database is as it was."""
+
+    what = "{location}: {path} was not loaded: {reason}"
+
+
+class DumpUnreadable(DbOpsError):
+    """A file is no dump, or only a part of one; the database is as it was."""
+
+    what = "{path}: {reason}"
+    then = "take it again: db-ops dump FILE"
+    path: str
+    reason: str

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from db_ops.results.create_migration import MigrationCreated, MigrationRebased
     from db_ops.results.diagram import Diagram
+    from db_ops.results.dump import Dumped, Loaded
     from db_ops.results.events import (
         BootstrapStarted,
         BuildAbandoned,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         RevisionStarted,
         ServerStarting,
         StatementBlocked,
+        TableCopied,
         WaitingForLock,
         WaitingForServer,
         ignore,
@@ -83,6 +85,7 @@ _MODULES = (
     "verify",
     "snapshot",
     "stamp",
+    "dump",
     "create_migration",
     "project",
     "diagram",
@@ -106,6 +109,7 @@ __all__ = [
     "Difference",
     "Downgraded",
     "Drift",
+    "Dumped",
     "Effect",
     "Event",
     "Finding",
@@ -116,6 +120,7 @@ __all__ = [
     "InvalidIndexDropped",
     "InvalidIndexLeft",
     "LeftOnServer",
+    "Loaded",
     "MeasuredRevision",
     "MeasuredStatement",
     "Measurement",
@@ -153,6 +158,7 @@ __all__ = [
     "StatementBlocked",
     "Status",
     "Step",
+    "TableCopied",
     "UnsafePattern",
     "Verified",
     "WaitingForLock",

@@ -126,6 +126,19 @@ class HookMissing(FrozenData):
     hook: str
 
 
+class TableCopied(FrozenData):
+    """A dump is written or loaded: `table` is copied, the `position`th, `bytes` of the file done.
+
+    `total` is how many tables there are, None where that is not known. Told again while it lasts.
+    """
+
+    table: str
+    position: int
+    total: int | None
+    bytes: int
+    loading: bool
+
+
 class RevisionStarted(FrozenData):
     """A revision is about to run: number `position` of `total`.
 
@@ -183,6 +196,7 @@ Event = (
     | LeftOnServer
     | BootstrapStarted
     | HookMissing
+    | TableCopied
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

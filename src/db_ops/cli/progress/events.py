@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from db_ops.cli.format import format_megabytes
 from db_ops.cli.log import log_event
 from db_ops.cli.progress.interruption import Interruption, exit_code
 from db_ops.cli.progress.live_line import LiveLine
@@ -40,6 +41,7 @@ from db_ops.results import (
     RevisionStarted,
     ServerStarting,
     StatementBlocked,
+    TableCopied,
     WaitingForLock,
     WaitingForServer,
 )
@@ -148,6 +150,13 @@ def _follow(event: Event, live: LiveLine) -> None:
             live.begin("      waiting for", f", {reason}")
         case ServerStarting():
             live.begin("      for")
+        case TableCopied(table, position, total, done, loading):
+            of = "" if total is None else f" of {total}"
+            size = format_megabytes(done)
+            live.begin(
+                f"      {'loading' if loading else 'dumping'} for",
+                f", table {position}{of}: {table}, {size}",
+            )
         case Connected() | ConnectionNotice():
             pass
         case _:

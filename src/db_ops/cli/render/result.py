@@ -27,14 +27,23 @@ R = TypeVar("R", bound=Result)
 
 # What a caller who asks for quiet need not be told: that it was done is in the exit code.
 _OMITTED_IF_QUIET = (Migrated, Downgraded, Deleted)
-_RARE_OMITTED_IF_QUIET = ("Restored", "ServerStarted", "ServerStopped", "SnapshotTaken")
+_RARE_OMITTED_IF_QUIET = (
+    "Dumped",
+    "Loaded",
+    "Restored",
+    "ServerStarted",
+    "ServerStopped",
+    "SnapshotTaken",
+)
 # What few commands show, and where its lines are made: imported only for them.
 _RENDERERS = {
     "Cache": ("server", "cache_lines"),
     "ConnectionUrl": ("server", "connection_url_lines"),
     "Diagnosis": ("project", "diagnosis_lines"),
     "Diagram": ("project", "diagram_lines"),
+    "Dumped": ("dump", "dumped_lines"),
     "History": ("history", "history_lines"),
+    "Loaded": ("dump", "loaded_lines"),
     "MigrationCreated": ("project", "migration_created_lines"),
     "MigrationRebased": ("project", "migration_rebased_lines"),
     "Planned": ("plan", "plan_lines"),

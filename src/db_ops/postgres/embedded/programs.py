@@ -80,22 +80,24 @@ def find_programs(wanted: int | None = None) -> Programs:
     )
 
 
-def find_client(name: str, major: int) -> str | None:
+def find_client(name: str, major: int, *, alike: bool = False) -> str | None:
     """Return a client program for a server of version *major*: that on PATH, if it is new enough.
 
     Otherwise the first one that is, of the wheel or installed; else the newest; None without any.
+    With *alike*, rather one of the same version, then the oldest that is newer.
     """
     on_path = shutil.which(name)
     folders = [Path(on_path).parent] if on_path else []
-    newest: tuple[int, str] | None = None
+    found: list[tuple[int, str]] = []
     for folder in chain(folders, _in_wheel(), _installed()):
         program = folder / name
         version = re.search(r"\(PostgreSQL\) (\d+)", _output(program, "--version"))
-        if version and int(version[1]) >= major:
+        if version and (int(version[1]) == major if alike else int(version[1]) >= major):
             return str(program)
-        if version and (newest is None or int(version[1]) > newest[0]):
-            newest = int(version[1]), str(program)
-    return newest[1] if newest else None
+        if version:
+            found.append((int(version[1]), str(program)))
+    newer = [one for one in found if one[0] > major]
+    return min(newer)[1] if newer else max(found)[1] if found else None
 
 
 def _in_wheel() -> Iterator[Path]:
