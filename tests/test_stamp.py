@@ -28,6 +28,7 @@ def recorded(project: Project) -> list[tuple[object, ...]]:
 
 def test_tables_are_found_stamped_and_upgraded(adopted: Project, door: str) -> None:
     before = adopted.fingerprint()
+    assert adopted.run("status").succeeded().out.rstrip().endswith(" stamp --find")
     found = adopted.run("stamp", "--find", door=door).succeeded().out
     assert "the tables are at 0002" in found
     command = found.rpartition("recorded: base; to change that: ")[2].split()

@@ -11,6 +11,7 @@ from db_ops.settings import Settings
 from db_ops.target.ahead import next_command
 from db_ops.target.target import Target, open_target
 from db_ops.verification.drift import judge_drift
+from db_ops.verification.untracked_tables import holds_untracked_tables
 
 # The server needs about 50 microseconds for each relation.
 _MAX_RELATIONS = 5000
@@ -32,6 +33,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
             drift = judge_drift(found, major_version(connection))
             version = connection.info.parameter_status("server_version")
         position = target.position(found.revisions, connection)
+        untracked = holds_untracked_tables(target, found.revisions, connection)
     exists = connection is not None
     after_drift = "db-ops verify" if drift.state == "changed" else None
     return Status(
@@ -47,7 +49,8 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
         drift=drift,
         check=check,
         heads_are_meant=target.graph.heads_are_meant(),
-        next_command=next_command(target, position, exists=exists) or after_drift,
+        next_command=next_command(target, position, exists=exists, untracked=untracked)
+        or after_drift,
         ahead=position.ahead,
         ahead_is_different=settings.ahead_is_different,
     )

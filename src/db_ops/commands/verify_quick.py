@@ -11,6 +11,7 @@ from db_ops.settings import Settings
 from db_ops.target.ahead import next_command
 from db_ops.target.target import open_target
 from db_ops.verification.drift import RECORD, judge_drift
+from db_ops.verification.untracked_tables import holds_untracked_tables
 
 
 def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
@@ -35,6 +36,7 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
                     grant_to_read(connection),
                 )
         position = target.position(found.revisions, connection)
+        untracked = holds_untracked_tables(target, found.revisions, connection)
     exists = connection is not None
     after_drift = {"equal": None, "changed": "db-ops verify", "unknown": RECORD}[drift.state]
     return QuicklyVerified(
@@ -45,7 +47,8 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
         pending=tuple(revision.id for revision in position.pending),
         unknown=position.unknown,
         drift=drift,
-        next_command=next_command(target, position, exists=exists) or after_drift,
+        next_command=next_command(target, position, exists=exists, untracked=untracked)
+        or after_drift,
         heads_are_meant=target.graph.heads_are_meant(),
         ahead=position.ahead,
         ahead_is_different=settings.ahead_is_different,

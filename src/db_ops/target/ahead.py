@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from db_ops.target.target import Target
 
 
-def next_command(target: Target, position: Position, *, exists: bool) -> str | None:
-    """Return the command that brings the database to the head, None if it is there or ahead."""
+def next_command(
+    target: Target, position: Position, *, exists: bool, untracked: bool
+) -> str | None:
+    """Return the command that brings the database to the head, None if it is there or ahead.
+
+    *untracked* tables of the service, of which no revision tells, have to be adopted first.
+    """
     if not target.graph.heads_are_meant():
         return "alembic merge -m 'merge heads' heads"
     if not exists:
         return "db-ops init"
+    if untracked:
+        return "db-ops stamp --find"
     if position.ahead:
         return None
     if position.unknown:

@@ -35,6 +35,25 @@ def check_tables(target: Target, connection: Connection) -> None:
     target.server.on_event(OtherTables(target.location, there))
 
 
+def holds_untracked_tables(
+    target: Target, recorded: tuple[str, ...], connection: Connection | None
+) -> bool:
+    """Tell whether tables are there that revisions create, where none is *recorded*.
+
+    As far as the text of the files tells; neither models nor revisions are imported.
+    """
+    if recorded or connection is None:
+        return False
+    there = relations(connection)
+    if not there:
+        return False
+    from db_ops.migrations.revisions.created_tables import created_tables
+
+    files = (target.settings.root / one.path for one in target.graph.pending(()))
+    created = created_tables(files, default_schema(connection)).names
+    return not created.isdisjoint(there)
+
+
 def tables_of_service(target: Target, schema: str) -> tuple[frozenset[str], str]:
     """Return the tables that models and revisions create, and a file that leaves this open.
 
