@@ -134,8 +134,8 @@ def _emptied(file: Path) -> None:
 
 
 def _failing(file: Path) -> None:
-    text = file.read_bytes()
-    file.write_bytes(text.replace(b"-- PostgreSQL database dump complete", b"SELECT 1/0;\n" * 2))
+    text, end = file.read_bytes(), b"-- PostgreSQL database dump complete"
+    file.write_bytes(text.replace(end, b"SELECT 1/0;\n" + end))
 
 
 def _escaping(file: Path) -> None:

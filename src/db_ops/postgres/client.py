@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import tempfile
@@ -49,9 +50,9 @@ class ClientOutput:
     @property
     def reason(self) -> str:
         """The line that says what is wrong, without the name of the program."""
-        errors = (one for one in self.lines if "rror: " in one or "ERROR: " in one)
+        errors = (one for one in self.lines if re.search("(?:error|ERROR): ", one))
         line = next(errors, self.lines[-1] if self.lines else f"exit code {self.exit_code}")
-        return line.split("rror: ")[-1].strip()
+        return re.split(r"(?:error|ERROR): +", line)[-1].strip()
 
 
 def follow_client(

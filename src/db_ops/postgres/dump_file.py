@@ -30,7 +30,8 @@ _COPY = re.compile(rb"COPY (.+?) (?:\(.*\) )?FROM stdin;\s*\Z")
 _JOBS = 4
 _DUMP_REMEDIES = {
     "server version mismatch": "install the client programs of PostgreSQL {major}",
-    "lock timeout": "run this again when the transaction that holds the table has ended;"
+    # A wait for a table ends by this timeout of pg_dump's session.
+    "statement timeout": "run this again when the transaction that holds the table has ended;"
     " DB_OPS_LOCK_TIMEOUT is how long to wait",
     "permission denied": "run this as the owner of the database, or GRANT SELECT to this role",
     "row-level security": "run this as the owner of the tables, or a role with BYPASSRLS",
