@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 import db_ops
-from db_ops.errors import ClientMissing
+from db_ops.errors import ClientMissing, DumpUnreadable
 from db_ops.postgres.embedded import programs
 from tests.conftest import with_user
 from tests.support.cluster import PASSWORD
@@ -327,3 +327,42 @@ def test_a_script_of_another_line_ending_and_an_old_pg_dump_is_loaded(migrated: 
     query(migrated.url, "DELETE FROM one")
     migrated.run("load", "app.sql").succeeded()
     assert migrated.query("SELECT id FROM one") == [(1,)]
+
+
+def test_a_setting_that_the_server_does_not_know_is_left_out(migrated: Project) -> None:
+    """As a newer pg_dump writes one; what only looks like one stays."""
+    body = "BEGIN\nUPDATE one\nSET id = 2;\nEND"
+    migrated.query(f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ {body} $$")
+    migrated.run("dump", "app.sql").succeeded()
+    file, first = migrated.root / "app.sql", b"SET statement_timeout"
+    text = file.read_bytes()
+    file.write_bytes(text.replace(first, b"SET of_a_newer_version = 0;\n" + first, 1))
+    migrated.run("load", "app.sql").succeeded()
+    assert migrated.query("SELECT prosrc FROM pg_proc WHERE proname = 'f'") == [(f" {body} ",)]
+
+
+def test_an_archive_is_loaded_by_a_pg_restore_of_another_version(
+    filled: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.run("dump", "app.dump").succeeded()
+    content = filled.query(CONTENT)
+    (major,) = filled.query("SELECT current_setting('server_version_num')::int / 10000")[0]
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name, version in (("pg_restore", "99"), ("psql", major)):
+        real = programs.find_client(name, int(str(major)), alike=True)
+        said = f'[ "$1" = --version ] && echo "{name} (PostgreSQL) {version}.1" && exit'
+        (folder / name).write_text(f'#!/bin/sh\n{said}\nexec {real} "$@"\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+    monkeypatch.setenv("DATABASE_URL", filled.url)
+    monkeypatch.setattr(programs, "WHEEL", "no_such_package")
+    monkeypatch.setattr(programs, "USUAL_PLACES", ())
+    file = filled.root / "app.dump"
+    loaded = db_ops.load_dump(db_ops.load(filled.root / "alembic.ini"), str(file))
+    assert loaded.program == str(folder / "psql")
+    assert filled.query(CONTENT) == content
+    _cut(file)
+    with pytest.raises(DumpUnreadable):
+        db_ops.load_dump(db_ops.load(filled.root / "alembic.ini"), str(file))
+    assert filled.query(CONTENT) == content

@@ -8,8 +8,8 @@ import re
 import secrets
 import subprocess
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from db_ops.errors import ClientMissing, DumpFailed, DumpUnreadable, LoadFailed
 from db_ops.postgres.client import ClientOutput, follow_client
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.embedded.programs import find_client
+from db_ops.postgres.embedded.programs import client_version, find_client
 from db_ops.results import OnEvent, TableCopied
 
 CUSTOM, PLAIN, COMPRESSED = SUFFIXES = (".dump", ".sql", ".sql.gz")
@@ -27,6 +27,9 @@ _PROGRESS = re.compile(r"pg_(?:dump|restore): (?!error: |warning: |hint: |detail
 # What pg_dump ends a script with.
 _COMPLETE = b"-- PostgreSQL database dump complete"
 _COPY = re.compile(rb"COPY (.+?) (?:\(.*\) )?FROM stdin;\s*\Z")
+_SET = re.compile(rb"SET (\w+) = ")
+# What stands before the first object.
+_HEAD = (b"--", b"\n", b"\r\n", b"SET ", b"SELECT pg_catalog.set_config(")
 _JOBS = 4
 _DUMP_REMEDIES = {
     "server version mismatch": "install the client programs of PostgreSQL {major}",
@@ -39,7 +42,6 @@ _DUMP_REMEDIES = {
     "": "see what it says, then run this again: db-ops dump {path}",
 }
 _LOAD_REMEDIES = {
-    "unrecognized configuration parameter": "install the client programs of PostgreSQL {major}",
     "unsupported version": "install newer client programs of PostgreSQL",
     "role ": "create that role, or leave --grants out",
     "extension ": "install that extension on the server, or let a superuser create it",
@@ -125,12 +127,16 @@ def read_dump_file(server: Server, path: Path, *, grants: bool, major: int) -> s
     Owners and privileges only with *grants*. Raises `DumpUnreadable`, `LoadFailed`,
     `ClientMissing`.
     """
+    archive = program = None
+    tables = None
+    if format_of(path) == CUSTOM:
+        archive, tables = _reader(server, path, major)
     with path.open("rb") as file:
-        told = _Tables(server.on_event, None, True, file.tell)
+        told = _Tables(server.on_event, tables, True, file.tell)
         # What is lost in a crash is an empty database.
         url = server.url.with_option("synchronous_commit", "off")
-        if format_of(path) == CUSTOM:
-            program, told.total = _reader(server, path, major)
+        if archive and client_version(Path(archive)) == major:
+            program = archive
             jobs = str(min(_JOBS, os.cpu_count() or 1))
             owners = () if grants else _WITHOUT_GRANTS
             arguments = ["-v", "-w", "--exit-on-error", "-j", jobs, *owners, str(path)]
@@ -138,18 +144,44 @@ def read_dump_file(server: Server, path: Path, *, grants: bool, major: int) -> s
         else:
             program = _client(server, "psql", major)
             arguments = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-            said = follow_client(
-                url,
-                program,
-                *arguments,
-                on_line=lambda line: False,
-                on_pause=told.tell,
-                feed=_script(path, file, told),
-            )
+            with _lines(path, file, archive, grants=grants) as lines:
+                said = follow_client(
+                    url,
+                    program,
+                    *arguments,
+                    on_line=lambda line: False,
+                    on_pause=told.tell,
+                    feed=_script(path, lines, told, _settings(server)),
+                )
     if said.exit_code:
         remedy = _remedy(_LOAD_REMEDIES, said, major, path)
         raise LoadFailed(server.location, str(path), said.reason, remedy, tuple(said.lines))
     return program
+
+
+@contextmanager
+def _lines(
+    path: Path, file: BinaryIO, archive: str | None, *, grants: bool
+) -> Iterator[Iterable[bytes]]:
+    """Yield the lines of the script in *file*, or of the one that the program *archive* makes.
+
+    A pg_restore of another version than the server's would send it settings that it does not know.
+    """
+    if archive is None:
+        yield gzip.GzipFile(fileobj=file) if format_of(path) == COMPRESSED else file
+        return
+    owners = () if grants else _WITHOUT_GRANTS
+    with subprocess.Popen(
+        (archive, "-f", "-", *owners), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as made:
+        assert made.stdout is not None
+        yield made.stdout
+
+
+def _settings(server: Server) -> frozenset[bytes]:
+    with server.target() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_settings")
+        return frozenset(str(name).encode() for (name,) in cursor.fetchall())
 
 
 def _client(server: Server, name: str, major: int) -> str:
@@ -183,19 +215,25 @@ def _listed(program: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run((program, "-l", str(path)), capture_output=True, text=True, check=False)
 
 
-def _script(path: Path, file: BinaryIO, told: _Tables) -> Iterator[bytes]:
-    """Yield the lines of a script for psql, which may run SQL and nothing else.
+def _script(
+    path: Path, lines: Iterable[bytes], told: _Tables, settings: Container[bytes]
+) -> Iterator[bytes]:
+    """Yield the *lines* of a script for psql, which may run SQL and nothing else.
 
-    Its own commands could connect to another database, or run a program of the shell.
+    Its own commands could connect to another database, or run a program of the shell. What is set
+    at the beginning is left out where the server does not have it among its *settings*.
     """
-    compressed = format_of(path) == COMPRESSED
     key = secrets.token_hex(16).encode()
     copying = is_whole = False
+    is_head = True
     yield b"\\restrict " + key + b"\n"
     try:
-        for line in gzip.GzipFile(fileobj=file) if compressed else file:
+        for line in lines:
             if copying:
                 copying = line.rstrip() != b"\\."
+            elif is_head and (found := _SET.match(line)):
+                if found[1] not in settings:
+                    continue
             elif line.startswith((b"\\restrict ", b"\\unrestrict ")):
                 continue
             elif begun := _COPY.match(line):
@@ -203,6 +241,7 @@ def _script(path: Path, file: BinaryIO, told: _Tables) -> Iterator[bytes]:
                 told.begin(begun[1].decode(errors="replace"))
             elif line.startswith(_COMPLETE):
                 is_whole = True
+            is_head = is_head and line.startswith(_HEAD)
             yield line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DumpUnreadable(str(path), f"it cannot be unpacked: {error}") from error

@@ -91,13 +91,19 @@ def find_client(name: str, major: int, *, alike: bool = False) -> str | None:
     found: list[tuple[int, str]] = []
     for folder in chain(folders, _in_wheel(), _installed()):
         program = folder / name
-        version = re.search(r"\(PostgreSQL\) (\d+)", _output(program, "--version"))
-        if version and (int(version[1]) == major if alike else int(version[1]) >= major):
+        version = client_version(program)
+        if version and (version == major if alike else version >= major):
             return str(program)
         if version:
-            found.append((int(version[1]), str(program)))
+            found.append((version, str(program)))
     newer = [one for one in found if one[0] > major]
     return min(newer)[1] if newer else max(found)[1] if found else None
+
+
+def client_version(program: Path) -> int:
+    """Return the major version of a client program, 0 if it cannot be run."""
+    version = re.search(r"\(PostgreSQL\) (\d+)", _output(program, "--version"))
+    return int(version[1]) if version else 0
 
 
 def _in_wheel() -> Iterator[Path]:
