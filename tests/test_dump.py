@@ -19,8 +19,10 @@ from db_ops.postgres.embedded import programs
 from tests.conftest import with_user
 from tests.support.cluster import PASSWORD
 from tests.support.command import Command
+from tests.support.doors import command_line
 from tests.support.project import Project, query
 from tests.support.schemas import validated
+from tests.support.terminal import terminal
 
 FAILED, MISUSED, REFUSED, INTERRUPTED = 1, 2, 4, 130
 DATA = """
@@ -190,18 +192,20 @@ def test_a_half_file_is_never_left(migrated: Project) -> None:
     assert migrated.query(RUNS, "LOCK TABLE%") == []
 
 
-def test_control_c_while_loading_leaves_the_database(filled: Project) -> None:
+def test_a_terminal_shows_the_table_and_control_c_leaves_the_database(filled: Project) -> None:
     filled.run("dump", "app.sql").succeeded()
     file = filled.root / "app.sql"
     end = b"-- PostgreSQL database dump complete"
     file.write_bytes(file.read_bytes().replace(end, b"SELECT pg_sleep(60);\n" + end))
     content = filled.query(CONTENT)
-    with Command(filled, "load", "app.sql") as running:
-        wait_until_it_runs(filled, "SELECT pg_sleep(60)%", running)
-        running.send(signal.SIGINT)
-        outcome = running.outcome()
-        assert outcome.code == INTERRUPTED
-        assert "the database is as it was" in outcome.err
+    argv = command_line("manage_db", ("load", "app.sql"), filled.root)
+    with terminal(argv, cwd=filled.root, env=filled.env) as screen:
+        screen.wait_for("loading for ")
+        assert "table 6: public.two, 0.0 MB" in screen.text
+        # The terminal sends it to all of its foreground process group, psql among them.
+        os.killpg(screen.process.pid, signal.SIGINT)
+        screen.wait_for("left as it was")
+        assert screen.end() == INTERRUPTED
     assert filled.query(CONTENT) == content
     assert own_databases_of(filled) == []
 

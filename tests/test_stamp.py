@@ -138,6 +138,17 @@ def test_the_version_table_is_the_one_that_env_py_configures(adopted: Project) -
     assert "0002" in adopted.alembic("current").succeeded().out
 
 
+def test_a_version_table_that_the_session_does_not_see_is_not_made_again(
+    adopted: Project,
+) -> None:
+    adopted.run("stamp", "0002").succeeded()
+    adopted.query("CREATE SCHEMA app; ALTER TABLE alembic_version SET SCHEMA app")
+    for arguments in (("0002",), ("--find",)):
+        outcome = adopted.run("stamp", *arguments).failed(FAILED)
+        assert "the version table app.alembic_version is at 0002" in outcome.error
+    assert "alembic_version" not in adopted.tables
+
+
 def test_history_says_who_stamped(adopted: Project) -> None:
     adopted.run("stamp", "0002").succeeded()
     assert "stamped " in adopted.run("history").succeeded().out

@@ -33,7 +33,7 @@ def stamp(
     differs nothing is recorded and the exit code is 3, unless it is to be recorded *anyway*. `base`
     and `heads` mean what they mean to Alembic; a version table that is missing is created as env.py
     configures it. Under the migration lock. The guard asks for `confirm` as for `downgrade`
-    (`Refused`). Raises `NotCompared`, `NoSuchRevision`, `DatabaseMissing`.
+    (`Refused`). Raises `NotCompared`, `NoSuchRevision`, `VersionTableHidden`, `DatabaseMissing`.
     """
     if not revisions:
         problem = "stamp: no revision is named"
@@ -43,6 +43,8 @@ def stamp(
     arguments = f" {names}{' --anyway' if anyway else ''}"
     check_intent(target.server, confirm, arguments)
     with target.migration_lock() as connection:
+        # One that the session does not see is no reason to make another.
+        target.recorded_on(connection)
         before = target.recorded_in_all(connection)
         recorded = tuple(dict.fromkeys(name for one in before for name in one))
         goal = stamp_goal(target.graph, revisions, recorded, "db-ops stamp")
