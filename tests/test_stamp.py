@@ -73,6 +73,13 @@ def test_the_nearest_revision_is_named_with_its_differences(adopted: Project) ->
     assert len(document["differences"]) == 2
 
 
+def test_an_index_of_another_name_is_nearer_than_none(adopted: Project) -> None:
+    adopted.revision("0004", "op.execute('CREATE INDEX by_id ON one (id)')")
+    adopted.query("CREATE TABLE three (id integer PRIMARY KEY); CREATE INDEX other ON one (id)")
+    outcome = adopted.run("stamp", "--find")
+    assert "nearest is 0004, with 2 differences" in outcome.out
+
+
 def test_tables_of_others_do_not_count(adopted: Project) -> None:
     adopted.query('CREATE TABLE "Their table" (id serial PRIMARY KEY, name text UNIQUE)')
     adopted.query("CREATE SCHEMA theirs")

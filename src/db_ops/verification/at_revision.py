@@ -14,6 +14,7 @@ from db_ops.errors import MigrationFailed
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.run_env import load_models
 from db_ops.postgres.catalog import default_schema
+from db_ops.postgres.schema.compare import shape
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Event, RevisionFinished
@@ -67,7 +68,8 @@ class RevisionComparison:
     def place(self, heads: Iterable[str], built: Schema) -> Place:
         """Return the place *heads*, up to which *built* was built.
 
-        A table that only one side has is as far away as all that falls with it.
+        A table that only one side has is as far away as all that falls with it, an index or a
+        constraint that only has another name half as far as one that is not there.
         """
         differences = self.differences(built)
         parts = Counter(
@@ -75,7 +77,8 @@ class RevisionComparison:
             for schema in (built, self.database)
             for one in schema.objects.values()
         )
-        distance = sum(1 + parts[one.subject or ""] for one in differences)
+        distance = sum(2 + 2 * parts[one.subject or ""] for one in differences)
+        distance -= 3 * (_unnamed(built, self.database) & _unnamed(self.database, built)).total()
         return Place(tuple(sorted(heads)), differences, distance)
 
 
@@ -149,6 +152,15 @@ def _walk(
         else:
             apply_pending(watched, graph.tips(applied), (head,))
     yield from places
+
+
+def _unnamed(schema: Schema, other: Schema) -> Counter[tuple[str, str | None, str]]:
+    """Return the indexes and constraints that *other* does not have, without their names."""
+    return Counter(
+        (one.kind, one.parent, shape(one))
+        for key, one in schema.objects.items()
+        if one.kind in ("index", "constraint") and key not in other.objects
+    )
 
 
 def _plain(name: str) -> str:
