@@ -62,8 +62,9 @@ class Project:
     folders: tuple[str, ...] = ()
     # Where commands are typed.
     folder: str = "."
-    # The file in which its own documentation has the user fill in `sqlalchemy.url`.
+    # The file in which its own documentation has the user fill in `sqlalchemy.url`, and with what.
     url_in: str = ""
+    url: str = "postgresql+psycopg2://{location}"
     # Files and variables that the service itself needs.
     files: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -141,7 +142,7 @@ class Workplace:
                 file.write(f"\n[tool.db_ops]\n{project.settings}")
         if project.url_in:
             path = self.copy / project.url_in
-            line = self._filled("sqlalchemy.url = postgresql+psycopg2://{location}")
+            line = self._filled(f"sqlalchemy.url = {project.url}")
             text = re.sub(r"(?m)^sqlalchemy\.url *=.*$", "", path.read_text())
             path.write_text(text.replace("[alembic]", f"[alembic]\n{line}", 1))
 

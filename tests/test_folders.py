@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.foreign import KINDS, ForeignProject, copy_project
 from tests.support.launcher import Launcher
+from tests.support.project import query
 
 _BY_NAME = {kind.name: kind for kind in reversed(KINDS)}
 
@@ -126,3 +127,17 @@ def test_the_flask_application_is_the_named_one_and_is_made_once(
         (shop.root / ".flaskenv").write_text(f'FLASK_APP="{named}"\n')
     assert "now at 0002" in shop.run(*typed, "init").succeeded().out
     assert "agree" in shop.run(*typed, "verify").succeeded().out
+
+
+def test_settings_are_read_where_flask_is_run_from_wherever_its_migrations_lie(
+    tmp_path: Path, new_database_url: str, launcher: Launcher
+) -> None:
+    shop = copy_project(_BY_NAME["flask_migrate"], tmp_path / "shop", new_database_url, launcher)
+    (shop.root / "parts").mkdir()
+    (shop.root / "migrations").rename(shop.root / "parts" / "migrations")
+    (shop.root / "pyproject.toml").write_text('[tool.db_ops]\nbootstrap = "first:create"\n')
+    (shop.root / "first.py").write_text(
+        "def create(connection):\n    connection.exec_driver_sql('CREATE TABLE first (n int)')\n"
+    )
+    shop.run("--config", "parts/migrations/alembic.ini", "init").succeeded()
+    assert query(shop.url, "SELECT to_regclass('first')::text") == [("first",)]

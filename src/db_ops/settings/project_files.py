@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,7 @@ def find_project(start: Path, named: str | None = None) -> ProjectFiles:
     if named is not None:
         for folder in (start, nearest or start):
             if (folder / named).is_file():
-                found = _around((folder / named).resolve(), start, nearest)
-                return _as_flask_counts(found, folder, named)
+                return _around((folder / named).resolve(), folder, named, nearest)
         raise AlembicIniNotFound(str(start / named))
     if nearest is None:
         raise AlembicIniNotFound(str(start))
@@ -102,9 +101,11 @@ def _beside_env_py(root: Path) -> tuple[Path, ...]:
     return tuple(found) if len(found) == 1 else ()
 
 
-def _around(config: Path, start: Path, nearest: Path | None) -> ProjectFiles:
-    folders = (start, *start.parents, *((nearest,) if nearest else ()))
-    root = _root_of(config, *folders)
+def _around(config: Path, folder: Path, named: str, nearest: Path | None) -> ProjectFiles:
+    """Return the project of *config*, which is *named* from *folder*."""
+    root = folder
+    if not _is_for_flask(config, folder, named):
+        root = _root_of(config, folder, *folder.parents, *((nearest,) if nearest else ()))
     declared = _tables(root / PYPROJECT).get("db_ops")
     if declared is None and nearest is not None:
         # The one that names this file speaks for it, although it was named again.
@@ -114,18 +115,16 @@ def _around(config: Path, start: Path, nearest: Path | None) -> ProjectFiles:
     return ProjectFiles(root, config, _checked(declared or {}))
 
 
-def _as_flask_counts(found: ProjectFiles, folder: Path, named: str) -> ProjectFiles:
-    """Return *found* with the *folder* as its root, where only Flask-Migrate could run it.
+def _is_for_flask(config: Path, folder: Path, named: str) -> bool:
+    """Tell whether only Flask-Migrate could run *config*.
 
     Its ini says nothing of where the scripts are: the application is looked for, and the folder of
     the ini named, from where `flask db` is run.
     """
-    config = found.alembic_config
     if config.suffix == ".toml" or Path(named).is_absolute() or config.parent == folder:
-        return found
-    if b"script_location" in config.read_bytes() or not config.is_relative_to(folder):
-        return found
-    return replace(found, root=folder)
+        return False
+    says_nothing = b"script_location" not in config.read_bytes()
+    return says_nothing and config.is_relative_to(folder)
 
 
 def _where_it_counts(config: Path, root: Path) -> Path:

@@ -209,16 +209,17 @@ def run_foreign_env_py(
 
 def env_py_context(project: Project, session: Session, config: Config) -> ExitStack:
     """Return the context in which Alembic's commands run an env.py that is not ours."""
-    stack = ExitStack()
-    if not project.is_ours:
-        set_placeholder_url(config, project, session.is_known or session.connection is not None)
-        # An application that Flask finds may connect when it is made.
-        takeover = stack.enter_context(env_py_adoption(session))
-        stack.enter_context(env_py_sandbox(project))
-        takeover.forget()
-    else:
-        import_models(project)
-    return stack
+    with ExitStack() as stack:
+        if not project.is_ours:
+            set_placeholder_url(config, project, session.is_known or session.connection is not None)
+            # An application that Flask finds may connect when it is made.
+            takeover = stack.enter_context(env_py_adoption(session))
+            stack.enter_context(env_py_sandbox(project))
+            takeover.forget()
+        else:
+            import_models(project)
+        # Where that fails, nothing may stay replaced.
+        return stack.pop_all()
 
 
 def _is_code(error: BaseException) -> bool:
