@@ -86,6 +86,13 @@ def columns(project: Project) -> list[str]:
     return sorted(str(row[0]) for row in rows)
 
 
+def is_planned_on_a_copy(project: Project) -> bool:
+    """Tell whether the revision that adds the column is measured, and where is said."""
+    said = project.run("upgrade", "--plan").succeeded().out
+    sql = project.run("upgrade", "--sql").succeeded().out
+    return "measured in a copy of the schema" in said and "phone" in said and "phone" in sql
+
+
 def test_init_says_that_the_history_does_not_start_from_empty_and_leaves_nothing(
     legacy: Project,
 ) -> None:
@@ -122,9 +129,11 @@ def test_a_bootstrap_that_makes_the_head_serves_every_command(legacy: Project) -
     outcome = legacy.run("create-migration", "-m", "p").succeeded()
     assert "the migrations were left out" in outcome.out
     assert "add column users.phone" in outcome.out
+    assert is_planned_on_a_copy(legacy)
     legacy.run("upgrade").succeeded()
     assert columns(legacy) == ["email", "id", "name", "phone"]
     legacy.run("verify").succeeded()
+    assert "drop column" in legacy.run("downgrade", "--plan").succeeded().out.lower()
     legacy.run("downgrade", "-s", "1").succeeded()
     assert columns(legacy) == ["email", "id", "name"]
 
@@ -160,6 +169,7 @@ def test_without_a_bootstrap_the_models_are_compared_with_the_database(legacy: P
     outcome = legacy.run("create-migration", "-m", "phone").succeeded()
     assert "add column users.phone" in outcome.out
     assert "the migrations were left out" in outcome.out
+    assert is_planned_on_a_copy(legacy)
     legacy.run("upgrade").succeeded()
     assert columns(legacy) == ["email", "id", "name", "phone"]
     assert "the migrations were left out" in legacy.run("verify").succeeded().out

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.measured_run import measure_downgrade, measure_upgrade
-from db_ops.builds.rehearsal import scratch_database_at
 from db_ops.errors import UsageError
+from db_ops.generation.rehearsal import scratch_database_at
 from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.impact import notes, write_script, writes_version_table
@@ -40,8 +40,8 @@ def plan_upgrade(
     with target.server.target() as connection:
         position, rows = _read_position(target, connection)
     current = position.recorded
-    goal, measurement = _upgrade(target, position, revision, "db-ops upgrade --plan -r")
-    planned = _planned(target, "upgrade", current, goal, measurement, rows)
+    goal, measurement, said = _upgrade(target, position, revision, "db-ops upgrade --plan -r")
+    planned = _planned(target, "upgrade", current, goal, measurement, rows, said)
     return replace(planned, ahead=position.ahead)
 
 
@@ -57,7 +57,7 @@ def upgrade_sql(
     with target.server.target() as connection:
         position, _ = _read_position(target, connection)
     current = position.recorded
-    goal, measurement = _upgrade(target, position, revision, "db-ops upgrade --sql -r")
+    goal, measurement, said = _upgrade(target, position, revision, "db-ops upgrade --sql -r")
     sql = write_script(
         measurement,
         current,
@@ -65,7 +65,7 @@ def upgrade_sql(
         schema=target.project.version_table_schema,
         timeouts=target.timeouts,
     )
-    said = notes(measurement)
+    said += notes(measurement)
     if position.ahead:
         said += (f"nothing to do: ahead of this checkout by {', '.join(position.ahead)}",)
     return Script(target.location, current, goal, sql, said)
@@ -88,9 +88,10 @@ def plan_downgrade(
         plan = downgrade_plan(target, connection, steps, branch, "db-ops downgrade --plan")
     plan.check(target.scripts)
     left = target.graph.applied(current).difference(*(table.steps for table in plan.tables))
-    with scratch_database_at(target, current) as scratch:
+    goal = target.graph.tips(left)
+    with scratch_database_at(target, current) as (scratch, said):
         measurement = measure_downgrade(scratch, plan)
-    return _planned(target, "downgrade", current, target.graph.tips(left), measurement, rows)
+    return _planned(target, "downgrade", current, goal, measurement, rows, said)
 
 
 def _open(settings: Settings, command: str, on_event: OnEvent) -> Target:
@@ -111,14 +112,14 @@ def _read_position(target: Target, connection: Connection) -> tuple[Position, Ma
 
 def _upgrade(
     target: Target, position: Position, revision: str | None, command: str
-) -> tuple[tuple[str, ...], Measurement]:
+) -> tuple[tuple[str, ...], Measurement, tuple[str, ...]]:
     current = position.recorded
     goal = upgrade_goal(target.graph, revision, position.known, command)
     if position.ahead or not target.graph.pending(current, goal):
-        return current, Measurement((), ())
-    with scratch_database_at(target, current) as scratch:
+        return current, Measurement((), ()), ()
+    with scratch_database_at(target, current) as (scratch, said):
         measurement = measure_upgrade(scratch, current, goal)
-        return scratch.recorded(), measurement
+        return scratch.recorded(), measurement, said
 
 
 def _planned(
@@ -128,6 +129,7 @@ def _planned(
     goal: tuple[str, ...],
     measurement: Measurement,
     rows: Mapping[str, int],
+    said: tuple[str, ...],
 ) -> Planned:
     table = target.project.version_table
     revisions = tuple(
@@ -144,5 +146,5 @@ def _planned(
         for effect in statement.effects
     }
     known = {name: rows[name] for name in sorted(named & rows.keys())}
-    said = notes(measurement)
+    said += notes(measurement)
     return Planned(target.location, direction, current, goal, revisions, known, said)

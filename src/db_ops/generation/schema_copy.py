@@ -62,7 +62,8 @@ class RevisionBase:
                         yield work
                         return
                     self._wanted = self._of_target(None)
-        with copied_database(self.scratch, self._wanted) as work:
+        heads = self.scratch.target.graph.heads
+        with copied_database(self.scratch, self._wanted, heads) as work:
             yield work
 
     def _of_target(self, error: HistoryNotFromEmpty | None) -> Schema:
@@ -89,8 +90,10 @@ class RevisionBase:
 
 
 @contextmanager
-def copied_database(scratch: ScratchDatabases, wanted: Schema) -> Iterator[Target]:
-    """Make a database with the schema *wanted*, stamped with the heads, for a `with` block.
+def copied_database(
+    scratch: ScratchDatabases, wanted: Schema, revisions: tuple[str, ...]
+) -> Iterator[Target]:
+    """Make a database with the schema *wanted*, stamped with *revisions*, for a `with` block.
 
     What cannot be made is left out if models have no part in it. Raises `NoScratchDatabase`.
     """
@@ -105,7 +108,7 @@ def copied_database(scratch: ScratchDatabases, wanted: Schema) -> Iterator[Targe
                 f"the schema of the database cannot be copied: {describe_change(missing[0])}",
                 'name what makes it: [tool.db_ops] bootstrap = "package.module:function"',
             )
-        stamp(work.project, work, target.graph.heads)
+        stamp(work.project, work, revisions)
         yield work
 
 
