@@ -275,3 +275,13 @@ def test_a_sequence_behind_its_column_is_found_in_either_direction(filled: Conne
         )
     found = list(sequences_behind(filled))
     assert [one.partition(" holds")[0] for one in found] == ["customer.id", "down.id"]
+
+
+def test_a_second_trial_is_built_from_the_revisions_before_the_new_one(books: Project) -> None:
+    # Two heads have no template, so the revisions run again; the new one is there by then.
+    books.revision("0101", down_revision=None, label="stock")
+    books.models(MODELS.format(length=40, unique=", unique=True", column=""))
+    result = books.prepare("create_migration", "unique", no_rename=True, branch="0001")
+    assert isinstance(result, MigrationCreated)
+    assert result.exit_code == ExitCode.DONE
+    assert any("title" in one for one in result.refusals)

@@ -271,7 +271,7 @@ class Builder:
         # For a command that only looks, it never becomes the database that is meant.
         aside = server.command == TEMPLATE_COMMAND
         url = server.url.scratch_at(scratch) if aside else server.url.built_as(scratch)
-        return replace(self.target, server=replace(server, url=url, watch=watch))
+        return self.target.at(replace(server, url=url, watch=watch))
 
     def _refusal(self, reason: str) -> NoScratchDatabase:
         return NoScratchDatabase(self.target.location, reason, "run the migrations in the database")

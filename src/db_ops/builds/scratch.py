@@ -85,12 +85,12 @@ class ScratchDatabases:
         """
         url = self.target.settings.scratch_url
         if url is not None:
-            return replace(self.target, server=named_server(self.target, url))
+            return self.target.at(named_server(self.target, url))
         reason = protection_reason(self.target, self._mark)
         if reason is None:
             return self.target
         server = embedded_server(self.target, self._facts.major, reason)
-        return replace(self.target, server=server)
+        return self.target.at(server)
 
     @cached_property
     def connection(self) -> Connection:
@@ -212,7 +212,7 @@ class ScratchDatabases:
             scratch_database(server, self.connection, template=template) as name,
         ):
             server = replace(server, url=server.url.scratch_at(name), watch=watch)
-            yield replace(self.host, server=server)
+            yield self.host.at(server)
 
     @contextmanager
     def _watching(self) -> Iterator[TrialWatch]:

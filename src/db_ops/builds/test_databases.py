@@ -48,7 +48,7 @@ class DatabaseFactory:
         create(server, self.connection, name, template=self.template)
         url = server.url.with_database(name)
         if self.template is None:
-            apply_pending(replace(self.target, server=replace(server, url=url)), ())
+            apply_pending(self.target.at(replace(server, url=url)), ())
         return url
 
     def drop(self, url: DatabaseUrl) -> None:

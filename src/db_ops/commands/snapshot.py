@@ -130,7 +130,7 @@ def _copy(target: Target, connection: Connection, name: str) -> None:
     with ExitStack() as stack:
         with disconnect_sessions(server, connection):
             copy = stack.enter_context(scratch_database(server, connection, template=service))
-        at_copy = replace(target, server=replace(server, url=server.url.built_as(copy)))
+        at_copy = target.at(replace(server, url=server.url.built_as(copy)))
         facts = {
             "service": service,
             "name": name,

@@ -40,7 +40,7 @@ def scratch_database_at(
         if isinstance(event, _TOLD):
             target.server.on_event(event)
 
-    quiet = replace(target, server=replace(target.server, on_event=on_event))
+    quiet = target.at(replace(target.server, on_event=on_event))
     at_head = recorded == target.graph.heads
     said: tuple[str, ...] = ()
     try:

@@ -58,6 +58,14 @@ class Target:
         """Every revision file, imported: see `import_checked`."""
         return import_checked(self.graph, self.project)
 
+    def at(self, server: Server) -> Target:
+        """Return the same project, as it was read, and the database of another *server*."""
+        there = replace(self, server=server)
+        if "scripts" in vars(self):
+            # A file may have been written since.
+            vars(there)["scripts"] = self.scripts
+        return there
+
     @property
     def settings(self) -> Settings:
         return self.server.settings
