@@ -10,6 +10,7 @@ from tests.support.cluster import free_port
 from tests.support.foreign import KINDS, ForeignProject, copy_project
 from tests.support.launcher import Launcher
 from tests.support.project import query
+from tests.test_known_env_py import loaded
 
 _BY_NAME = {kind.name: kind for kind in reversed(KINDS)}
 ENV_PY = """
@@ -93,6 +94,19 @@ def test_what_is_configured_by_an_answer_is_that_of_the_database_and_never_of_th
     query(books.url, "ALTER TABLE kept.alembic_version SET SCHEMA public; DROP SCHEMA kept")
     assert "up to date" in books.run("status", "--check").succeeded().out
     assert "answered by" in books.run("doctor").out
+
+
+def test_env_py_is_not_run_again_while_the_database_answers_as_before(
+    books: ForeignProject,
+) -> None:
+    schema = '    schema = "kept" if inspect(connection).has_schema("kept") else None\n'
+    ask(books, schema + QUESTIONS["rows"] + QUESTIONS["driver"])
+    books.run("init").succeeded()
+    books.run("init").succeeded()
+    assert loaded(books) == []
+    query(books.url, "CREATE SCHEMA kept; ALTER TABLE alembic_version SET SCHEMA kept")
+    assert "sqlalchemy" in loaded(books)
+    assert loaded(books) == []
 
 
 def test_nothing_that_env_py_says_is_written_while_it_is_only_looked_at(

@@ -65,7 +65,7 @@ def _password(project: ForeignProject) -> str:
     return unquote(urlsplit(project.url).password or "")
 
 
-def _loaded(project: ForeignProject) -> list[str]:
+def loaded(project: ForeignProject) -> list[str]:
     outcome = run([sys.executable, "-c", _LOADED], cwd=project.root, env=project.env).succeeded()
     project._check_secrecy(outcome)
     return outcome.out.partition("LOADED")[2].split()
@@ -98,7 +98,7 @@ def test_a_url_put_together_from_parts_is_asked_for_once(from_parts: Parts, befo
     metadata.parent.mkdir(parents=True)
     metadata.write_text("Name: other\nVersion: 1.0\n")
     project.run("init").succeeded()
-    assert _loaded(project) == []
+    assert loaded(project) == []
 
 
 def test_a_file_in_a_folder_that_was_there_is_an_input_of_env_py(from_parts: Parts) -> None:
@@ -106,7 +106,7 @@ def test_a_file_in_a_folder_that_was_there_is_an_input_of_env_py(from_parts: Par
     (project.root / "config").mkdir()
     (project.root / "config" / "secret").write_text(_password(project))
     project.run("init").succeeded()
-    assert _loaded(project) == []
+    assert loaded(project) == []
     (project.root / "config" / "secret").write_text("mistaken")
     assert "password" in project.run("status", DB_OPS_WAIT_TIMEOUT="0").err
 
@@ -116,11 +116,11 @@ def test_a_password_in_a_file_is_read_there_again(from_parts: Parts) -> None:
     secret = project.root / "secret"
     secret.write_text(f"{_password(project)}\n")
     project.run("init").succeeded()
-    assert _loaded(project) == []
+    assert loaded(project) == []
     # Another file is another answer: env.py is asked.
     secret.write_text(f"\n{_password(project)}\n")
-    assert _loaded(project) == ["alembic", "models", "sqlalchemy"]
-    assert _loaded(project) == []
+    assert loaded(project) == ["alembic", "models", "sqlalchemy"]
+    assert loaded(project) == []
 
 
 def test_a_password_in_another_env_file_percent_encoded_is_found(from_parts: Parts) -> None:
@@ -131,7 +131,7 @@ def test_a_password_in_another_env_file_percent_encoded_is_found(from_parts: Par
     quoted = urlsplit(project.url).password
     (project.root.parent / "service.env").write_text(f"DB_PASSWORD={quoted}\n")
     project.run("init").succeeded()
-    assert _loaded(project) == []
+    assert loaded(project) == []
 
 
 def test_a_password_that_somebody_is_asked_for_is_asked_for_each_time(from_parts: Parts) -> None:
@@ -143,7 +143,7 @@ def test_a_password_that_somebody_is_asked_for_is_asked_for_each_time(from_parts
     )
     (project.root / "vault").write_text(_password(project))
     project.run("init").succeeded()
-    assert _loaded(project) == ["alembic", "models", "sqlalchemy"]
+    assert loaded(project) == ["alembic", "models", "sqlalchemy"]
 
 
 def test_what_is_kept_has_no_password_in_it(from_parts: Parts) -> None:

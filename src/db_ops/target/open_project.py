@@ -93,10 +93,15 @@ def _learn(
     if check:
         # What contradicts the settings is not kept.
         apply_inspection(settings, project, inspection)
-    if not inspection.depends:
-        # What a database answers may be another thing tomorrow.
+    if not inspection.depends or inspection.answered_by == _location(settings, inspection):
+        # An empty database answers only while there is no other one.
         cache.write(inspection, used)
     return inspection
+
+
+def _location(settings: Settings, inspection: EnvInspection) -> str | None:
+    url = settings.url or inspection.url
+    return url.location if url is not None else None
 
 
 def apply_inspection(settings: Settings, project: Project, inspection: EnvInspection) -> Settings:

@@ -61,8 +61,7 @@ class Target:
     def at(self, server: Server) -> Target:
         """Return the same project, as it was read, and the database of another *server*."""
         there = replace(self, server=server)
-        if "scripts" in vars(self):
-            # A file may have been written since.
+        if "scripts" in vars(self):  # A file may have been written since.
             vars(there)["scripts"] = self.scripts
         return there
 
@@ -125,7 +124,6 @@ class Target:
 
     @cached_property
     def checksums(self) -> Checksums:
-        """The checksums of the revision files."""
         from db_ops.migrations.revisions.checksum import Checksums
 
         return Checksums(self.settings.cache_folder)
@@ -206,18 +204,14 @@ class Target:
 
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
         """Return the revisions recorded now in each version table."""
-        table = self._version_table
-        return recorded_revisions(connection, *table), *self._recorded_in_others(connection)
+        tables = self._version_table[::-1], *self.project.tables
+        return tuple(recorded_revisions(connection, table, schema) for schema, table in tables)
 
     def _furthest_behind(self, recorded: tuple[str, ...], asked: Connection) -> tuple[str, ...]:
         if not self.project.tables:
             return recorded
-        several = (recorded, *self._recorded_in_others(asked))
+        several = (recorded, *self.recorded_in_all(asked)[1:])
         return max(several, key=lambda one: len(self.graph.pending(one)))
-
-    def _recorded_in_others(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
-        tables = self.project.tables
-        return tuple(recorded_revisions(connection, table, schema) for schema, table in tables)
 
     def recorded_state(
         self, connection: Connection, *, largest: int | None = None
@@ -287,8 +281,7 @@ class Target:
 
     def _key(self, purpose: str, connection: Connection) -> int:
         # A pooler may know the database by several names: the server's own is the same for all.
-        table = self.project.version_table_schema, self.project.version_table
-        return lock_key(purpose, current_database(connection), *table)
+        return lock_key(purpose, current_database(connection), *self._version_table[::-1])
 
     @property
     def lock_options(self) -> Waiting:

@@ -60,7 +60,8 @@ class Session:
     `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
     where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions; the
     `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
-    functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`.
+    functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`,
+    `questions` what a database was asked for it.
     """
 
     connection: Connection | None = None
@@ -85,6 +86,7 @@ class Session:
     destinations: list[dict[str, Any]] = field(default_factory=list, repr=False)
     statements: list[str] = field(default_factory=list, repr=False)
     driver_dsns: list[str] = field(default_factory=list, repr=False)
+    questions: list[str] = field(default_factory=list, repr=False)
 
 
 def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:

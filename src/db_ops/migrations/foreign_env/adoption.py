@@ -94,7 +94,7 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
         connection_parameters_of(ours.connection.driver_connection) if ours is not None else None
     )
     if ours is not None and session.read_only and not session.may_try:
-        make_read_only(ours.connection.driver_connection, session.statements)
+        make_read_only(ours.connection.driver_connection, session)
     Engine.connect = connect  # type: ignore[method-assign, assignment]  # put back below
     Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
     EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below

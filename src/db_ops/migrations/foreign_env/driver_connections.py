@@ -110,7 +110,7 @@ class _DriverReplacement:
                     self.session.driver_dsns.append(dsn)
                     if self.session.connection is not None:
                         driver = self.session.connection.connection.driver_connection
-                        return _Borrowed(driver, self.statements)
+                        return _Borrowed(driver, self.session)
                     return NullConnection(self.statements)
                 return original(
                     psycopg2.extensions.make_dsn(dsn, **self.place), *arguments, **options
@@ -174,17 +174,18 @@ class _DriverReplacement:
         return dict(self.place) if self.active and self.place is not None else None
 
 
-def read_only_cursor(base: Any, statements: list[str]) -> Any:
+def read_only_cursor(base: Any, session: Session) -> Any:
     """Return a class of cursors that skip what would write or lock: the session is read-only.
 
-    They append what they are given to *statements*.
+    They append what they are given to its `statements`, and what they ask to its `questions`.
     """
 
     class ReadOnlyCursor(base):  # type: ignore[misc]
         def execute(self, query: Any, vars: Any = None) -> None:
             text = query if isinstance(query, str) else self.mogrify(query, vars).decode()
-            statements.append(text)
+            session.statements.append(text)
             if _LOOKS.match(text) and not _CHANGES.search(text):
+                session.questions.append(self.mogrify(query, vars).decode())
                 super().execute(query, vars)
             else:
                 super().execute("SELECT true")
@@ -197,8 +198,8 @@ class _Borrowed:
 
     autocommit = False
 
-    def __init__(self, driver: Any, statements: list[str]) -> None:
-        self._driver, self._statements = driver, statements
+    def __init__(self, driver: Any, session: Session) -> None:
+        self._driver, self._session = driver, session
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
@@ -210,7 +211,7 @@ class _Borrowed:
         self._driver.rollback()
 
     def cursor(self, *arguments: Any, cursor_factory: Any = None, **options: Any) -> Any:
-        factory = cursor_factory and read_only_cursor(cursor_factory, self._statements)
+        factory = cursor_factory and read_only_cursor(cursor_factory, self._session)
         return self._driver.cursor(*arguments, cursor_factory=factory, **options)
 
     def close(self) -> None:

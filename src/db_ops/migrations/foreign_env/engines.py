@@ -203,9 +203,9 @@ def _has_creator(engine: Engine) -> bool:
     return getattr(creator, "__module__", "") != "sqlalchemy.engine.create"
 
 
-def make_read_only(driver: Any, statements: list[str]) -> None:
+def make_read_only(driver: Any, session: Session) -> None:
     """Skip statements of env.py that write or lock: the session is read-only."""
-    driver.cursor_factory = read_only_cursor(type(driver.cursor()), statements)
+    driver.cursor_factory = read_only_cursor(type(driver.cursor()), session)
 
 
 def _call_connect_listeners(engine: Engine, ours: Connection) -> None:

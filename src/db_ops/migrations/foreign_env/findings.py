@@ -70,7 +70,7 @@ def _of_statements(inspection: EnvInspection) -> Iterator[EnvPyFinding]:
     others = [one for one in inspection.statements if not _OWN_LOCK.search(one)]
     if others:
         by = inspection.answered_by
-        seen = f", answered by {by}; it is run by each command" if by else ""
+        seen = f", answered by {by}; asked again by each command" if by else ""
         if inspection.not_answered:
             seen = f"; nobody could answer ({inspection.not_answered}): what follows is not known"
         yield f"runs {len(others)} statements before context.configure(){seen}", None

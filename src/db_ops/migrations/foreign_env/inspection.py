@@ -54,8 +54,8 @@ class EnvInspection:
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
     itself sets them; `search_path` what it sets for its session; `options` the names of what it
     configures, `statements` what it asks before that. It `uses_driver` if it has asked for an
-    asynchronous driver's own connection. It `depends` on what the database answers, which was
-    `answered_by` one, or could `not_answered` be, for a reason.
+    asynchronous driver's own connection. It `depends` on what the database answers to `questions`,
+    which was `answered_by` one, or could `not_answered` be, for a reason.
     """
 
     url: DatabaseUrl | None
@@ -70,6 +70,7 @@ class EnvInspection:
     depends: bool = field(default=False, compare=False)
     answered_by: str = field(default="", compare=False)
     not_answered: str = field(default="", compare=False)
+    questions: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def applied_to(self, project: Project) -> Project:
         """Return *project* with the version tables and folders that env.py configures."""
@@ -103,7 +104,10 @@ def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
                 with connection_over(driver) as connection:
                     asking = Session(connection, read_only=True, inspects=True, is_known=is_known)
                     answered = _inspect(project, asking)
-                return replace(answered, depends=True, answered_by=said)
+                questions = tuple(asking.questions)
+                # What an application asked that is made once was answered by nobody for good.
+                depends = bool(questions)
+                return replace(answered, depends=depends, answered_by=said, questions=questions)
         if isinstance(alone, EnvironmentBroken):
             reason = f"{alone.reason} (it asks the database, which could not be asked: {said})"
             alone = replace(alone, reason=reason)

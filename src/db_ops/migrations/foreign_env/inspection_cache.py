@@ -4,7 +4,7 @@ It counts only while all is the same that env.py was seen to use: its file and t
 the project's modules that it imported and the files it read, the installed packages, and the whole
 environment, of which a digest is kept. Of the URL, host, port, user and database are kept, and of
 each secret only where it stands; a URL whose secrets are found nowhere is not kept, and env.py is
-asked each time.
+asked each time. What it asks the database is asked again, and has to be answered as before.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any
 from db_ops.migrations.build_inputs import BuildInputs, UsedInputs, installed_packages
 from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.foreign_env.inspection import EnvInspection
+from db_ops.migrations.foreign_env.questions import digest_of_answers, may_be_kept
 from db_ops.migrations.foreign_env.secret_origins import SecretOrigins
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
 from db_ops.settings.environment import environment_digest
 from db_ops.settings.variables import read_variables
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class InspectionCache:
             url = None if self.is_known else self._url(kept["url"])
             if not self.is_known and url is None:
                 return None
+            questions = tuple(map(str, kept["questions"]))
+            if questions and kept["answers"] != self._answers(url, questions):
+                return None
             return EnvInspection(
                 url=url,
                 tables=tuple((schema, table) for schema, table in kept["tables"]),
@@ -62,6 +66,8 @@ class InspectionCache:
                 search_path=kept["search_path"],
                 options=tuple(kept["options"]),
                 uses_driver=kept["uses_driver"],
+                depends=bool(questions),
+                questions=questions,
             )
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -72,7 +78,7 @@ class InspectionCache:
         A folder that cannot be written to is no failure.
         """
         files = None if self.folder is None else used.files()
-        if files is None:
+        if files is None or (inspection.depends and not may_be_kept(inspection.questions)):
             return
         url = None
         if not self.is_known:
@@ -91,9 +97,18 @@ class InspectionCache:
             "search_path": inspection.search_path,
             "options": inspection.options,
             "uses_driver": inspection.uses_driver,
+            "questions": inspection.questions,
+            "answers": self._answers(inspection.url, inspection.questions),
         }
         with suppress(OSError):
             write_atomically(self._path, json.dumps(kept).encode())
+
+    def _answers(self, url: DatabaseUrl | None, questions: tuple[str, ...]) -> str | None:
+        """Return the digest of what is answered now; None if nobody can be asked."""
+        if not questions or self.project.answers is None:
+            return None
+        with self.project.answers(url) as (connection, _):
+            return None if connection is None else digest_of_answers(connection, questions)
 
     @property
     def _path(self) -> Path:
