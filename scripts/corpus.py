@@ -37,11 +37,16 @@ NOTE = "corpus_note"
 TIMEOUT = 1800
 PAGE = ROOT / "docs" / "adopting.md"
 MARK = "<!-- python -m scripts.corpus --page -->"
+END = "<!-- to here -->"
 OK = "ok"
 # What begins so is a difference that the project has of itself, and `alembic check` names too.
 OWN = "own"
+# Without differences, and the migrations were left out: nothing but the project's bootstrap makes
+# what they make.
+PART = "part"
 # The second call and later are measured.
 CALLS = 3
+_FINE = {OWN: "own differences", PART: "`verify` in part"}
 # `alembic check` compares these only if env.py says so.
 _OF_A_DEFAULT = re.compile(r"^column \S+: default: the models are ahead of the migrations$")
 _NOT_PASSED_ON = re.compile("DB_OPS_|DATABASE_URL|PG|PYTEST|VIRTUAL_ENV|PYTHON")
@@ -82,6 +87,8 @@ class Project:
     variables: Mapping[str, str] = field(default_factory=dict)
     # What is typed after `downgrade` and `create-migration` where there are several branches.
     branch: str = ""
+    # What the page says of it below the table: why a command does not do what it does elsewhere.
+    note: str = ""
     # A model's file, a line of it, and what is put after it: a nullable column `corpus_note`.
     model: tuple[str, str, str] = ("", "", "")
 
@@ -259,7 +266,7 @@ class Walk:
     def say(self, cell: str, said: str, cpu: float = 0.0) -> None:
         """Note what a command did; the first thing that was wrong stays, then what is theirs."""
         before, spent = self.cells.get(cell, (OK, 0.0))
-        keeps = before != OK and (said == OK or said.startswith(OWN) or not before.startswith(OWN))
+        keeps = before != OK and (said == OK or _is_fine(said) or not _is_fine(before))
         self.cells[cell] = (before if keeps else said, spent + cpu)
 
     def all(self) -> None:
@@ -328,6 +335,8 @@ class Walk:
                     whose = f"{OWN}: "
                 else:
                     whose = f"{OWN}: " if subjects and check.code else ""
+                if partial and not subjects:
+                    whose = f"{PART}: "
                 count = f"{len(subjects)} differences{partial}"
                 self.say(cell, f"{whose}{count}; `alembic check` {says}")
             self.log("alembic check", check)
@@ -466,7 +475,7 @@ def table(corpus: Path) -> str:
     for project, _, cells in every:
         said = [(column, *cells.get(column, ("-", 0.0))) for column in columns]
         shown = [
-            text if text in (OK, "-") else text[:3] if _is_own(text) else "no"
+            text if text in (OK, "-") else text.partition(":")[0] if _is_fine(text) else "no"
             for _, text, _ in said
         ]
         seconds = [f" {cpu:.1f}" if cpu else "" for _, _, cpu in said]
@@ -484,25 +493,25 @@ def summary(corpus: Path) -> str:
     heading = ("project", "version", "kind", "revisions", "configured", "result", "`init` at head")
     lines = [_row(*heading), _row(*["--"] * len(heading))]
     for project, revisions, cells in results(corpus):
-        wrong = [name for name, (text, _) in cells.items() if text != OK and not _is_own(text)]
-        own = any(_is_own(text) for text, _ in cells.values())
-        result = (
-            f"not {', '.join(wrong)}" if wrong else "all" + (", own differences" if own else "")
-        )
+        wrong = [name for name, (text, _) in cells.items() if text != OK and not _is_fine(text)]
+        kinds = {text.partition(":")[0] for text, _ in cells.values()}
+        fine = [said for kind, said in _FINE.items() if kind in kinds]
+        result = f"not {', '.join(wrong)}" if wrong else ", ".join(("all", *fine))
         configured = ", ".join((*re.findall(r"(?m)^\w+", project.settings), *project.variables))
         again, plain = (cells.get(name, ("", 0.0))[1] for name in ("init again", "alembic upgrade"))
         share = f"{again / plain:.2f}" if plain else "-"
         named = (project.name, project.version[:12], project.kind)
         lines.append(_row(*named, str(revisions), configured or "nothing", result, share))
-    return "\n".join(lines)
+    notes = [f"- *{one.name}*: {one.note}" for one, _, _ in results(corpus) if one.note]
+    return "\n".join([*lines, "", *notes])
 
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _is_own(said: str) -> bool:
-    return said.startswith(OWN)
+def _is_fine(said: str) -> bool:
+    return said.partition(":")[0] in _FINE
 
 
 def main() -> None:
@@ -514,7 +523,8 @@ def main() -> None:
     if named == ["--page"]:
         text = PAGE.read_text()
         before, mark, rest = text.partition(MARK)
-        PAGE.write_text(before + mark + f"\n\n{summary(corpus)}" + rest[rest.index("\n\n", 3) :])
+        rest = rest[rest.index(END) :]
+        PAGE.write_text(f"{before}{mark}\n\n{summary(corpus)}\n\n{rest}")
         return
     # The server is stopped then too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
