@@ -139,5 +139,9 @@ def test_settings_are_read_where_flask_is_run_from_wherever_its_migrations_lie(
     (shop.root / "first.py").write_text(
         "def create(connection):\n    connection.exec_driver_sql('CREATE TABLE first (n int)')\n"
     )
-    shop.run("--config", "parts/migrations/alembic.ini", "init").succeeded()
+    named = ("--config", "parts/migrations/alembic.ini")
+    shop.run(*named, "init").succeeded()
     assert query(shop.url, "SELECT to_regclass('first')::text") == [("first",)]
+    # As some write it, although Flask-Migrate does not read it.
+    shop.edit("parts/migrations/alembic.ini", "[alembic]\n", "[alembic]\nscript_location = .\n")
+    assert "nothing to do" in shop.run(*named, "init").succeeded().out

@@ -18,6 +18,7 @@ _TABLE = "[tool.db_ops]"
 # What lies at the root of a project.
 _AT_ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
 _SCRIPT_LOCATION = re.compile(r"^script_location[ \t]*[=:][ \t]*(.+)$", re.M)
+_NEEDS_FLASK = b"current_app"
 _FUNCTION = re.compile(r"[\w.]+:[\w.]+\Z")
 _KEYS = {
     "url_env": str,
@@ -118,13 +119,17 @@ def _around(config: Path, folder: Path, named: str, nearest: Path | None) -> Pro
 def _is_for_flask(config: Path, folder: Path, named: str) -> bool:
     """Tell whether only Flask-Migrate could run *config*.
 
-    Its ini says nothing of where the scripts are: the application is looked for, and the folder of
-    the ini named, from where `flask db` is run.
+    Its ini does not say where the scripts are, or `.`, which counts for nobody else: the
+    application is looked for, and the folder of the ini named, from where `flask db` is run.
     """
     if config.suffix == ".toml" or Path(named).is_absolute() or config.parent == folder:
         return False
-    says_nothing = b"script_location" not in config.read_bytes()
-    return says_nothing and config.is_relative_to(folder)
+    env_py = config.parent / "env.py"
+    if b"script_location" in config.read_bytes():
+        is_here = not _script_location(config).strip("./")
+        if not is_here or not env_py.is_file() or _NEEDS_FLASK not in env_py.read_bytes():
+            return False
+    return config.is_relative_to(folder)
 
 
 def _where_it_counts(config: Path, root: Path) -> Path:
