@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,6 +36,9 @@ class Answers(Protocol):
     def __call__(
         self, url: DatabaseUrl | None
     ) -> AbstractContextManager[tuple[DriverConnection | None, str]]: ...
+
+    def digest(self, url: DatabaseUrl | None, questions: Iterable[str]) -> str | None:
+        """Return a digest of what is answered now; None if nobody can be asked."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError
+from db_ops.postgres.answers import digest_of_answers
 from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.own_databases import scratch_database
@@ -42,6 +43,10 @@ class EnvAnswers:
             except DbOpsError as error:
                 session, by = None, error.message
             yield session, by
+
+    def digest(self, url: DatabaseUrl | None, questions: Iterable[str]) -> str | None:
+        with self(url) as (session, _):
+            return None if session is None else digest_of_answers(session, questions)
 
     def _open(self, server: Server, stack: ExitStack) -> tuple[Connection | None, str]:
         with server.target_if_exists() as connection:

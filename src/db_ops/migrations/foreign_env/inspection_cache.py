@@ -10,6 +10,7 @@ asked each time. What it asks the database is asked again, and has to be answere
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from typing import Any
 from db_ops.migrations.build_inputs import BuildInputs, UsedInputs, installed_packages
 from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.foreign_env.inspection import EnvInspection
-from db_ops.migrations.foreign_env.questions import digest_of_answers, may_be_kept
 from db_ops.migrations.foreign_env.secret_origins import SecretOrigins
 from db_ops.migrations.project import Project
 from db_ops.settings import DatabaseUrl
@@ -29,6 +29,9 @@ from db_ops.settings.environment import environment_digest
 from db_ops.settings.variables import read_variables
 
 _FORMAT = 4
+_MOST_QUESTIONS = 50
+# Questions are kept as they are.
+_MAY_TELL_A_SECRET = re.compile(r"passw|secret|token|crypt|set_config", re.I)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class InspectionCache:
         A folder that cannot be written to is no failure.
         """
         files = None if self.folder is None else used.files()
-        if files is None or (inspection.depends and not may_be_kept(inspection.questions)):
+        if files is None or (inspection.depends and not _may_be_kept(inspection.questions)):
             return
         url = None
         if not self.is_known:
@@ -107,8 +110,7 @@ class InspectionCache:
         """Return the digest of what is answered now; None if nobody can be asked."""
         if not questions or self.project.answers is None:
             return None
-        with self.project.answers(url) as (connection, _):
-            return None if connection is None else digest_of_answers(connection, questions)
+        return self.project.answers.digest(url, questions)
 
     @property
     def _path(self) -> Path:
@@ -157,6 +159,12 @@ class InspectionCache:
                 return None
             parameters[name] = value
         return DatabaseUrl(MappingProxyType(parameters))
+
+
+def _may_be_kept(questions: tuple[str, ...]) -> bool:
+    """Tell whether *questions* are few enough to be asked by each command, and hold no secret."""
+    few = 0 < len(questions) <= _MOST_QUESTIONS
+    return few and not any(map(_MAY_TELL_A_SECRET.search, questions))
 
 
 def _content(path: Path) -> bytes:
