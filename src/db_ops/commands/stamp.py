@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from db_ops.builds.built_schema import read_built_schema
-from db_ops.builds.rehearsal import scratch_database_at
 from db_ops.errors import NotCompared, ServerError, StatementFailed, UsageError
+from db_ops.generation.rehearsal import scratch_database_at
 from db_ops.migrations.env.stamp import stamp as stamp_by_alembic
 from db_ops.migrations.revisions.names import stamp_goal
 from db_ops.results import Difference, OnEvent, Record, RevisionsFound, Stamped, ignore
