@@ -89,7 +89,7 @@ def plan_downgrade(
     plan.check(target.scripts)
     left = target.graph.applied(current).difference(*(table.steps for table in plan.tables))
     goal = target.graph.tips(left)
-    with scratch_database_at(target, current) as (scratch, said):
+    with scratch_database_at(target, current, or_copy=True) as (scratch, said):
         measurement = measure_downgrade(scratch, plan)
     return _planned(target, "downgrade", current, goal, measurement, rows, said)
 
@@ -117,7 +117,7 @@ def _upgrade(
     goal = upgrade_goal(target.graph, revision, position.known, command)
     if position.ahead or not target.graph.pending(current, goal):
         return current, Measurement((), ()), ()
-    with scratch_database_at(target, current) as (scratch, said):
+    with scratch_database_at(target, current, or_copy=True) as (scratch, said):
         measurement = measure_upgrade(scratch, current, goal)
         return scratch.recorded(), measurement, said
 

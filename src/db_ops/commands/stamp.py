@@ -108,7 +108,7 @@ def _compare(
     And the tables that neither models nor migrations make.
     """
     try:
-        with scratch_database_at(target, goal) as scratch:
+        with scratch_database_at(target, goal) as (scratch, _):
             built = read_built_schema(scratch)
     except ServerError as error:
         if not anyway:

@@ -25,14 +25,14 @@ _TOLD = (Connected, LeftOnServer, ServerStarting, WaitingForServer, WaitingForLo
 
 @contextmanager
 def scratch_database_at(
-    target: Target, recorded: tuple[str, ...]
+    target: Target, recorded: tuple[str, ...], *, or_copy: bool = False
 ) -> Iterator[tuple[Target, tuple[str, ...]]]:
     """Make a database at the revisions *recorded*, for a `with` block; the target is not touched.
 
     A copy of the template if they are the heads and there is one, else the revisions run. Where
-    these alone do not make it, it has the schema of the target, and what is yielded beside it says
-    so. What a revision raises, before or in the block, leaves as `RebuildFailed`. Raises
-    `NoScratchDatabase`.
+    these alone do not make it, and with *or_copy*, it has the schema of the target, and what is
+    yielded beside it says so. What a revision raises, before or in the block, leaves as
+    `RebuildFailed`. Raises `NoScratchDatabase`.
     """
 
     def on_event(event: Event) -> None:
@@ -49,7 +49,8 @@ def scratch_database_at(
                 migrated = scratch.migrated_database(None if at_head else recorded)
                 there, _ = stack.enter_context(migrated)
             except (HistoryNotFromEmpty, NoScratchDatabase) as error:
-                if isinstance(error, NoScratchDatabase) and not target.project.bootstrap:
+                made_elsewhere = isinstance(error, HistoryNotFromEmpty) or target.project.bootstrap
+                if not (or_copy and made_elsewhere):
                     raise
                 schema = read_built_schema(target)
                 there = stack.enter_context(copied_database(scratch, schema, recorded))
