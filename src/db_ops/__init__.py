@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from db_ops.commands.plan import plan_downgrade, plan_upgrade, upgrade_sql
     from db_ops.commands.rebase import rebase_migration
     from db_ops.commands.recreate import recreate
+    from db_ops.commands.seed import seed
     from db_ops.commands.server import start, stop, url
     from db_ops.commands.shell import shell
     from db_ops.commands.snapshot import restore, snapshot, snapshots
@@ -84,6 +85,7 @@ __all__ = [
     "recreate",
     "restore",
     "run_migrations",
+    "seed",
     "shell",
     "snapshot",
     "snapshots",

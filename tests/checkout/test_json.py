@@ -36,6 +36,7 @@ CALLS = {
     "recreate": [("", 0), ("--from-migrations", 0), ("--confirm other", 4)],
     "start": [("", 2)],
     "restore": [("nothing", 1), ("nothing --confirm other", 4)],
+    "seed": [("", 2), ("--confirm other", 2)],
     "shell": [("-c VALUES(1)", 0)],
     "snapshot": [("one", 0), ("one --confirm other", 4)],
     "snapshots": [("", 0), ("--drop nothing", 1)],

@@ -82,3 +82,12 @@ def test_the_plain_alembic_command_agrees(service: Project) -> None:
     service.alembic("downgrade", "base").succeeded()
     service.alembic("upgrade", "head").succeeded()
     service.run("verify").succeeded()
+
+
+def test_the_seeds_write_a_hundred_agents_and_ten_thousand_events_once(service: Project) -> None:
+    shutil.copy(REPOSITORY / "pyproject.toml", service.root)
+    service.run("init").succeeded()
+    counts = "SELECT (SELECT count(*) FROM agents), (SELECT count(*) FROM run_events)"
+    assert service.query(counts) == [(100, 10_000)]
+    assert "nothing to write" in service.run("seed").succeeded().out
+    assert service.query(counts) == [(100, 10_000)]

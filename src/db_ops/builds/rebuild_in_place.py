@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from db_ops.errors import DatabaseReplaced, DbOpsError, MigrationFailed
+from db_ops.errors import DatabaseReplaced, DbOpsError, MigrationFailed, SeedFailed
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_oid
@@ -46,7 +46,7 @@ def recreate_under_own_name(
     except BaseException as error:
         if aside is not None and aside.restore_name(ours):
             server.on_event(BuildAbandoned(server.location))
-            if isinstance(error, MigrationFailed):
+            if isinstance(error, MigrationFailed | SeedFailed):
                 raise error.of_rebuild() from error
         raise
     if aside is not None:

@@ -9,7 +9,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from db_ops.builds.builder import Builder
 from db_ops.builds.scratch_server import (
     ANOTHER_SERVER,
     TargetFacts,
@@ -19,6 +18,7 @@ from db_ops.builds.scratch_server import (
     protection_reason,
     read_target_facts,
 )
+from db_ops.builds.template_builder import TemplateBuilder
 from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import (
     ConnectionRejected,
@@ -190,7 +190,7 @@ class ScratchDatabases:
         And whether the project's bootstrap alone has made it. It stays the same when a revision is
         written meanwhile.
         """
-        builder = Builder.of(self.host, self.connection)
+        builder = TemplateBuilder.of(self.host, self.connection)
         if builder is None or len(builder.target.graph.heads) > 1:
             return None, None, False
         template = builder.template()

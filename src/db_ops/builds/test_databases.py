@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from db_ops.builds.builder import Builder
+from db_ops.builds.template_builder import TemplateBuilder
 from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import DbOpsError
 from db_ops.postgres.connection.session import maintenance_session, set_up_session
@@ -23,6 +24,7 @@ from db_ops.postgres.own_databases import TEST, create, drop, drop_unused_databa
 from db_ops.results import OnEvent, ignore
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.target.apply import apply_pending
+from db_ops.target.seeds import check_seeds_named, run_seeds
 from db_ops.target.target import Target, open_target
 
 if TYPE_CHECKING:
@@ -35,21 +37,51 @@ class DatabaseFactory:
 
     target: Target
     connection: Connection
-    template: str | None
     _unwanted: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     _dropped: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
 
-    def create(self) -> DatabaseUrl:
-        """Create a migrated database and return its URL."""
+    @cached_property
+    def template(self) -> str | None:
+        """The name of the template, made now if there is none; None if there can be none."""
+        return self._template(())
+
+    @cached_property
+    def seeded_template(self) -> str | None:
+        """The name of the template with what the project's seeds write.
+
+        Raises what `check_seeds_named` and `run_seeds` raise.
+        """
+        check_seeds_named(self.target.settings)
+        return self._template(self.target.settings.seed)
+
+    def create(self, *, seeded: bool = False) -> DatabaseUrl:
+        """Create a migrated database, *seeded* or not, and return its URL."""
         server, name = self.target.server, own_name(TEST)
+        template = self.seeded_template if seeded else self.template
         while not self._dropped.empty():
             release_if_alive(self.connection, lock_key(self._dropped.get()))
         try_advisory_lock(self.connection, lock_key(name))
-        create(server, self.connection, name, template=self.template)
+        create(server, self.connection, name, template=template)
         url = server.url.with_database(name)
-        if self.template is None:
-            apply_pending(self.target.at(replace(server, url=url)), ())
+        if template is None:
+            target = self.target.at(replace(server, url=url))
+            apply_pending(target, ())
+            if seeded:
+                run_seeds(target, self.target.settings.seed)
         return url
+
+    def _template(self, seeds: tuple[str, ...]) -> str | None:
+        builder = TemplateBuilder.of(self.target, self.connection, seeds=seeds)
+        if builder is None:
+            return None
+        if builder.template() is None:
+            make_template_in_subprocess(self.target, seeds)
+        template = builder.template()
+        if template is not None:
+            options = self.target.lock_options
+            take_advisory_lock(self.connection, lock_key(template), **options, shared=True)
+        # Whoever held it may have dropped it.
+        return template if builder.template() == template else None
 
     def drop(self, url: DatabaseUrl) -> None:
         """Drop a database that `create` made, whoever is connected to it, without waiting."""
@@ -90,19 +122,8 @@ def database_factory(
     target.graph.goals()
     with maintenance_session(target.server) as connection:
         drop_unused_databases(connection)
-        made = DatabaseFactory(target, connection, _template(target, connection))
+        made = DatabaseFactory(target, connection)
+        # What it cannot be made for is told before any test.
+        _ = made.template
         with made.drop_in_background():
             yield made
-
-
-def _template(target: Target, connection: Connection) -> str | None:
-    builder = Builder.of(target, connection)
-    if builder is None:
-        return None
-    if builder.template() is None:
-        make_template_in_subprocess(target)
-    template = builder.template()
-    if template is not None:
-        take_advisory_lock(connection, lock_key(template), **target.lock_options, shared=True)
-    # Whoever held it may have dropped it.
-    return template if builder.template() == template else None

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
-from db_ops.builds.builder import TEMPLATE_COMMAND, Builder
+from db_ops.builds.template_builder import TEMPLATE_COMMAND, TemplateBuilder
 from db_ops.errors import DbOpsError
 from db_ops.errors.tracebacks import decode, encode
 from db_ops.migrations.build_inputs import BuildInputs
@@ -35,7 +35,7 @@ _PATIENCE = 1.0
 _PROGRAM = "import sys; sys.path[:] = {path}; from db_ops.builds.worker import {task}; {task}()"
 
 
-def prepare_in_background(target: Target) -> None:
+def prepare_in_background(target: Target, seeds: tuple[str, ...] = ()) -> None:
     """Start a process that makes the next spare and drops what was replaced; do not wait for it.
 
     A process that cannot be started is no failure: the next command finds no spare.
@@ -44,31 +44,34 @@ def prepare_in_background(target: Target) -> None:
         process = _start(target, "prepare", subprocess.DEVNULL)
         assert process.stdin is not None
         with process.stdin as pipe:
-            pipe.write(_encoded(target))
+            pipe.write(_encoded(target, seeds))
         # It outlives us by design, and Popen need not warn of that.
         process.returncode = 0
 
 
-def make_template_in_subprocess(target: Target) -> None:
-    """Make the template in another process and wait for it. Raises what the migrations raise.
+def make_template_in_subprocess(target: Target, seeds: tuple[str, ...] = ()) -> None:
+    """Make the template, with *seeds*, in another process and wait for it.
+
+    Raises what the migrations and the seeds raise.
 
     Whom that process waits for is told as if we did.
     """
-    with _forked(target) if _may_fork(target) else _started(target) as answer:
+    make = _forked if _may_fork(target, seeds) else _started
+    with make(target, seeds) as answer:
         for line in answer:
             # A process that was killed may have been halfway through.
             if line.endswith(b"\n"):
                 _forward_event(line, target.server.on_event)
 
 
-def _may_fork(target: Target) -> bool:
+def _may_fork(target: Target, seeds: tuple[str, ...]) -> bool:
     """Tell whether a fork of this process builds what a new one would.
 
     What this process has imported already, and what that has read, is not known. And a thread may
     hold a lock that nobody in a fork gives back; our own ones wait.
     """
     names = {thread.name.partition("-")[0] for thread in threading.enumerate()}
-    inputs = BuildInputs(target.project, target.settings.cache_folder)
+    inputs = BuildInputs(target.project, target.settings.cache_folder, seeds)
     return (
         sys.platform == "linux"
         and names <= {"MainThread", "db_ops"}
@@ -77,14 +80,14 @@ def _may_fork(target: Target) -> bool:
 
 
 @contextmanager
-def _started(target: Target) -> Iterator[BinaryIO]:
+def _started(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
     """Make the template in a new interpreter; yield what it answers."""
     with _start(target, "make_template", subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             with suppress(BrokenPipeError), process.stdin as pipe:
-                pipe.write(_encoded(target))
+                pipe.write(_encoded(target, seeds))
             yield cast(BinaryIO, process.stdout)
         except BaseException:
             # Nobody waits for it any more; what it leaves is swept.
@@ -93,10 +96,10 @@ def _started(target: Target) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _forked(target: Target) -> Iterator[BinaryIO]:
+def _forked(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
     """Make the template in a fork, which has imported the libraries; yield what it answers."""
     ours, theirs = os.pipe()
-    settings = _decoded(_encoded(target))
+    settings = _decoded(_encoded(target, seeds))
     with warnings.catch_warnings():
         # Python 3.12 sees the threads, and not what they do.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -180,10 +183,10 @@ def _make_template(settings: Settings, descriptor: int) -> None:
 
 
 @contextmanager
-def _builder(settings: Settings, on_event: OnEvent = ignore) -> Iterator[Builder | None]:
+def _builder(settings: Settings, on_event: OnEvent = ignore) -> Iterator[TemplateBuilder | None]:
     target = open_target(settings, TEMPLATE_COMMAND, on_event)
     with maintenance_session(target.server) as connection:
-        yield Builder.of(target, connection)
+        yield TemplateBuilder.of(target, connection, seeds=settings.seed)
 
 
 def _start(target: Target, task: str, stdout: int) -> subprocess.Popen[bytes]:
@@ -197,7 +200,7 @@ def _start(target: Target, task: str, stdout: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _encoded(target: Target) -> bytes:
+def _encoded(target: Target, seeds: tuple[str, ...]) -> bytes:
     # The server as it was found: an embedded one that was stopped must not be started again.
     url = target.server.url
     plain: dict[str, Any] = {
@@ -208,6 +211,7 @@ def _encoded(target: Target) -> bytes:
         "sources": {},
         "notes": (),
         "scratch_url": None,
+        "seed": seeds,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }
     return json.dumps(plain).encode()
@@ -223,5 +227,6 @@ def _decoded(text: bytes) -> Settings:
         folder=Path(folder) if folder else None,
         x=tuple(plain.pop("x")),
         models=tuple(plain.pop("models")),
+        seed=tuple(plain.pop("seed")),
         **plain,
     )

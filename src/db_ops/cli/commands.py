@@ -14,6 +14,7 @@ CHECKS = "Show and check the state"
 _FROM_MIGRATIONS = Option(
     "from-migrations", "Run every migration, even where a template database could be copied.", "f"
 )
+_NO_SEED = Option("no-seed", "Leave a database that is created without the project's seeds.")
 _BRANCH = Option(
     "branch",
     "The branch to work on, if the migrations have several: its label or any of its revisions.",
@@ -34,8 +35,8 @@ COMMANDS = (
         DATABASE,
         "Create the database if it is missing and apply every pending migration.",
         "It can be run any number of times, and by many processes at once: a database that is up"
-        " to date is left as it is.",
-        (_FROM_MIGRATIONS,),
+        " to date is left as it is. In development, one that it creates gets the project's seeds.",
+        (_FROM_MIGRATIONS, _NO_SEED),
         shows="status",
     ),
     Command(
@@ -43,7 +44,15 @@ COMMANDS = (
         DATABASE,
         "Delete the database with its data, create it again and apply every migration.",
         "The old database is replaced once the new one is complete.",
-        (CONFIRM, _FROM_MIGRATIONS),
+        (CONFIRM, _FROM_MIGRATIONS, _NO_SEED),
+        shows="status",
+    ),
+    Command(
+        "seed",
+        DATABASE,
+        "Write rows to work with, by the functions and SQL files that the project names.",
+        "All of them run in one transaction, in a database that is up to date.",
+        (CONFIRM,),
         shows="status",
     ),
     Command(

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "generate": "create-migration -m MESSAGE",
     "heads": "history",
     "info": "history",
+    "loaddata": "seed",
     "log": "history",
     "makemigrations": "create-migration -m MESSAGE",
     "merge": "create-migration --rebase REVISION",

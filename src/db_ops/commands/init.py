@@ -9,21 +9,27 @@ from db_ops.postgres.databases import database_exists
 from db_ops.results import Initialised, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import create_if_missing, locked_maintenance_session, migrate
+from db_ops.target.seeds import seeded, seeds_of_new_database
 from db_ops.target.target import open_target
 from db_ops.verification.untracked_tables import check_tables
 
 
 def init(
-    settings: Settings, *, from_migrations: bool = False, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    from_migrations: bool = False,
+    no_seed: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Initialised:
     """Create the database if it is missing and apply every pending migration.
 
     Idempotent, and safe in any number of processes at once. A database that this creates, or finds
     empty, is marked with the environment. At head it takes no lock and writes nothing. In
     development and test, a database that this creates is a copy of a template if one was built from
-    the same migrations; *from_migrations* runs them in any case.
+    the same migrations; *from_migrations* runs them in any case. In development, the project's
+    seeds are run in one that this creates, unless *no_seed*.
 
-    Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`,
+    Raises `MisuseError` before contacting a server, `ServerError`, `MigrationFailed`, `SeedFailed`,
     `RevisionFileBroken`, `EnvironmentBroken`, `UnfinishedMigration`.
     """
     target = open_target(settings, "init", on_event)
@@ -35,19 +41,20 @@ def init(
     if from_migrations:
         # Files that do not import must not leave an empty database behind.
         _ = target.scripts
+    seeds = seeds_of_new_database(target.settings, no_seed)
     started = time.monotonic()
     with locked_maintenance_session(target.server) as maintenance:
         if not database_exists(maintenance, target.server.url.database):
             # Most calls find the database there.
             from db_ops.builds.rebuild import build_target
 
-            built = build_target(target, maintenance, from_migrations, replaces=False)
+            built = build_target(target, maintenance, from_migrations, replaces=False, seeds=seeds)
             if built is not None:
                 return built
         _ = target.scripts
         created, marked = create_if_missing(target.server, maintenance)
     with target.server.target() as connection:
-        return migrate(
+        done = migrate(
             target,
             connection,
             started,
@@ -55,3 +62,4 @@ def init(
             marked=marked,
             check_tables=check_tables,
         )
+        return seeded(target, connection, done, seeds) if created else done

@@ -14,6 +14,7 @@ from db_ops.results import Initialised, OnEvent, Recreated, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import locked_maintenance_session, mark_if_unmarked, migrate
 from db_ops.target.guard import check_intent, guarded_drop
+from db_ops.target.seeds import seeded, seeds_of_new_database
 from db_ops.target.target import Target, open_target
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def recreate(
     *,
     confirm: str | None = None,
     from_migrations: bool = False,
+    no_seed: bool = False,
     on_event: OnEvent = ignore,
 ) -> Recreated:
     """Delete the database, whoever is connected to it, then do what `init` does.
@@ -39,6 +41,7 @@ def recreate(
     target.graph.goals()
     refuse_unfinished(target.settings.root, target.graph.pending(()))
     check_intent(target.server, confirm)
+    seeds = seeds_of_new_database(target.settings, no_seed)
     started = time.monotonic()
     with locked_maintenance_session(target.server) as connection:
         # What the guard then looks at is replaced, and no other one that has its name by then.
@@ -46,15 +49,22 @@ def recreate(
         with guarded_drop(target.server, connection, confirm):
             if not may_create_databases(connection):
                 raise InsufficientPrivilege.to_create(target.location, connection.info.user)
-            done = build_target(target, connection, from_migrations, replaces=True, present=present)
+            done = build_target(
+                target, connection, from_migrations, replaces=True, present=present, seeds=seeds
+            )
             if done is None:
-                done = _rebuild_in_place(target, connection, present, started)
+                done = _rebuild_in_place(target, connection, present, started, seeds)
     return Recreated(**vars(done), dropped=present is not None)
 
 
 def _rebuild_in_place(
-    target: Target, connection: Connection, present: int | None, started: float
+    target: Target,
+    connection: Connection,
+    present: int | None,
+    started: float,
+    seeds: tuple[str, ...],
 ) -> Initialised:
     with recreate_under_own_name(target, connection, present), target.server.target() as new:
         marked = mark_if_unmarked(target.server, new, created=True)
-        return migrate(target, new, started, created=True, marked=marked)
+        done = migrate(target, new, started, created=True, marked=marked)
+        return seeded(target, new, done, seeds)

@@ -39,6 +39,7 @@ from db_ops.errors.migration import (
     RenameUndecided,
     RevisionFileBroken,
     RevisionNotWritten,
+    SeedFailed,
     UnfinishedMigration,
 )
 from db_ops.errors.misuse import (
@@ -183,6 +184,7 @@ __all__ = [
     "RevisionNotWritten",
     "RevisionsReadDifferently",
     "ScratchServerDiffers",
+    "SeedFailed",
     "ServerError",
     "ServerUnreachable",
     "SeveralDatabases",

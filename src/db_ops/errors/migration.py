@@ -149,6 +149,33 @@ class BootstrapFailed(SourceError):
     )
 
 
+class SeedFailed(SourceError):
+    """A seed of the project's failed, and nothing of what seeds wrote has stayed.
+
+    `outcome` says how the database is left.
+    """
+
+    what = "{place}: seed {seed} failed: {reason}; {location}: {outcome}"
+    then = "{remedy}"
+    seed: str = ""
+    location: str = ""
+    outcome: str = ""
+    remedy: str = ""
+    statement: str = ""
+    said: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        sql = (f"SQL: {self.statement}",) if self.statement else ()
+        return (*super().notes, *sql, *self.said)
+
+    def of_rebuild(self) -> SeedFailed:
+        """Return the error for a rebuild that this has ended."""
+        outcome = "the database is as it was"
+        remedy = f"correct {self.path}, then run the same command again"
+        return SeedFailed(**{**vars(self), "outcome": outcome, "remedy": remedy})
+
+
 class ModelsBroken(SourceError):
     """SQLAlchemy cannot build the models: they contradict themselves or each other."""
 

@@ -279,6 +279,8 @@ class Refused(ServerError):
         consent = "if this database may lose its data"
         if self.command == "stamp":
             consent = "if this is the database whose tables are at that revision"
+        elif self.command == "seed":
+            consent = "if this database is to be seeded"
         quoted = shlex.quote(self.database)
         return {**super().described(), "quoted": quoted, "consent": consent}
 

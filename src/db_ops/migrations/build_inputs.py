@@ -42,11 +42,13 @@ Files = Mapping[str, str]
 class BuildInputs:
     """What is known before a build; `digest` is equal where it is, on every machine.
 
-    `our_cache` is the folder whose files are ours and not part of any build.
+    `our_cache` is the folder whose files are ours and not part of any build; `seeds` are those
+    that are part of it.
     """
 
     project: Project
     our_cache: Path | None = None
+    seeds: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -64,8 +66,16 @@ class BuildInputs:
         """What env.py depends on besides files: section, `-x`, import paths, models, bootstrap."""
         project = self.project
         paths = (project.script_location, *project.version_locations, *project.import_paths)
-        named = (project.flask_app, project.models, project.bootstrap)
+        named = (project.flask_app, project.models, project.bootstrap, *self.seeds)
         return repr((project.section, project.x, *named, *map(project.display, paths)))
+
+    @property
+    def named_modules(self) -> Iterator[str]:
+        """The top-level packages that the build imports because the project names a module."""
+        project = self.project
+        for name in (*project.models, project.bootstrap or "", *self.seeds):
+            if name and not name.endswith(".sql"):
+                yield name.partition(":")[0].partition(".")[0]
 
     @cached_property
     def sources(self) -> dict[str, bytes]:
@@ -167,7 +177,7 @@ def _modules_used(inputs: BuildInputs, before: frozenset[str]) -> dict[str, Path
     ours = dict(_project_modules())
     found = {name for name in ours if name not in before}
     waiting = set().union(*map(_imported_by, inputs.sources.values()))
-    waiting |= {name.partition(".")[0] for name in found}
+    waiting |= {name.partition(".")[0] for name in found} | set(inputs.named_modules)
     seen: set[str] = set()
     while waiting:
         top = waiting.pop()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         RevisionFinished,
         RevisionRetried,
         RevisionStarted,
+        SeedStarted,
+        SequenceBehind,
         ServerStarting,
         StatementBlocked,
         TableCopied,
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
         Recreated,
         Result,
         Revision,
+        Seeded,
+        SeededTable,
         Step,
     )
     from db_ops.results.plan import (
@@ -146,6 +150,10 @@ __all__ = [
     "RevisionsFound",
     "Scaffolded",
     "Script",
+    "SeedStarted",
+    "Seeded",
+    "SeededTable",
+    "SequenceBehind",
     "ServerStarted",
     "ServerStarting",
     "ServerStopped",

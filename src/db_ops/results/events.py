@@ -119,6 +119,22 @@ class BootstrapStarted(FrozenData):
     scratch: bool = False
 
 
+class SeedStarted(FrozenData):
+    """A `seed` of the project's, a function or an SQL file, is about to write rows."""
+
+    seed: str
+
+
+class SequenceBehind(FrozenData):
+    """Seeds gave `column` values of their own, up to `highest`, and its sequence lags behind."""
+
+    location: str
+    sequence: str
+    column: str
+    highest: int
+    remedy: str
+
+
 class HookMissing(FrozenData):
     """A post-write hook that `path` names is not installed; a new file will be left without it."""
 
@@ -195,6 +211,8 @@ Event = (
     | OtherTables
     | LeftOnServer
     | BootstrapStarted
+    | SeedStarted
+    | SequenceBehind
     | HookMissing
     | TableCopied
     | RevisionStarted

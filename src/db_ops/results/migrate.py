@@ -56,21 +56,39 @@ class Origin(FrozenData):
     template: str | None = None
 
 
+class SeededTable(FrozenData):
+    """A table that seeds have written to, and how many rows they inserted, updated and deleted."""
+
+    table: str
+    inserted: int
+    updated: int
+    deleted: int
+
+
 class Initialised(Migrated):
     """What `init` did. `mark` is the environment that it marked the database with, if it did.
 
-    `origin` is None if the database was there before.
+    `origin` is None if the database was there before; `seeded` are the tables that seeds have
+    written to, None where none ran.
     """
 
     created: bool
     mark: str | None
     origin: Origin | None
+    seeded: tuple[SeededTable, ...] | None = field(default=None, kw_only=True)
 
 
 class Recreated(Initialised):
     """What `recreate` did; `dropped` is False when there was no database before."""
 
     dropped: bool
+
+
+class Seeded(Result):
+    """What `seed` wrote, and in how many seconds; no `tables` if all of it was there already."""
+
+    tables: tuple[SeededTable, ...]
+    seconds: float
 
 
 class Deleted(Result):

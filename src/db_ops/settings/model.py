@@ -62,6 +62,7 @@ class Settings:
     models: modules that are imported before env.py is run, where it does not import all models.
     bootstrap: `module:function` that makes the schema which the first revision rests on, where the
         history does not start from an empty database.
+    seed: what writes rows to work with, in this order: `module:function`, or a path of an SQL file.
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
     notes: what was seen beside the settings and has no effect: misspelt variables, for people.
@@ -92,6 +93,7 @@ class Settings:
     url_from: str | None = None
     models: tuple[str, ...] = ()
     bootstrap: str | None = None
+    seed: tuple[str, ...] = ()
     embedded: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)

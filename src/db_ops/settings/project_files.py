@@ -20,7 +20,7 @@ _AT_ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".gi
 _SCRIPT_LOCATION = re.compile(r"^script_location[ \t]*[=:][ \t]*(.+)$", re.M)
 _NEEDS_FLASK = b"current_app"
 _FUNCTION = re.compile(r"[\w.]+:[\w.]+\Z")
-_KEYS = {
+_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "url_env": str,
     "url_from": str,
     "alembic_ini": str,
@@ -31,6 +31,13 @@ _KEYS = {
     "squawk": bool,
     "models": list,
     "bootstrap": str,
+    "seed": (str, list),
+}
+_SAID = {
+    list: "not a list of strings",
+    str: "not a string",
+    bool: "not true or false",
+    (str, list): "neither a string nor a list of strings",
 }
 
 
@@ -197,13 +204,16 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if kind is None:
             yield where, f"no such setting; there are {', '.join(sorted(_KEYS))}"
         elif not isinstance(value, kind) or value in ("", []):
-            said = {list: "not a list of strings", str: "not a string", bool: "not true or false"}
-            yield where, said[kind]
+            yield where, _SAID[kind]
         elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
             yield where, "not a list of strings"
     bootstrap = declared.get("bootstrap", "a:b")
     if isinstance(bootstrap, str) and bootstrap and not _FUNCTION.match(bootstrap):
         yield f"{_TABLE} bootstrap", "not written as package.module:function"
+    seeds = declared.get("seed", ())
+    for seed in [seeds] if isinstance(seeds, str) else seeds if isinstance(seeds, list) else ():
+        if isinstance(seed, str) and seed and not (_FUNCTION.match(seed) or seed.endswith(".sql")):
+            yield f"{_TABLE} seed", f"{seed!r} is neither package.module:function nor a .sql file"
     if "url_env" in declared and "url_from" in declared:
         yield f"{_TABLE} url_from", "url_env is there too; one of them has to go"
     if "://" in str(declared.get("url_env", "")) + str(declared.get("url_from", "")):

@@ -134,12 +134,17 @@ def load(
         flask_app=flask_app,
         models=tuple(files.declared.get("models", ())),
         bootstrap=files.declared.get("bootstrap"),
+        seed=_seeds(files.declared.get("seed", ())),
         sources=_sources(variable, variables, files.declared),
         scratch_url=None if scratch is None else DatabaseUrl.parse(scratch, SCRATCH_URL),
         notes=notes,
         **{name: value for name, value in given.items() if value is not None},
     )
     return _for_tests(settings) if for_tests else settings
+
+
+def _seeds(declared: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return (declared,) if isinstance(declared, str) else tuple(declared)
 
 
 def own_variables(start: Path) -> Mapping[str, str]:

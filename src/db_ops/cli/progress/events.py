@@ -39,6 +39,8 @@ from db_ops.results import (
     RevisionFinished,
     RevisionRetried,
     RevisionStarted,
+    SeedStarted,
+    SequenceBehind,
     ServerStarting,
     StatementBlocked,
     TableCopied,
@@ -138,7 +140,7 @@ class Progress:
 
 def _follow(event: Event, live: LiveLine) -> None:
     match event:
-        case RevisionStarted():
+        case RevisionStarted() | SeedStarted():
             live.begin("      running for")
         case StatementBlocked(_, blocker):
             live.add(f", waits for {blocker}")
@@ -171,6 +173,10 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"  {verb} {position}/{total}{place}  {revision.id}  {revision.summary}"
         case BootstrapStarted(function, scratch):
             return f"  bootstrap{' in a scratch database' if scratch else ''}  {function}"
+        case SeedStarted(seed):
+            return f"  seed  {seed}"
+        case SequenceBehind(location, sequence, column, highest, remedy):
+            return f"{location}: {sequence} lags behind {column}, {highest}; {remedy}"
         case HookMissing(path, hook):
             return f"{path}: post_write_hooks: {hook} is not installed here and will not run"
         case RevisionFinished(step) if verbose or step.seconds >= _LONG:

@@ -31,6 +31,7 @@ _RARE_OMITTED_IF_QUIET = (
     "Dumped",
     "Loaded",
     "Restored",
+    "Seeded",
     "ServerStarted",
     "ServerStopped",
     "SnapshotTaken",
@@ -51,6 +52,7 @@ _RENDERERS = {
     "Restored": ("snapshot", "restored_lines"),
     "RevisionsFound": ("stamp", "revisions_found_lines"),
     "Scaffolded": ("project", "scaffolded_lines"),
+    "Seeded": ("seed", "seeded_lines"),
     "Script": ("plan", "script_lines"),
     "ServerStarted": ("server", "server_started_lines"),
     "ServerStopped": ("server", "server_stopped_lines"),
@@ -111,12 +113,14 @@ def _lines(result: Result) -> Iterator[Line]:
 def _(result: Recreated) -> Iterator[Line]:
     before = "dropped, created" if result.dropped else "created (there was none)"
     yield f"{result.location}: {before}{_origin(result)}", "green"
+    yield from _seeded(result)
 
 
 @_lines.register
 def _(result: Initialised) -> Iterator[Line]:
     created = f"created{_origin(result)}" if result.created else _applied(result)
     yield f"{result.location}: {created}", "green"
+    yield from _seeded(result)
     if result.mark:
         yield f"{result.location}: marked as {result.mark}", ""
 
@@ -136,6 +140,13 @@ def _(result: Deleted) -> Iterator[Line]:
 def _(result: Downgraded) -> Iterator[Line]:
     reverted = _count(result.steps, "reverted")
     yield f"{result.location}: {reverted}, now at {revision_names(result.heads)}", "green"
+
+
+def _seeded(result: Initialised) -> Iterator[Line]:
+    if result.seeded is not None:
+        from db_ops.cli.render.seed import written_text
+
+        yield f"{result.location}: seeded, {written_text(result.seeded)}", ""
 
 
 def _origin(result: Initialised) -> str:

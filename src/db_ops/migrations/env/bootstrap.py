@@ -6,15 +6,17 @@ it makes, and the environment that `alembic stamp` runs, use our connection.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterable
 from contextlib import closing
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import BootstrapFailed, DbOpsError
 from db_ops.migrations.env.error_location import SourceLocation, describe_failure
+from db_ops.migrations.env.project_function import (
+    call_awaiting,
+    needed_parameters,
+    project_function,
+)
 from db_ops.migrations.env.runtime import Session, connection_over, current_session
 from db_ops.migrations.env.stamp import stamp_in
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
@@ -61,29 +63,9 @@ def run_bootstrap(project: Project, database: Database, recorder: StepRecorder |
 
 
 def _call(project: Project, connection: Any) -> Any:
-    function = _function(project)
-    needed = [
-        one
-        for one in inspect.signature(function).parameters.values()
-        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-    ]
-    result = function(connection) if needed else function()
-    return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
-
-
-async def _awaited(result: Any) -> Any:
-    return await result
-
-
-def _function(project: Project) -> Any:
     assert project.bootstrap is not None
-    module, _, path = project.bootstrap.partition(":")
-    found: Any = import_module(module)
-    for attribute in path.split("."):
-        found = getattr(found, attribute)
-    if not callable(found):
-        raise TypeError(f"{project.bootstrap} is no function")
-    return found
+    function = project_function(project.bootstrap)
+    return call_awaiting(function, *((connection,) if needed_parameters(function) else ()))
 
 
 def _stamp(project: Project, session: Session, returned: Any) -> None:

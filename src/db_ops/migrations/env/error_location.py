@@ -11,7 +11,7 @@ from pathlib import Path
 
 from db_ops.errors.masking import mask_credentials
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 _FOREIGN = ("site-packages", "dist-packages")
 _LONGEST = 300
 

@@ -110,7 +110,7 @@ def explain_statement(database: Database, action: str, error: BaseException) -> 
     if said is None:
         # Not the server's word: Alembic's, SQLAlchemy's or the operating system's.
         return AlembicFailed(database.location, action, reason_of(error))
-    remedy = _privilege_remedy(database, error)
+    remedy = privilege_remedy(database, error)
     if said.sqlstate == _NO_SCHEMA:
         remedy = "create it in env.py, before context.configure: CREATE SCHEMA IF NOT EXISTS NAME"
     failed = StatementFailed(
@@ -162,7 +162,7 @@ def _remedy(run: Run, revision: str, error: BaseException) -> str:
             "install the extension on the server; the embedded server lacks pgcrypto, uuid-ossp "
             "and others, so set DATABASE_URL to a server that has it"
         )
-    remedy = _privilege_remedy(run.database, error)
+    remedy = privilege_remedy(run.database, error)
     if remedy is not None:
         return f"{remedy}; then: {again}"
     if run.project.bootstrap and sqlstate(error) in _ALREADY_THERE and run.direction == "upgrade":
@@ -177,7 +177,7 @@ def _remedy(run: Run, revision: str, error: BaseException) -> str:
     )
 
 
-def _privilege_remedy(database: Database, error: BaseException) -> str | None:
+def privilege_remedy(database: Database, error: BaseException) -> str | None:
     """Return what gives the right that a statement lacked; None if it lacked none."""
     if sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
         return None

@@ -205,7 +205,9 @@ def connection_over(driver_connection: DriverConnection) -> AbstractContextManag
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
-    driver_connection.autocommit = False
+    if driver_connection.autocommit:
+        # Within a transaction, it may not even be set to what it is.
+        driver_connection.autocommit = False
     engine = create_engine(
         "postgresql+psycopg2://",
         creator=lambda: driver_connection,

@@ -59,7 +59,8 @@ class Server:
     """The connection to one database and to its server.
 
     `command` shows in `pg_stat_activity`, so that sessions waiting for us can see it. `watch`
-    sees what sessions in a scratch database write outside of it.
+    sees what sessions in a scratch database write outside of it. `connection_class` is what
+    connections are made of, if they have to do more than those of psycopg2.
     """
 
     url: DatabaseUrl
@@ -67,6 +68,7 @@ class Server:
     command: str
     on_event: OnEvent = ignore
     watch: TrialWatch | None = field(default=None, compare=False, repr=False)
+    connection_class: type[Connection] | None = field(default=None, compare=False, repr=False)
 
     @property
     def location(self) -> str:
@@ -198,7 +200,7 @@ class Server:
         return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
     def _attempt(self, parameters: dict[str, str]) -> Connection:
-        factory = self.watch.factory if self.watch else None
+        factory = self.connection_class or (self.watch.factory if self.watch else None)
         with self._taking_notices():
             dsn = make_dsn(**parameters)
             connection: Connection = psycopg2.connect(dsn, connection_factory=factory)
