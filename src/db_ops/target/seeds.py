@@ -72,6 +72,8 @@ def run_seeds(target: Target, seeds: tuple[str, ...]) -> Seeded:
                     from db_ops.migrations.env.seed_function import call_seed
 
                     call_seed(target.project, driver, running)
+                # SQLAlchemy rolls back when it first meets a connection.
+                driver.commit()
             written = written_tables(driver)
             oids = tuple(oid for oid, _ in written)
             behind = sequences_behind(driver, target.location, oids)
