@@ -56,6 +56,23 @@ def behind(migrated: Project) -> Project:
     return migrated
 
 
+def test_a_plan_that_is_checked_exits_with_3_if_anything_is_unsafe(
+    behind: Project, door: str
+) -> None:
+    before = behind.fingerprint()
+    outcome = behind.run("upgrade", "--plan", "--check", door=door)
+    assert outcome.code == 3
+    assert "unsafe thing" in outcome.out
+    assert behind.run("upgrade", "--plan", door=door).code == 0
+    assert behind.fingerprint() == before
+    behind.run("upgrade").succeeded()
+    behind.table("0006", "six")
+    outcome = behind.run("upgrade", "--plan", "--check", door=door).succeeded()
+    assert "nothing unsafe found" in outcome.out
+    outcome = behind.run("upgrade", "--check", door=door).failed(2)
+    assert outcome.hint.endswith("upgrade --plan --check")
+
+
 def test_the_plan_lists_revisions_statements_and_what_was_measured(
     behind: Project, door: str
 ) -> None:

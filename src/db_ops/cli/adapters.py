@@ -33,12 +33,18 @@ def create_migration(load: Load, options: Options, on_event: OnEvent) -> Result:
 def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
     if options["plan"] and options["sql"]:
         raise UsageError("upgrade: --plan and --sql contradict each other", "leave one of them out")
-    by_option = {"plan": db_ops.plan_upgrade, "sql": db_ops.upgrade_sql}
-    chosen = next((by_option[name] for name in by_option if options[name]), None)
-    if chosen is None:
-        revision, unfinished = options["revision"], options["unfinished"]
-        return db_ops.upgrade(load(), revision=revision, unfinished=unfinished, on_event=on_event)
-    return chosen(load(), revision=options["revision"], on_event=on_event)
+    revision, check = options["revision"], options["check"]
+    if check and not options["plan"]:
+        raise UsageError(
+            "upgrade: --check is about what --plan finds",
+            "write both: db-ops upgrade --plan --check",
+        )
+    if options["plan"]:
+        return db_ops.plan_upgrade(load(), revision=revision, check=check, on_event=on_event)
+    if options["sql"]:
+        return db_ops.upgrade_sql(load(), revision=revision, on_event=on_event)
+    unfinished = options["unfinished"]
+    return db_ops.upgrade(load(), revision=revision, unfinished=unfinished, on_event=on_event)
 
 
 def downgrade(load: Load, options: Options, on_event: OnEvent) -> Result:

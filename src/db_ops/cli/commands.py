@@ -129,6 +129,7 @@ COMMANDS = (
             ),
             Option("unfinished", "Apply revisions that hold a TODO of create-migration too.", "u"),
             _PLAN,
+            Option("check", "With --plan, exit with code 3 if anything unsafe is found.", "c"),
             Option(
                 "sql", "Change nothing; print the SQL that would run, as a script for psql.", "s"
             ),

@@ -28,13 +28,18 @@ if TYPE_CHECKING:
 
 
 def plan_upgrade(
-    settings: Settings, *, revision: str | None = None, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    revision: str | None = None,
+    check: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Planned:
     """Tell what `upgrade` would run, statement by statement, with what was measured of each.
 
     The revisions run in a scratch database that stands where the target does. The target is only
-    read, without any lock but a reader's on the version table. Raises `NoScratchDatabase`,
-    `RebuildFailed`, `DatabaseMissing`, `UnknownRevisions`.
+    read, without any lock but a reader's on the version table. With *check*, what is unsafe makes
+    the exit code 3. Raises `NoScratchDatabase`, `RebuildFailed`, `DatabaseMissing`,
+    `UnknownRevisions`.
     """
     target = _open(settings, "upgrade", on_event)
     with target.server.target() as connection:
@@ -42,7 +47,7 @@ def plan_upgrade(
     current = position.recorded
     goal, measurement, said = _upgrade(target, position, revision, "db-ops upgrade --plan -r")
     planned = _planned(target, "upgrade", current, goal, measurement, rows, said)
-    return replace(planned, ahead=position.ahead)
+    return replace(planned, ahead=position.ahead, check=check)
 
 
 def upgrade_sql(

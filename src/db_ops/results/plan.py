@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from db_ops.errors import ExitCode
 from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, Revision
 
@@ -81,7 +82,7 @@ class Planned(Result):
     `current` is where the database stands, `goal` where the revisions would leave it. `rows` is the
     server's estimate of the rows of each table that is named in an effect. The statements that
     record a revision are left out. `notes` say what a scratch database cannot show. `ahead` is that
-    of `Status`: then there is nothing to apply.
+    of `Status`: then there is nothing to apply. One to `check` exits with 3 if anything is unsafe.
     """
 
     direction: str
@@ -91,6 +92,11 @@ class Planned(Result):
     rows: Mapping[str, int]
     notes: tuple[str, ...]
     ahead: tuple[str, ...] = ()
+    check: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.DIFFERENT if self.check and self.unsafe else ExitCode.DONE
 
     @property
     def unsafe(self) -> tuple[UnsafePattern, ...]:
