@@ -65,6 +65,7 @@ def test_a_plan_that_is_checked_exits_with_3_if_anything_is_unsafe(
     assert "unsafe thing" in outcome.out
     assert behind.run("upgrade", "--plan", door=door).code == 0
     assert behind.fingerprint() == before
+    behind.query("DELETE FROM one")
     behind.run("upgrade").succeeded()
     behind.table("0006", "six")
     outcome = behind.run("upgrade", "--plan", "--check", door=door).succeeded()

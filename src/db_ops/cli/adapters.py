@@ -35,10 +35,8 @@ def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
         raise UsageError("upgrade: --plan and --sql contradict each other", "leave one of them out")
     revision, check = options["revision"], options["check"]
     if check and not options["plan"]:
-        raise UsageError(
-            "upgrade: --check is about what --plan finds",
-            "write both: db-ops upgrade --plan --check",
-        )
+        problem = "upgrade: --check is about what --plan finds"
+        raise UsageError(problem, "write both: db-ops upgrade --plan --check")
     if options["plan"]:
         return db_ops.plan_upgrade(load(), revision=revision, check=check, on_event=on_event)
     if options["sql"]:
