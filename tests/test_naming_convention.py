@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.migrations import (
     CONVENTION,
     apply_and_agree,
@@ -152,23 +154,19 @@ def test_constraints_without_a_name_are_written_with_the_one_that_the_server_giv
     assert all(str(name) in text_of(project, first).replace("\\", "") for name in before)
 
 
-def test_names_of_files_without_them_are_put_right_by_renames(project: Project) -> None:
-    """Files that another tool wrote name nothing: the convention names new databases only."""
-    write_models(project, HOUSE)
-    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer{})"
-    project.revision(
-        "0001",
-        f"op.create_table('a', {columns.format(', unique=True')})\n"
-        f"op.create_table('b', {columns.format('')}, sa.ForeignKeyConstraint(['n'], ['a.n']))",
-        "op.drop_table('b')\nop.drop_table('a')",
-    )
-    project.prepare("init")
-    project.query("INSERT INTO a VALUES (1, 5); INSERT INTO b VALUES (1, 5)")
-    models = """
+OLD_COLUMNS = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer{})"
+OLD_FILE = (
+    f"op.create_table('a', {OLD_COLUMNS.format(', unique=True')},"
+    " sa.Column('m', sa.Integer, index=True), sa.CheckConstraint('n < 100', name='small'))\n"
+    f"op.create_table('b', {OLD_COLUMNS.format('')}, sa.ForeignKeyConstraint(['n'], ['a.n']))"
+)
+OLD_MODELS = """
 class A(Base):
     __tablename__ = "a"
     id = mapped_column(sa.Integer, primary_key=True)
     n = mapped_column(sa.Integer, unique=True)
+    m = mapped_column(sa.Integer, index=True)
+    __table_args__ = (sa.CheckConstraint("n < 100", name="small"),)
 
 
 class B(Base):
@@ -176,16 +174,83 @@ class B(Base):
     id = mapped_column(sa.Integer, primary_key=True)
     n = mapped_column(sa.ForeignKey("a.n"))
 """
-    write_models(project, models, CONVENTION)
+NAMED_BY_SERVER = ["a_n_key", "a_pkey", "b_n_fkey", "b_pkey", "small"]
+NAMED_BY_CONVENTION = ["ck_a_small", "fk_b_n_a", "pk_a", "pk_b", "uq_a_n"]
+
+
+@pytest.fixture
+def old(project: Project) -> Project:
+    """A project whose files name nothing, and a database from before models had a convention."""
+    write_models(project, OLD_MODELS)
+    project.revision("0001", OLD_FILE, "op.drop_table('b')\nop.drop_table('a')")
+    project.prepare("init")
+    project.query("INSERT INTO a VALUES (1, 5); INSERT INTO b VALUES (1, 5)")
+    assert names(project) == NAMED_BY_SERVER
+    write_models(project, OLD_MODELS, CONVENTION)
+    return project
+
+
+def test_names_that_no_file_gives_are_put_right_by_one_migration_in_old_and_new_databases(
+    old: Project,
+) -> None:
+    document = json.loads(old.run("verify", "--json").out)
+    assert len(document["differences"]) == 2 * len(NAMED_BY_SERVER)
+    assert all("create-migration" in one["remedy"] for one in document["differences"])
+    assert "before the naming convention" in document["differences"][0]["description"]
+    result = proven(create(old, "names of the convention"))
+    older = "in databases from before the naming convention"
+    assert f"rename constraint a.a_n_key to uq_a_n, {older}" in result.operations
+    assert "names by the naming convention stay" in result.kept[0]
+    # It is pending then, and nobody's hand.
+    document = json.loads(old.run("verify", "--json").out)
+    assert all(one["remedy"].endswith(" upgrade") for one in document["differences"])
+    apply_and_agree(old)
+    assert names(old) == NAMED_BY_CONVENTION
+    assert old.query("SELECT n FROM b JOIN a USING (n)") == [(5,)]
+    assert create(old).revision is None
+    old.run("downgrade").succeeded()
+    old.run("upgrade").succeeded()
+    # The same file, where the first one has run under the convention.
+    old.prepare("recreate", confirm=old.url.rpartition("/")[2])
+    assert names(old) == NAMED_BY_CONVENTION
+    assert old.run("verify").succeeded()
+
+
+def test_a_change_of_models_finds_older_names_as_well_as_new_ones(old: Project) -> None:
+    """Without the rename, what drops a constraint by its new name fails in an older database."""
+    changed = OLD_MODELS.replace(", unique=True", "").replace('ForeignKey("a.n")', "Integer")
+    write_models(old, changed, CONVENTION.replace("ix_", "idx_"))
+    result = proven(create(old, "less"))
+    assert any(one.startswith("drop constraint a.uq_a_n") for one in result.operations)
+    apply_and_agree(old)
+    assert names(old) == ["ck_a_small", "pk_a", "pk_b"]
+    assert old.query("SELECT indexname FROM pg_indexes WHERE indexname ~ 'a_m'") == [("idx_a_m",)]
+    old.run("downgrade").succeeded()
+    old.run("upgrade").succeeded()
+
+
+def test_files_that_rely_on_the_convention_leave_no_older_names(project: Project) -> None:
+    write_models(project, OLD_MODELS.partition("class B")[0], CONVENTION)
+    project.revision("0001", OLD_FILE, "op.drop_table('b')\nop.drop_table('a')")
+    project.revision("0002", "op.drop_constraint('fk_b_n_a', 'b')\nop.drop_table('b')", "pass")
+    project.prepare("init")
+    assert create(project).revision is None
+    apply_and_agree(project)
+
+
+def test_a_name_that_a_hand_has_changed_is_put_right_by_a_rename(project: Project) -> None:
+    write_models(project, OLD_MODELS)
+    project.revision("0001", OLD_FILE, "op.drop_table('b')\nop.drop_table('a')")
+    project.prepare("init")
+    project.query(
+        "ALTER TABLE a RENAME CONSTRAINT small TO tiny; ALTER INDEX ix_a_m RENAME TO by_m"
+    )
     document = json.loads(project.run("verify", "--json").out)
-    remedies = {one["remedies"][-1] for one in document["differences"]}
+    remedies = {one["remedy"] for one in document["differences"]}
     assert remedies == {
-        "ALTER TABLE public.a RENAME CONSTRAINT a_pkey TO pk_a",
-        "ALTER TABLE public.a RENAME CONSTRAINT a_n_key TO uq_a_n",
-        "ALTER TABLE public.b RENAME CONSTRAINT b_pkey TO pk_b",
-        "ALTER TABLE public.b RENAME CONSTRAINT b_n_fkey TO fk_b_n_a",
+        "ALTER TABLE public.a RENAME CONSTRAINT tiny TO small",
+        "ALTER INDEX public.by_m RENAME TO ix_a_m",
     }
     for remedy in remedies:
         project.query(remedy)
     apply_and_agree(project)
-    assert project.query("SELECT n FROM b JOIN a USING (n)") == [(5,)]

@@ -28,6 +28,7 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.migrations.build_inputs import BuildInputs, Files
+from db_ops.migrations.revisions.graph import Graph
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import read_only_reason, set_up_session
 from db_ops.postgres.databases import may_create_databases
@@ -65,6 +66,8 @@ class ScratchDatabases:
 
     target: Target
     _stack: ExitStack = field(default_factory=ExitStack)
+    # What "at head" means, if no longer the heads of the graph.
+    _heads: tuple[str, ...] | None = None
 
     def __enter__(self) -> ScratchDatabases:
         return self
@@ -91,6 +94,10 @@ class ScratchDatabases:
             return self.target
         server = embedded_server(self.target, self._facts.major, reason)
         return self.target.at(server)
+
+    def keep_heads(self, graph: Graph) -> None:
+        """Go on to migrate to the heads of now, although *graph* has a revision after them."""
+        self._heads, self.host = self.host.graph.heads, replace(self.host, graph=graph)
 
     @cached_property
     def connection(self) -> Connection:
@@ -167,11 +174,29 @@ class ScratchDatabases:
                     return
         with self._database() as target:
             with BuildInputs(target.project, target.settings.cache_folder).recording() as used:
-                steps = apply_pending(target, (), revisions)
+                steps = apply_pending(target, (), revisions or self._heads)
             if revisions is not None and target.project.bootstrap:
                 self._check_bootstrapped(target, revisions)
             source = "bootstrap" if is_bootstrapped(target, steps) else "migrations"
             yield target, ScratchOrigin(source, used.files())
+
+    @contextmanager
+    def database_without_convention(self) -> Iterator[Target]:
+        """Run the migrations as before the models had a naming convention, for a `with` block.
+
+        Raises what migrations raise: later ones may rely on names that it gives.
+        """
+        from alembic.operations.schemaobj import SchemaObjects
+        from sqlalchemy import MetaData
+
+        with self._database() as target:
+            by_convention = SchemaObjects.metadata
+            SchemaObjects.metadata = lambda _: MetaData()  # type: ignore[method-assign]
+            try:
+                apply_pending(target, (), self._heads)
+            finally:
+                SchemaObjects.metadata = by_convention  # type: ignore[method-assign]
+            yield target
 
     def _check_bootstrapped(self, target: Target, revisions: tuple[str, ...]) -> None:
         """Refuse a database that the project's bootstrap has brought further than *revisions*."""

@@ -36,6 +36,7 @@ from db_ops.results import (
 )
 from db_ops.settings import Settings
 from db_ops.target.target import Target, open_target
+from db_ops.verification.convention_names import ConventionNames
 
 
 def create_migration(
@@ -106,7 +107,11 @@ def create_migration(
                 target, text, start, models.schema, is_relevant, head, narrowed.unknown
             )
             renames = requested_renames(models.schema, start, rename)
-            plan = generator.plan(work, renames, decided=no_rename, extensions=new)
+            names = ConventionNames.of(target, metadata)
+            older = base.older_names(start, is_relevant) if names.given(start) else ()
+            plan = generator.plan(
+                work, renames, decided=no_rename, extensions=new, older_names=older
+            )
         created = MigrationCreated(
             target.location,
             None,

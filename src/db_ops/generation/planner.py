@@ -86,16 +86,19 @@ class RevisionPlanner:
         renames: Sequence[Rename],
         decide: Callable[[Schema], None],
         extensions: Sequence[str] = (),
+        older_names: Sequence[Rename] = (),
     ) -> RevisionPlan:
         """Return the plan; nothing is written. *decide* may refuse to go on with the renames made.
 
-        *extensions* are created first. Raises what *decide*, Alembic and env.py raise.
+        *extensions* are created first, and *older_names*, which this database has not, are replaced
+        in those that have them. Raises what *decide*, Alembic and env.py raise.
         """
         plan, start = self._plan, self.session.read()
         for name in extensions:
             both = create_extension(name), f"DROP EXTENSION {quote_ident(name)}"
             self._take(*(revision_statements([sql]) for sql in both))
             plan.changes += (f"create extension {name}",)
+        self._replace_older(older_names)
         spaces = [change for change in self._changes() if change.kind == "schema"]
         plan.changes += tuple(map(describe_change, spaces))
         # A table may move there.
@@ -140,6 +143,16 @@ class RevisionPlanner:
         for step in rename_steps(renames, names):
             self._take([step.upgrade], [step.downgrade])
         self._plan.changes += tuple(rename.description for rename in renames)
+
+    def _replace_older(self, renames: Sequence[Rename]) -> None:
+        for step in rename_steps(renames, [name for _, name in self.session.read().objects]):
+            self._plan.upgrade += run_all(self.session, [step.if_there])
+        self._plan.changes += tuple(
+            f"{one.description}, in databases from before the naming convention" for one in renames
+        )
+        if renames:
+            self._plan.replaces_older_names = True
+            self._plan.kept = ("names by the naming convention stay: new databases have them too",)
 
     def _take(
         self, statements: Iterable[RevisionStatement], undo: Sequence[RevisionStatement]
@@ -281,7 +294,7 @@ class RevisionPlanner:
                 break
             plan.downgrade += taken
         found = compare_schemas(start, self.session.read())
-        plan.kept = tuple(
+        plan.kept += tuple(
             explain_left_by_downgrade(change) for change in found if is_left_by_downgrade(change)
         )
         plan.downgrade += map(comment, plan.kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from db_ops.migrations.autogenerate.write_errors import (
     revision_not_written,
 )
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
+from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
 from db_ops.postgres.rows import empty_tables
@@ -80,6 +81,7 @@ class RevisionGenerator:
         *,
         decided: bool,
         extensions: Sequence[str] = (),
+        older_names: Sequence[Rename] = (),
     ) -> RevisionPlan:
         """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
 
@@ -99,7 +101,7 @@ class RevisionGenerator:
             # What rows forbid is for the proof to find; a statement is none the worse for it.
             empty_tables(session.connection, work.project.version_table)
             planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
-            return planner.plan(renames, decide, extensions)
+            return planner.plan(renames, decide, extensions, older_names)
 
     def write(self, plan: RevisionPlan, *, irreversible: bool) -> Revision:
         """Write the file of *plan*; what its hooks do wrong is in `unfinished`.
@@ -145,6 +147,7 @@ class RevisionGenerator:
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
+        base.scratch.keep_heads(graph)
         rows = RowProof((*plan.losses, *plan.todos))
         one_way = irreversible or not self.has_downgrade
         run = ProofRun(self.start, self.models, self.is_relevant, revision, one_way)
@@ -152,6 +155,8 @@ class RevisionGenerator:
         while seen is None:
             with base.database() as another:
                 seen = run.on(Target(project, graph, another.server), rows)
+        if plan.replaces_older_names:
+            self._prove_on_older(base, graph, replace(run, irreversible=True), rows, seen)
         if self.unfinished:
             seen.unproven = (self.unfinished, *seen.unproven)
         if not self.has_downgrade:
@@ -160,6 +165,17 @@ class RevisionGenerator:
         seen.refusals = tuple(rows.refusals)
         seen.unchecked += tuple(rows.unfilled)
         return seen
+
+    def _prove_on_older(
+        self, base: RevisionBase, graph: Graph, run: ProofRun, rows: RowProof, seen: ProofResult
+    ) -> None:
+        again = None
+        while again is None:
+            with base.scratch.database_without_convention() as older:
+                again = run.on(Target(self.target.project, graph, older.server), rows)
+        seen.unproven += tuple(
+            f"before the naming convention: {one}" for one in again.unproven
+        )
 
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
         project, written = self.target.project, _files(self.target) - before

@@ -10,7 +10,7 @@ from db_ops.errors.quote_ident import in_quotes
 from db_ops.generation.statements import RevisionStatement, revision_statements
 from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import SchemaObject
-from db_ops.postgres.schema.repair import last_part, sql_keyword
+from db_ops.postgres.schema.repair import last_part, literal, sql_keyword
 
 _NAME_PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 _LONGEST = 63
@@ -63,10 +63,11 @@ class Rename:
 
 @dataclass(frozen=True)
 class RenameStep:
-    """What makes one rename, and what takes it back."""
+    """What makes one rename, and what takes it back; `if_there` only if the old name is there."""
 
     upgrade: RevisionStatement
     downgrade: RevisionStatement
+    if_there: RevisionStatement
 
 
 def rename_steps(renames: Iterable[Rename], names: Collection[str]) -> Iterator[RenameStep]:
@@ -97,7 +98,20 @@ def _place(found: SchemaObject) -> tuple[str, str]:
 
 
 def _step(old: SchemaObject, new: SchemaObject) -> RenameStep:
-    return RenameStep(rename_statement(old, new), rename_statement(new, old))
+    return RenameStep(rename_statement(old, new), rename_statement(new, old), _if_there(old, new))
+
+
+def _if_there(old: SchemaObject, new: SchemaObject) -> RevisionStatement:
+    sql = rename_statement(old, new).sql or ""
+    if old.kind == "index":
+        return revision_statements([sql.replace("ALTER INDEX", "ALTER INDEX IF EXISTS", 1)])[0]
+    table, name = (literal(one) for one in (old.parent or "", unquoted_parts(old.label)[-1]))
+    return revision_statements(
+        [
+            f"DO $do$ BEGIN IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = {table}::regclass"
+            f" AND conname = {name}) THEN {sql}; END IF; END $do$"
+        ]
+    )[0]
 
 
 def _third_name(found: SchemaObject, names: Collection[str]) -> str:

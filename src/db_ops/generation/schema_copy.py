@@ -5,16 +5,18 @@ Where the migrations alone do not make that schema, nothing else has what the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db_ops.builds.built_schema import read_built_schema
 from db_ops.builds.scratch import ScratchDatabases
-from db_ops.errors import HistoryNotFromEmpty, NoScratchDatabase, StatementFailed
+from db_ops.errors import HistoryNotFromEmpty, MigrationFailed, NoScratchDatabase, StatementFailed
 from db_ops.generation.change_text import describe_change
 from db_ops.generation.ddl_candidates import ddl_candidates
+from db_ops.generation.rename_steps import Rename
+from db_ops.generation.renames import renamed_parts
 from db_ops.migrations.env.stamp import stamp
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependencies import schema_and_extension_statements
@@ -65,6 +67,21 @@ class RevisionBase:
         heads = self.scratch.target.graph.heads
         with copied_database(self.scratch, self._wanted, heads) as work:
             yield work
+
+    def older_names(
+        self, start: Schema, is_relevant: Callable[[Change], bool]
+    ) -> tuple[Rename, ...]:
+        """Return what databases from before the naming convention call otherwise than *start*.
+
+        Nothing where the migrations rely on its names: no database can be from before it.
+        """
+        if self._wanted is not None:
+            return ()
+        try:
+            with self.scratch.database_without_convention() as work:
+                return tuple(renamed_parts(start, read_built_schema(work), is_relevant))
+        except MigrationFailed:
+            return ()
 
     def _of_target(self, error: HistoryNotFromEmpty | None) -> Schema:
         target = self.scratch.target

@@ -34,7 +34,8 @@ class RevisionPlan:
     """The content of a revision: its `upgrade` and `downgrade`, and the text about them.
 
     `changes` is what it does, `losses` what that loses, `refusals` which rows make it fail, `todos`
-    what could not be written, `kept` what `downgrade` leaves as it is.
+    what could not be written, `kept` what `downgrade` leaves as it is. `replaces_older_names` where
+    the database that it was planned in has the new ones.
     """
 
     upgrade: list[RevisionStatement] = field(default_factory=list)
@@ -44,6 +45,7 @@ class RevisionPlan:
     refusals: tuple[str, ...] = ()
     todos: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    replaces_older_names: bool = False
 
     @property
     def refusal(self) -> str:

@@ -30,6 +30,7 @@ from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
 from db_ops.verification.autogenerate_check import NOT_AT_HEAD, check_by_alembic
 from db_ops.verification.baseline import Rules, read_rules
+from db_ops.verification.convention_names import ConventionNames
 from db_ops.verification.file_checks import check_files
 from db_ops.verification.report import (
     ComparedSchemas,
@@ -112,7 +113,9 @@ class Comparison:
         if own:
             at_head = () if report.differences else graph.heads
             history = (adoption_difference(own, at_head, state.records.heads),)
-        differences = (*history, *self._files(state), *report.differences)
+        names = ConventionNames.of(target, asked.metadata)
+        explained = names.explained(report.differences, state.pending)
+        differences = (*history, *self._files(state), *explained)
         if operations is not None and not (models and base and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += asked.blind

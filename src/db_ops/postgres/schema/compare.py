@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from db_ops.postgres.schema.kinds import kinds
 from db_ops.postgres.schema.normalization import same_default
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
-from db_ops.postgres.schema.repair import undo_attribute, undo_extra, undo_missing
+from db_ops.postgres.schema.repair import last_part, undo_attribute, undo_extra, undo_missing
 
 # What says best what a missing or an extra object is.
 _DESCRIBING = ("definition", "type", "values", "attributes", "version", "bound", "privileges")
@@ -54,26 +54,33 @@ def shape(found: SchemaObject) -> str:
 
 
 def _with_renames(changes: Sequence[Change], expected: Schema, actual: Schema) -> Iterator[Change]:
-    """Yield *changes*; a constraint that only has another name gets it back, and is not dropped."""
-    missing: dict[tuple[str | None, str], SchemaObject] = {}
-    extra: dict[tuple[str | None, str], SchemaObject] = {}
+    """Yield *changes*; what only has another name on its table gets it back, and is not dropped."""
+    missing: dict[tuple[str | None, ...], SchemaObject] = {}
+    extra: dict[tuple[str | None, ...], SchemaObject] = {}
     for change in changes:
-        if change.kind == "constraint" and change.attribute is None:
+        if change.kind in ("constraint", "index") and change.attribute is None:
             key = change.kind, change.name
             side, found = (missing, expected) if change.actual is None else (extra, actual)
             one = found.objects[key]
-            side.setdefault((one.parent, shape(one)), one)
+            side.setdefault((one.kind, one.parent, shape(one)), one)
     renamed = {
-        name: f"ALTER TABLE {old.parent} RENAME CONSTRAINT {old.label} TO {missing[of].label}"
+        (old.kind, name): _rename(old, missing[of])
         for of, old in extra.items()
         if of in missing
         for name in (old.name, missing[of].name)
     }
     for change in changes:
-        if change.kind == "constraint" and change.attribute is None and change.name in renamed:
-            yield replace(change, undo=(renamed[change.name],))
+        key = change.kind, change.name
+        if change.attribute is None and key in renamed:
+            yield replace(change, undo=(renamed[key],))
         else:
             yield change
+
+
+def _rename(old: SchemaObject, new: SchemaObject) -> str:
+    if old.kind == "index":
+        return f"ALTER INDEX {old.name} RENAME TO {last_part(new.name)}"
+    return f"ALTER TABLE {old.parent} RENAME CONSTRAINT {old.label} TO {new.label}"
 
 
 def undo_statements(changes: Iterable[Change]) -> tuple[str, ...]:
