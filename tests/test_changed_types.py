@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.results import MigrationCreated
-from tests.support.project import Project
+from tests.support.project import Project, query
 
 AGENT = """
 from sqlalchemy.dialects import postgresql
@@ -126,6 +126,59 @@ def test_a_downgrade_refuses_what_only_the_newer_type_holds(project: Project) ->
         assert project.query("SELECT agents::text FROM agents") == before, name
         project.query(f"UPDATE agents SET {name} = NULL")
     project.run("downgrade").succeeded()
+
+
+def test_any_value_is_kept_as_text_and_nothing_is_said_of_it(project: Project) -> None:
+    kinds = {
+        "mac": ("MACADDR", "08:00:2b:01:02:03"), "ip": ("INET", "10.0.0.0/8"),
+        "xs": ("ARRAY(sa.Integer)", "{1,NULL}"), "raw": ("BYTEA", "\\x00ff"),
+        "span": ("INT4RANGE", "[1,5)"), "mood": ("ENUM('a b', name='mood')", "a b"),
+        "long": ("INTERVAL", "1 day 00:00:01"), "bits": ("BIT(4)", "0101"),
+    }  # fmt: skip
+    with_columns(project, {name: f"postgresql.{kind}" for name, (kind, _) in kinds.items()})
+    values = ", ".join(f"'{value}'" for _, value in kinds.values())
+    begin(project, rows=f"INSERT INTO agents ({', '.join(kinds)}) VALUES ({values})")
+    with_columns(project, dict.fromkeys(kinds, "sa.Text"))
+    said = changed(project)
+    assert "refused: upgrade" not in said
+    project.run("upgrade").succeeded()
+    found = project.query(f"SELECT {', '.join(kinds)} FROM agents")
+    assert found == [tuple(value for _, value in kinds.values())]
+    project.run("downgrade").succeeded()
+    assert project.query("SELECT mac::text FROM agents") == [("08:00:2b:01:02:03",)]
+
+
+def test_money_as_text_is_spelt_by_a_setting_and_that_is_said(project: Project) -> None:
+    with_columns(project, {"price": "postgresql.MONEY"})
+    begin(project, rows="INSERT INTO agents (price) VALUES (1234.5)")
+    with_columns(project, {"price": "sa.Text"})
+    assert "refused: upgrade, where a value of agents.price does not fit" in changed(project)
+
+
+def test_a_computed_column_that_becomes_plain_keeps_its_values(
+    project: Project, server_url: str
+) -> None:
+    """From PostgreSQL 18 on, also one that is computed when it is read, and so has none."""
+    ((version,),) = query(server_url, "SELECT current_setting('server_version_num')::int / 10000")
+    stored = version < 18
+    computed = (
+        'sa.Text, sa.Computed("upper(name)", persisted=True), comment="%"',
+        f'sa.Integer, sa.Computed("length(name) * 2", persisted={stored}), nullable=False',
+    )
+    with_columns(project, {"name": "sa.Text", "up": computed[0], "long": computed[1]})
+    begin(project, rows="INSERT INTO agents (name) VALUES ('a'), ('bcd')")
+    plain = 'sa.Text, comment="%"', "sa.BigInteger, server_default='7', nullable=False"
+    with_columns(project, {"name": "sa.Text", "up": plain[0], "long": plain[1]})
+    assert "WARNING" not in changed(project)
+    project.run("upgrade").succeeded()
+    project.query("INSERT INTO agents (name) VALUES ('ef')")
+    values = project.query("SELECT up, long FROM agents ORDER BY id")
+    assert values == [("A", 2), ("BCD", 6), (None, 7)]
+    assert project.run("verify").succeeded()
+    project.run("downgrade").succeeded()
+    values = project.query("SELECT up, long FROM agents ORDER BY id")
+    assert values == [("A", 2), ("BCD", 6), ("EF", 4)]
+    project.run("upgrade").succeeded()
 
 
 def test_a_type_without_a_cast_is_a_todo_that_says_so(project: Project) -> None:

@@ -191,11 +191,11 @@ class ScratchDatabases:
 
         with self._database() as target:
             by_convention = SchemaObjects.metadata
-            SchemaObjects.metadata = lambda _: MetaData()  # type: ignore[method-assign]
+            setattr(SchemaObjects, "metadata", lambda _: MetaData())  # noqa: B010  # a method
             try:
                 apply_pending(target, (), self._heads)
             finally:
-                SchemaObjects.metadata = by_convention  # type: ignore[method-assign]
+                setattr(SchemaObjects, "metadata", by_convention)  # noqa: B010
             yield target
 
     def _check_bootstrapped(self, target: Target, revisions: tuple[str, ...]) -> None:

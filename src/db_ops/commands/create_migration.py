@@ -25,6 +25,7 @@ from db_ops.postgres.failure_tolerant_cursor import TABLE
 from db_ops.postgres.impact.squawk import require_squawk
 from db_ops.postgres.schema.dependencies import create_extension
 from db_ops.postgres.schema.objects import Schema
+from db_ops.postgres.schema.ownership import without_rights
 from db_ops.results import (
     Event,
     HookMissing,
@@ -95,7 +96,8 @@ def create_migration(
     with ScratchDatabases(target) as scratch:
         base = RevisionBase(scratch)
         with base.database() as work:
-            start = read_built_schema(work)
+            found = read_built_schema(work, grants=True)
+            start = without_rights(found)
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
             models = build_models_schema(scratch, metadata, start, new)
             if models.refused:
@@ -104,7 +106,7 @@ def create_migration(
                 narrowed = run_autogenerate(target.project, work, head).session.scope
             is_relevant = change_filter(target, models, start, narrowed)
             generator = RevisionGenerator(
-                target, text, start, models.schema, is_relevant, head, narrowed.unknown
+                target, text, found, models.schema, is_relevant, head, narrowed.unknown
             )
             renames = requested_renames(models.schema, start, rename)
             names = ConventionNames.of(target, metadata)

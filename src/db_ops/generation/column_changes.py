@@ -18,11 +18,12 @@ from db_ops.generation.statements import (
     as_one_statement,
     revision_statements,
 )
-from db_ops.generation.value_checks import holds_every_value, unchanged_values_check
+from db_ops.generation.value_checks import unchanged_values_check
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.identifiers import display_name
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.ownership import RIGHTS
+from db_ops.postgres.schema.type_values import holds_every_value
 
 _ROUNDS = 5
 # What the server words by the types of the columns that it speaks of.

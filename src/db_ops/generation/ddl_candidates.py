@@ -42,15 +42,8 @@ def _column(change: Change, column: SchemaObject, actual: Schema) -> Iterator[st
         if actual.major >= _SET_EXPRESSION_SINCE and change.actual and change.actual.endswith(how):
             yield f"{alter} {this} SET EXPRESSION AS ({expression})"
         yield from _anew(column, alter)
-    elif change.attribute == "generated" and change.actual and change.actual.endswith("VIRTUAL"):
-        yield from _anew(column, alter)
     elif change.attribute is None and change.actual is None:
         yield from _with_identity(column, alter)
-
-
-def _has_plain_default(of: object) -> bool:
-    assert isinstance(of, dict)
-    return "default" in of and "its own sequence" not in of["default"]
 
 
 def _anew(column: SchemaObject, alter: str) -> Iterator[str]:
@@ -58,12 +51,9 @@ def _anew(column: SchemaObject, alter: str) -> Iterator[str]:
     of = column.attributes
     collation = f" COLLATE {of['collation']}" if "collation" in of else ""
     null = " NOT NULL" if of["nullability"] == "NOT NULL" else ""
-    if "generated" in of:
-        expression, _, how = of["generated"].rpartition(" ")
-        clause = f" GENERATED ALWAYS AS ({expression}) {how}"
-    else:
-        clause = f" DEFAULT {of['default']}" if _has_plain_default(of) else ""
-    added = f"ADD COLUMN {column.label} {of['type']}{collation}{clause}{null}"
+    expression, _, how = of["generated"].rpartition(" ")
+    clause = f"GENERATED ALWAYS AS ({expression}) {how}"
+    added = f"ADD COLUMN {column.label} {of['type']}{collation} {clause}{null}"
     yield f"{alter} DROP COLUMN {column.label}, {added}"
 
 

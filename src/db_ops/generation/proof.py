@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +61,14 @@ _NOT_THE_DATABASE = ("models", "migrations")
 
 @dataclass
 class RevisionGenerator:
-    """Plans, writes and proves one revision; `start` is what the migrations make, and `models`."""
+    """Plans, writes and proves one revision to the schema of the `models`.
+
+    `found` is what the migrations make, with owners and rights, `start` the same without.
+    """
 
     target: Target
     message: str
-    start: Schema
+    found: Schema
     models: Schema
     is_relevant: Callable[[Change], bool]
     head: str = "head"
@@ -73,6 +76,10 @@ class RevisionGenerator:
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
     has_downgrade: bool = field(default=True, init=False)
+
+    @cached_property
+    def start(self) -> Schema:
+        return without_rights(self.found)
 
     def plan(
         self,
@@ -97,7 +104,8 @@ class RevisionGenerator:
             if not decided:
                 refuse_undecided(self.models, renamed, self.message, self.is_relevant)
 
-        with _scratch_session(work, self) as session:
+        with work.server.target() as connection:
+            session = _ScratchSession(connection, work, self, self.found)
             # What rows forbid is for the proof to find; a statement is none the worse for it.
             empty_tables(session.connection, work.project.version_table)
             planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
@@ -173,9 +181,7 @@ class RevisionGenerator:
         while again is None:
             with base.scratch.database_without_convention() as older:
                 again = run.on(Target(self.target.project, graph, older.server), rows)
-        seen.unproven += tuple(
-            f"before the naming convention: {one}" for one in again.unproven
-        )
+        seen.unproven += tuple(f"before the naming convention: {one}" for one in again.unproven)
 
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
         project, written = self.target.project, _files(self.target) - before
@@ -198,7 +204,7 @@ class _ScratchSession:
     work: Target
     generator: RevisionGenerator
     # Until something is run.
-    _schema: Schema | None = None
+    _schema: Schema | None
 
     def read(self, *, grants: bool = False) -> Schema:
         if self._schema is None:
@@ -256,12 +262,6 @@ class _ScratchSession:
             connection.rollback()
             connection.autocommit = True
         return None
-
-
-@contextmanager
-def _scratch_session(work: Target, generator: RevisionGenerator) -> Iterator[_ScratchSession]:
-    with work.server.target() as connection:
-        yield _ScratchSession(connection, work, generator)
 
 
 def change_filter(

@@ -18,6 +18,7 @@ from db_ops.postgres.rows import (
     fill_tables,
     insert_one_row,
     read_content,
+    read_tables,
     sequences_behind,
 )
 from db_ops.target.target import Target
@@ -46,13 +47,13 @@ class RowProof:
 
     def fill(self, new: Target) -> None:
         """Give rows to the tables of *new*, a scratch database."""
-        table = new.project.version_table
         with (
             new.server.translate_errors("filling tables"),
             closing(new.server.connect()) as connection,
         ):
-            self._filling = fill_tables(connection, table, self.modes)
-            self._before = read_content(connection, table)
+            tables = read_tables(connection, new.project.version_table)
+            self._filling = fill_tables(connection, tables, self.modes)
+            self._before = read_content(connection, tables)
         self.unfilled |= dict.fromkeys(
             f"not tried with rows: {reason}" for reason in self._filling.empty
         )
@@ -61,23 +62,23 @@ class RowProof:
         """Compare the rows with what was filled in; after the upgrade, add one to each table."""
         assert self._before is not None
         back = "" if direction == "upgrade" else "downgrade: "
-        version_table = new.project.version_table
         with (
             new.server.translate_errors("reading rows"),
             closing(new.server.connect()) as connection,
         ):
-            now = read_content(connection, version_table)
+            tables = read_tables(connection, new.project.version_table)
+            now = read_content(connection, tables)
             for loss in self._before.lost(connection, now):
                 # What a renamed table loses is announced by its new name, on the way back too.
                 self._renamed.setdefault(loss.table, loss.now or loss.table)
-                tables = (loss.table, self._renamed[loss.table])
-                if not any(self._is_announced(table, loss.column) for table in tables):
+                names = (loss.table, self._renamed[loss.table])
+                if not any(self._is_announced(name, loss.column) for name in names):
                     self.wrong[f"{back}{loss.what}, which nothing said"] = None
             self.wrong |= dict.fromkeys(f"{back}{text}" for text in sequences_behind(connection))
             if back:
                 return
             filled = {table.oid for table in self._filling.filled}
-            for table, reason in insert_one_row(connection, version_table):
+            for table, reason in insert_one_row(connection, tables):
                 if table.oid in filled:
                     self.wrong[f"{table.display} takes no row any more: {reason}"] = None
 

@@ -5,32 +5,11 @@ An assignment to a shorter string, or a number that is too large, the server ref
 
 from __future__ import annotations
 
-import re
-
 from db_ops.postgres.schema.identifiers import display_name
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.repair import literal
+from db_ops.postgres.schema.type_values import INTEGERS, holds_every_value, parts_of
 
-_MODIFIERS = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
-_WIDER = {
-    "smallint": ("integer", "bigint", "numeric", "real", "double precision"),
-    "integer": ("bigint", "numeric", "double precision"),
-    "bigint": ("numeric",),
-    "real": ("double precision",),
-    "date": ("timestamp without time zone", "timestamp with time zone"),
-    "timestamp without time zone": ("timestamp with time zone",),
-    "timestamp with time zone": ("timestamp without time zone",),
-    "json": ("jsonb", "text", "character varying"),
-    "jsonb": ("json", "text", "character varying"),
-    "citext": ("text", "character varying"),
-    "character": ("text", "character varying", "citext"),
-    "text": ("citext", "character varying"),
-    "character varying": ("text", "citext"),
-    "cidr": ("inet",),
-    "boolean": ("smallint", "integer", "bigint", "text", "character varying"),
-    "uuid": ("text", "character varying"),
-}
-_INTEGERS = ("smallint", "integer", "bigint")
 _TEXTS = ("text", "character varying", "character", "citext")
 _LENGTH_IS_CHECKED = ("character varying", "character")
 # What text can say and a type without a limit keeps.
@@ -52,33 +31,11 @@ _WIDEST = {
 }
 
 
-def holds_every_value(before: str, after: str) -> bool:
-    """Tell whether every value of type *before* is one of type *after* as it is."""
-    if before == after:
-        return True
-    if before.endswith("[]") and after.endswith("[]"):
-        return holds_every_value(before[:-2], after[:-2])
-    (old, old_limits), (new, new_limits) = _parts(before), _parts(after)
-    if not new_limits:
-        return new == old or new in _WIDER.get(old, ())
-    if old != new and old in _INTEGERS and new == "numeric":
-        digits = {"smallint": 5, "integer": 10, "bigint": 19}[old]
-        return new_limits[0] - new_limits[1] >= digits and new_limits[1] >= 0
-    if (old, new) == ("character", "character varying"):
-        return old_limits is not None and new_limits[0] >= old_limits[0]
-    if old != new or not old_limits:
-        return False
-    if new != "numeric":
-        return new != "bit" and new_limits[0] >= old_limits[0]
-    scales = old_limits[1], new_limits[1]
-    return new_limits[0] - scales[1] >= old_limits[0] - scales[0] and scales[1] >= scales[0]
-
-
 def by_way_of(before: str, after: str) -> str:
     """Return the casts from *before* to *after*, which lead over integers for a boolean."""
     array = "[]" if before.endswith("[]") and after.endswith("[]") else ""
-    kinds = {_parts(one.removesuffix(array))[0] for one in (before, after)}
-    numbers = kinds <= {"boolean", *_INTEGERS, "numeric", "real", "double precision"}
+    kinds = {parts_of(one.removesuffix(array))[0] for one in (before, after)}
+    numbers = kinds <= {"boolean", *INTEGERS, "numeric", "real", "double precision"}
     over = f"::integer{array}" if numbers and "boolean" in kinds else ""
     return f"{over}::{after}"
 
@@ -91,8 +48,8 @@ def unchanged_values_check(column: SchemaObject, after: str) -> str | None:
     before, value = column.attributes["type"], column.label
     if "generated" in column.attributes or holds_every_value(before, after):
         return None
-    (old, old_limits), (new, limits) = _parts(before), _parts(after)
-    if new in _LENGTH_IS_CHECKED or {old, new} <= set(_INTEGERS):
+    (old, old_limits), (new, limits) = parts_of(before), parts_of(after)
+    if new in _LENGTH_IS_CHECKED or {old, new} <= set(INTEGERS):
         return None
     if old == new == "numeric" and old_limits and limits and limits[1] >= old_limits[1]:
         return None
@@ -111,10 +68,3 @@ def unchanged_values_check(column: SchemaObject, after: str) -> str | None:
         f" WHERE {changed}) THEN RAISE EXCEPTION USING ERRCODE = 'data_exception',"
         f" MESSAGE = {literal(what)}, HINT = {literal(hint)}; END IF; END $check$"
     )
-
-
-def _parts(name: str) -> tuple[str, tuple[int, int] | None]:
-    """Return a type without its modifiers, and these: length or precision, and scale."""
-    found = _MODIFIERS.search(name)
-    bare = _MODIFIERS.sub("", name)
-    return bare, (int(found[1]), int(found[2] or 0)) if found else None

@@ -49,7 +49,7 @@ class ConventionNames:
     def explained(
         self, differences: Iterable[Difference], pending: Iterable[Revision]
     ) -> Iterator[Difference]:
-        """Yield *differences*; who has a name from before the convention changed nothing by hand."""
+        """Yield *differences*; a name from before the convention is nobody's change."""
         to_come = _text(self.root, pending)
         for one in differences:
             renamed = _RENAMED.fullmatch(one.remedies[-1]) if one.remedies else None
@@ -70,7 +70,8 @@ class ConventionNames:
         from sqlalchemy import MetaData
 
         found = getattr(self.metadata, "naming_convention", None) or {}
-        own = {key: value for key, value in found.items() if MetaData().naming_convention.get(key) != value}
+        usual = MetaData().naming_convention
+        own = {key for key, value in found.items() if usual.get(key) != value}
         # A class may stand for its kind.
         return frozenset(own if all(isinstance(key, str) for key in own) else _KEYS.values())
 

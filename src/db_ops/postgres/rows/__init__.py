@@ -13,6 +13,7 @@ from db_ops.postgres.rows.fill import (
     insert_one_row,
 )
 from db_ops.postgres.rows.sequences import sequences_behind
+from db_ops.postgres.rows.tables import read_tables
 
 __all__ = [
     "EDGES",
@@ -24,5 +25,6 @@ __all__ = [
     "fill_tables",
     "insert_one_row",
     "read_content",
+    "read_tables",
     "sequences_behind",
 ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg2
 
 from db_ops.errors.quote_ident import in_quotes
-from db_ops.postgres.rows.tables import Column, Table, read_tables
+from db_ops.postgres.rows.tables import Column, Table
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -80,10 +80,10 @@ class Content:
             other.oid == table.oid
         ) or [one for one in other.columns if one.name == column.name]
         before = self.values.get((table.oid, column.number))
-        if before is None or column.computed:
+        if before is None:
             return None
         if not same:
-            gone = any(one is not None for one in before)
+            gone = not column.computed and any(one is not None for one in before)
             return (
                 Loss(table.display, column.name, f"{name} is gone, with its values", other.display)
                 if gone
@@ -106,9 +106,8 @@ class Content:
         return Loss(table.display, column.name, what, other.display)
 
 
-def read_content(connection: Connection, version_table: str) -> Content:
-    """Read the rows of all tables."""
-    tables = read_tables(connection, version_table)
+def read_content(connection: Connection, tables: Sequence[Table]) -> Content:
+    """Read the rows of *tables*."""
     counts: dict[int, int] = {}
     values: dict[tuple[int, int], Values] = {}
     with connection.cursor() as cursor:

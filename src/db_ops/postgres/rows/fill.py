@@ -39,13 +39,12 @@ class Filling:
 
 
 def fill_tables(
-    connection: Connection, version_table: str, modes: Mapping[str, str] | None = None
+    connection: Connection, tables: Sequence[Table], modes: Mapping[str, str] | None = None
 ) -> Filling:
     """Give rows to each table, to what it refers to first.
 
     *modes* says by name which table gets PLAIN values or NONE; all others get those at the edges.
     """
-    tables = read_tables(connection, version_table)
     filled, empty = [], []
     with _transaction(connection) as cursor:
         for table in _in_order(tables):
@@ -73,12 +72,11 @@ def empty_tables(connection: Connection, version_table: str) -> None:
             cursor.execute(f"TRUNCATE {names} CASCADE")
 
 
-def insert_one_row(connection: Connection, version_table: str) -> Iterator[tuple[Table, str]]:
+def insert_one_row(connection: Connection, tables: Sequence[Table]) -> Iterator[tuple[Table, str]]:
     """Try to add a row to each table; yield those whose server refuses it, and why.
 
     Not for its values: others might do. Nothing is kept.
     """
-    tables = read_tables(connection, version_table)
     with _transaction(connection, keep=False) as cursor:
         for table in _in_order(tables):
             count, error = _Rows(cursor, table, tables, EDGES, first=_ROWS + 1).insert(1)
@@ -142,19 +140,20 @@ class _Rows:
         Return how many, and what the server says of a statement, if it says more than that it does
         not like the values.
         """
-        count, error = 0, ""
+        count, error, refused = 0, "", self.table.defers
         for tries in _TRIES if self._checks() else _TRIES[:1]:
             rows = list(self._candidates(tries))
             if rows and not self.table.defers:
                 more, error = self._at_once(rows, wanted)
-                count += more
+                count, refused = count + (more or 0), more is None
             if count >= wanted:
                 break
-        if count:
+        if count or not refused:
             return count, ""
+        # One of them is enough to have them all refused.
         for row in rows[: 2 * _TRIES[0]]:
             one, said = self._at_once([row], 1)
-            count += one
+            count += one or 0
             error = error or said
             if count >= wanted:
                 break
@@ -178,8 +177,11 @@ class _Rows:
             found += [_about(column, rule) for rule in column.rules]
         return found
 
-    def _at_once(self, rows: Sequence[Row], wanted: int) -> tuple[int, str]:
-        """Insert the first *wanted* of *rows* that the CHECKs take and no key forbids."""
+    def _at_once(self, rows: Sequence[Row], wanted: int) -> tuple[int | None, str]:
+        """Insert the first *wanted* of *rows* that the CHECKs take and no key forbids.
+
+        Return how many, None if the statement was refused, and why, as `insert` does.
+        """
         given = [one for one in self.columns if not one.numbered]
         names = ", ".join(in_quotes(one.name) for one in self.columns)
         casts = ", ".join(f"{in_quotes(one.name)}::{one.type}" for one in self.columns)
@@ -204,7 +206,7 @@ class _Rows:
         )
         return self._sent(f"{head}{texts}{tail}", [text for row in rows for text in row])
 
-    def _sent(self, statement: str, parameters: Sequence[object] | None) -> tuple[int, str]:
+    def _sent(self, statement: str, parameters: Sequence[object] | None) -> tuple[int | None, str]:
         self.cursor.execute("SAVEPOINT db_ops_rows")
         try:
             self.cursor.execute(statement, parameters)
@@ -214,7 +216,7 @@ class _Rows:
         except psycopg2.Error as error:
             self.cursor.execute("ROLLBACK TO db_ops_rows")
             of_values = (error.pgcode or "")[:2] in ("22", "23")
-            return 0, "" if of_values else str(error.diag.message_primary or error).strip()
+            return None, "" if of_values else str(error.diag.message_primary or error).strip()
         self.cursor.execute("RELEASE db_ops_rows")
         return count, ""
 

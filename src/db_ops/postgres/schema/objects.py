@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from db_ops.postgres.schema.type_values import holds_all_values
+from db_ops.postgres.schema.type_values import holds_every_value
 
 _HOLDS_DATA = ("schema", "extension", "sequence", "table", "column")
 
@@ -66,7 +66,7 @@ class Change:
             return self.expected is None and self.kind in _HOLDS_DATA
         if (self.kind, self.attribute) != ("column", "type"):
             return False
-        return not holds_all_values(self.actual or "", self.expected or "")
+        return not holds_every_value(self.actual or "", self.expected or "")
 
 
 def with_changes(schema: Schema, expected: Schema, changes: Iterable[Change]) -> Schema:

@@ -1,4 +1,4 @@
-"""Read the catalogs in one round trip, as objects or as a hash over the same rows."""
+"""Read the catalogs, as objects or as a hash over the same rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE as _IDLE
 from psycopg2.extensions import TRANSACTION_STATUS_UNKNOWN as _UNKNOWN
 from psycopg2.extensions import connection as Connection
 
-from db_ops.postgres.schema.kinds import catalog_query, kinds
+from db_ops.postgres.schema.kinds import EVIDENCE_QUERY, catalog_query, kinds
 from db_ops.postgres.schema.kinds.kind import Kind
 from db_ops.postgres.schema.normalization import normalize, normalize_sql
 from db_ops.postgres.schema.objects import Schema, SchemaObject
@@ -62,14 +62,15 @@ def read_schema(
 ) -> Schema:
     """Read everything that decides the schema of *connection*'s database, as the server words it.
 
-    One query, read-only, for any role, on a standby too. The server takes ACCESS SHARE on what it
+    Two queries, read-only, for any role, on a standby too. The server takes ACCESS SHARE on what it
     spells out, until the query ends: set `lock_timeout` where somebody may hold a table. Leaves out
     what `kinds.scope` says, and the version table (in any schema, if *version_schema* is None).
     Comparable with a schema of the same major version only. What a transaction of the caller's has
     changed is seen; its settings stay as they were.
     """
     major = major_version(connection)
-    query = catalog_query(major, grants=grants, silenced=True)
+    there = frozenset(name for (name,) in fetch_pinned(connection, EVIDENCE_QUERY, {}))
+    query = catalog_query(major, grants=grants, silenced=True, there=there)
     parameters = _parameters(version_table, version_schema, partitions=True)
     rows = fetch_pinned(connection, query, parameters)
     known = {kind.name: (kind, kind.names(major)) for kind in kinds(grants=grants)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from db_ops.settings import RECORDS_SCHEMA
 
 # Everything a user has made has a number from this on (FirstNormalObjectId).
-_FIRST_NUMBER = 16384
+FIRST_NUMBER = 16384
 
 SCOPE = f"""
     member AS MATERIALIZED (
@@ -18,7 +18,7 @@ SCOPE = f"""
     ),
     note AS MATERIALIZED (
         SELECT classoid, objoid, objsubid, description FROM pg_description
-        WHERE objoid >= {_FIRST_NUMBER} OR classoid = 'pg_namespace'::regclass
+        WHERE objoid >= {FIRST_NUMBER} OR classoid = 'pg_namespace'::regclass
     ),
     space AS MATERIALIZED (
         SELECT n.oid, quote_ident(n.nspname) AS name, n.nspname

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from db_ops.postgres.schema.objects import SchemaObject
+from db_ops.postgres.schema.repair.objects import undo_missing
 
 # Of the expected and the actual object, and the expected value: one statement, several, or none.
 Undo = Callable[[SchemaObject, SchemaObject, str | None], str | tuple[str, ...] | None]
@@ -39,8 +41,19 @@ def _default(expected: SchemaObject, actual: SchemaObject, value: str | None) ->
     return None if "its own sequence" in value else _column(expected, f"SET DEFAULT {value}")
 
 
-def _generated(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
-    return _column(expected, "DROP EXPRESSION") if value is None else None
+def _generated(
+    expected: SchemaObject, actual: SchemaObject, value: str | None
+) -> str | tuple[str, ...] | None:
+    if value is not None:
+        return None
+    keep = _column(expected, "DROP EXPRESSION")
+    expression = actual.attributes["generated"]
+    if not expression.endswith(" VIRTUAL"):
+        return keep
+    # It has no values to keep, and so gets them.
+    stored = {**actual.attributes, "generated": f"{expression.removesuffix('VIRTUAL')}STORED"}
+    again = undo_missing(replace(actual, attributes=stored))
+    return (f"ALTER TABLE {actual.parent} DROP COLUMN {actual.label}", *again, keep)
 
 
 def _identity(expected: SchemaObject, actual: SchemaObject, value: str | None) -> str | None:
