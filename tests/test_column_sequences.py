@@ -128,3 +128,22 @@ def test_a_number_that_only_the_larger_type_holds_keeps_the_downgrade_back(
     assert project.query(kind) == [("integer", 2147483647)]
     project.query("INSERT INTO many DEFAULT VALUES")
     assert project.query("SELECT max(id) FROM many") == [(10,)]
+
+
+def test_a_renamed_table_whose_numbers_come_from_elsewhere_now_gets_its_sequence_back(
+    project: Project,
+) -> None:
+    """It is called as before, for the second upgrade to find it."""
+    table = "class One(Base):\n    __tablename__ = {!r}\n    id = {}\n"
+    project.models(table.format("ones", SERIAL))
+    begin(project, rows="INSERT INTO ones DEFAULT VALUES")
+    project.models(table.format("many", IDENTITY))
+    command = "create-migration", "-m", "change", "--rename", "ones:many"
+    project.run(*command).succeeded()
+    project.run("upgrade").succeeded()
+    assert project.query("INSERT INTO many DEFAULT VALUES RETURNING id") == [(2,)]
+    project.run("downgrade").succeeded()
+    assert project.query(SEQUENCES) == [("ones_id_seq",)]
+    assert project.query("INSERT INTO ones DEFAULT VALUES RETURNING id") == [(3,)]
+    project.run("upgrade").succeeded()
+    assert project.query("INSERT INTO many DEFAULT VALUES RETURNING id") == [(4,)]

@@ -118,6 +118,27 @@ def test_what_rows_forbid_is_said_and_the_rest_is_proven_with_others(books: Proj
     assert "models and migrations agree" in outcome.out
 
 
+def test_a_reference_that_may_be_empty_is_tried_empty(books: Project) -> None:
+    books.revision(
+        "0002",
+        "op.execute('CREATE TABLE author (id serial CONSTRAINT pk_author PRIMARY KEY)')\n"
+        "op.execute('ALTER TABLE book ADD author_id integer CONSTRAINT fk_book_author_id_author"
+        " REFERENCES author')",
+    )
+    column = 'author_id = mapped_column(sa.ForeignKey("author.id"), nullable=False)'
+    author = """
+
+class Author(Base):
+    __tablename__ = "author"
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+    books.models(MODELS.format(length=40, unique="", column=column) + author)
+    result = create(books)
+    assert (result.todos, result.unproven) == ((), ())
+    (refusal,) = result.refusals
+    assert 'column "author_id" of relation "book" contains null values' in refusal
+
+
 def test_rows_that_migrations_write_make_no_todo(books: Project) -> None:
     books.revision("0002", "op.execute(\"INSERT INTO book (title) VALUES ('The Manual')\")")
     column = "isbn = mapped_column(sa.Text, nullable=False)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from db_ops.generation.column_sequences import (
@@ -40,12 +40,13 @@ class ColumnChanges:
     session: ScratchSession
     refused: dict[str, str]
     refusals: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._original_names = self.session.sequences()
+    # By the names that columns have once they and their tables are renamed.
+    _original_names: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self, direction: str, goal: Schema) -> list[RevisionStatement]:
         """Check values that a new type would change, and let columns draw from other sequences."""
+        if direction == "upgrade":
+            self._original_names = self.session.sequences()
         here = self.session.read()
         changes = compare_schemas(goal, here)
         statements: list[RevisionStatement] = []

@@ -251,6 +251,9 @@ class _Rows:
             for reference, rows in referred:
                 # Without any it refers to itself.
                 taken = rows[number % len(rows)] if rows else [row[n] for n in reference.referred]
+                may_be_empty = not any(self.table.column(n).required for n in reference.columns)
+                if self.mode == EDGES and may_be_empty and number % 3 == 2:
+                    taken = (None,) * len(reference.columns)
                 row |= zip(reference.columns, taken, strict=True)
             yield tuple(row[one.number] for one in self.columns)
 
