@@ -123,9 +123,8 @@ def create_migration(
         )
         if not plan.changes:
             return created
-        with base.database() as trial:
-            revision = generator.write(plan, irreversible=irreversible)
-            trial_run = generator.prove(base, trial, revision, plan, irreversible=irreversible)
+        revision = generator.write(plan, irreversible=irreversible)
+        trial_run = generator.prove(base, revision, plan, irreversible=irreversible)
     return replace(
         created,
         revision=revision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,6 @@ from db_ops.migrations.autogenerate.write_errors import (
     revision_not_written,
 )
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
-from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
 from db_ops.postgres.rows import empty_tables
@@ -134,24 +134,17 @@ class RevisionGenerator:
         return Revision(str(draft.script.rev_id), self.message, project.display(path))
 
     def prove(
-        self,
-        base: RevisionBase,
-        trial: Target,
-        revision: Revision,
-        plan: RevisionPlan,
-        *,
-        irreversible: bool,
+        self, base: RevisionBase, revision: Revision, plan: RevisionPlan, *, irreversible: bool
     ) -> ProofResult:
-        """Run *revision* on the scratch database *trial*, with rows, and measure what it does.
+        """Run *revision* in a scratch database of *base*, with rows, and measure what it does.
 
-        Where the rows forbid it, again on another one with other rows, or with none. Raises
+        Where the rows forbid it, again in another one with other rows, or with none. Raises
         `GeneratedFileBroken` if it does not import, and then there is no file.
         """
         project = self.target.project
         try:
             graph = read_graph(project, self.target.settings.cache_folder)
-            new = Target(project, graph, trial.server)
-            _ = new.scripts
+            _ = Target(project, graph, self.target.server).scripts
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
@@ -159,12 +152,22 @@ class RevisionGenerator:
         rows = RowProof((*plan.losses, *plan.todos))
         one_way = irreversible or not self.has_downgrade
         run = ProofRun(self.start, self.models, self.is_relevant, revision, one_way)
-        seen = run.on(new, rows)
-        while seen is None:
-            with base.database() as another:
-                seen = run.on(Target(project, graph, another.server), rows)
+
+        def tried(
+            run: ProofRun, database: Callable[[], AbstractContextManager[Target]]
+        ) -> ProofResult:
+            # One after the other: what a revision makes outside of a database goes with it.
+            while True:
+                with database() as scratch:
+                    seen = run.on(Target(project, graph, scratch.server), rows)
+                if seen is not None:
+                    return seen
+
+        seen = tried(run, base.database)
         if plan.replaces_older_names:
-            self._prove_on_older(base, graph, replace(run, irreversible=True), rows, seen)
+            older = replace(run, irreversible=True)
+            again = tried(older, base.scratch.database_without_convention)
+            seen.unproven += tuple(f"before the naming convention: {one}" for one in again.unproven)
         if self.unfinished:
             seen.unproven = (self.unfinished, *seen.unproven)
         if not self.has_downgrade:
@@ -173,15 +176,6 @@ class RevisionGenerator:
         seen.refusals = tuple(rows.refusals)
         seen.unchecked += tuple(rows.unfilled)
         return seen
-
-    def _prove_on_older(
-        self, base: RevisionBase, graph: Graph, run: ProofRun, rows: RowProof, seen: ProofResult
-    ) -> None:
-        again = None
-        while again is None:
-            with base.scratch.database_without_convention() as older:
-                again = run.on(Target(self.target.project, graph, older.server), rows)
-        seen.unproven += tuple(f"before the naming convention: {one}" for one in again.unproven)
 
     def _removed(self, before: set[Path], error: Exception) -> DbOpsError:
         project, written = self.target.project, _files(self.target) - before
