@@ -186,16 +186,11 @@ class ScratchDatabases:
 
         Raises what migrations raise: later ones may rely on names that it gives.
         """
-        from alembic.operations.schemaobj import SchemaObjects
-        from sqlalchemy import MetaData
+        from db_ops.migrations.env.runtime import without_naming_convention
 
         with self._database() as target:
-            by_convention = SchemaObjects.metadata
-            setattr(SchemaObjects, "metadata", lambda _: MetaData())  # noqa: B010  # a method
-            try:
+            with without_naming_convention():
                 apply_pending(target, (), self._heads)
-            finally:
-                setattr(SchemaObjects, "metadata", by_convention)  # noqa: B010
             yield target
 
     def _check_bootstrapped(self, target: Target, revisions: tuple[str, ...]) -> None:

@@ -29,7 +29,7 @@ from db_ops.generation.differences import (
     ordered,
     relevant_changes,
 )
-from db_ops.generation.rename_steps import Rename, rename_steps
+from db_ops.generation.rename_steps import Rename, rename_steps, replace_older_names
 from db_ops.generation.renames import renamed_parts
 from db_ops.generation.statements import (
     DraftOperations,
@@ -90,16 +90,15 @@ class RevisionPlanner:
     ) -> RevisionPlan:
         """Return the plan; nothing is written. *decide* may refuse to go on with the renames made.
 
-        *extensions* are created first, and *older_names*, which this database has not, are replaced
-        in those that have them. Raises what *decide*, Alembic and env.py raise.
+        *extensions* come first, *older_names* are replaced. Raises what *decide* and Alembic raise.
         """
         plan, start = self._plan, self.session.read()
         for name in extensions:
             both = create_extension(name), f"DROP EXTENSION {quote_ident(name)}"
             self._take(*(revision_statements([sql]) for sql in both))
             plan.changes += (f"create extension {name}",)
-        self._replace_older(older_names)
-        spaces = [change for change in self._changes() if change.kind == "schema"]
+        replace_older_names(older_names, self.session, plan)
+        spaces = filter(lambda one: one.kind == "schema", self._changes())
         plan.changes += tuple(map(describe_change, spaces))
         # A table may move there.
         self._statements(kinds=("schema",))
@@ -143,16 +142,6 @@ class RevisionPlanner:
         for step in rename_steps(renames, names):
             self._take([step.upgrade], [step.downgrade])
         self._plan.changes += tuple(rename.description for rename in renames)
-
-    def _replace_older(self, renames: Sequence[Rename]) -> None:
-        for step in rename_steps(renames, [name for _, name in self.session.read().objects]):
-            self._plan.upgrade += run_all(self.session, [step.if_there])
-        self._plan.changes += tuple(
-            f"{one.description}, in databases from before the naming convention" for one in renames
-        )
-        if renames:
-            self._plan.replaces_older_names = True
-            self._plan.kept = ("names by the naming convention stay: new databases have them too",)
 
     def _take(
         self, statements: Iterable[RevisionStatement], undo: Sequence[RevisionStatement]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from db_ops.errors.quote_ident import in_quotes
-from db_ops.generation.statements import RevisionStatement, revision_statements
+from db_ops.generation.statements import (
+    RevisionPlan,
+    RevisionStatement,
+    ScratchSession,
+    revision_statements,
+    run_all,
+)
 from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.repair import last_part, literal, sql_keyword
@@ -88,6 +94,20 @@ def rename_steps(renames: Iterable[Rename], names: Collection[str]) -> Iterator[
         third = _named(first.old, _third_name(first.old, names))
         yield _step(first.old, third)
         waiting[0] = Rename(third, first.new)
+
+
+def replace_older_names(
+    renames: Sequence[Rename], session: ScratchSession, plan: RevisionPlan
+) -> None:
+    """Add to *plan* what replaces names that other databases than that of *session* have."""
+    for step in rename_steps(renames, [name for _, name in session.read().objects]):
+        plan.upgrade += run_all(session, [step.if_there])
+    plan.changes += tuple(
+        f"{one.description}, in databases from before the naming convention" for one in renames
+    )
+    if renames:
+        plan.replaces_older_names = True
+        plan.kept = ("names by the naming convention stay: new databases have them too",)
 
 
 def _place(found: SchemaObject) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from db_ops.verification.verdict import CREATE_MIGRATION, UPGRADE
 
 # The keys of a convention, by how a definition begins.
 _KEYS = {"PRIMARY": "pk", "UNIQUE": "uq", "FOREIGN": "fk", "CHECK": "ck", "CREATE": "ix"}
+_USUAL = ("ix", "ix_%(column_0_label)s")
 _RENAMED = re.compile(r"ALTER (?:TABLE .* RENAME CONSTRAINT|INDEX .* RENAME) (?:.* )?TO (.*)", re.S)
 
 
@@ -67,11 +68,8 @@ class ConventionNames:
     @cached_property
     def _keys(self) -> frozenset[str]:
         """The kinds of names that the convention decides, and SQLAlchemy's own does not."""
-        from sqlalchemy import MetaData
-
         found = getattr(self.metadata, "naming_convention", None) or {}
-        usual = MetaData().naming_convention
-        own = {key for key, value in found.items() if usual.get(key) != value}
+        own = {key for key, value in found.items() if (key, value) != _USUAL}
         # A class may stand for its kind.
         return frozenset(own if all(isinstance(key, str) for key in own) else _KEYS.values())
 

@@ -189,6 +189,20 @@ def told_by_alembic() -> Iterator[None]:
         raise CommandError(f"{error.message}\nhint: {error.hint}") from error
 
 
+@contextmanager
+def without_naming_convention() -> Iterator[None]:
+    """Run revisions in a `with` block as if the models had no naming convention."""
+    from alembic.operations.schemaobj import SchemaObjects
+    from sqlalchemy import MetaData
+
+    by_convention = SchemaObjects.metadata
+    setattr(SchemaObjects, "metadata", lambda _: MetaData())  # noqa: B010  # a method
+    try:
+        yield
+    finally:
+        setattr(SchemaObjects, "metadata", by_convention)  # noqa: B010
+
+
 def _refuse_empty(metadata: MetaData) -> None:
     from alembic import context
 

@@ -29,7 +29,9 @@ def sequences_behind(connection: Connection) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute("SET search_path = pg_catalog")
         cursor.execute(_SEQUENCES)
-        for sequence, table, column, rises in cursor.fetchall():
+        sequences = cursor.fetchall()
+        cursor.execute("RESET search_path")
+        for sequence, table, column, rises in sequences:
             last, compare = ("max", ">") if rises else ("min", "<")
             cursor.execute(
                 f"SELECT {last}({column}), (SELECT last_value FROM {sequence}),"
