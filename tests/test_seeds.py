@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from tests.support.project import Project, query
+from tests.support.project import Project
 from tests.support.schemas import validated
 from tests.test_pytest_plugin import run_tests, write_tests
+from tests.test_templates import eventually, own
 
 FUNCTION = """
 from sqlalchemy import text
@@ -369,10 +370,9 @@ def test_a_test_with_the_marker_has_a_seeded_database(seeded: Project, server_ur
 def test_the_spare_is_seeded_too(seeded: Project, server_url: str) -> None:
     seeded.env["DB_OPS_SPARE"] = "1"
     seeded.run("init").succeeded()
-    spares = "SELECT 1 FROM pg_database WHERE datname LIKE 'db_ops_spare_%%' AND NOT datallowconn"
-    while not query(server_url, spares):
-        pass
-    outcome = seeded.run("recreate").succeeded()
+    service = seeded.url.rpartition("/")[2]
+    with eventually(lambda: [one for one in own(server_url, "spare") if service in str(one[1])]):
+        outcome = seeded.run("recreate").succeeded()
     assert "created from a spare" in outcome.out
     assert seeded.query(ONE) == OF_THE_SEED
 

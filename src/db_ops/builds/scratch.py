@@ -174,7 +174,8 @@ class ScratchDatabases:
                     return
         with self._database() as target:
             with BuildInputs(target.project, target.settings.cache_folder).recording() as used:
-                steps = apply_pending(target, (), revisions or self._heads)
+                goal = self._heads if revisions is None else revisions
+                steps = apply_pending(target, (), goal)
             if revisions is not None and target.project.bootstrap:
                 self._check_bootstrapped(target, revisions)
             source = "bootstrap" if is_bootstrapped(target, steps) else "migrations"
