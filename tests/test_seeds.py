@@ -91,6 +91,14 @@ def test_a_seeded_recreate_copies_what_the_same_seeds_have_written(seeded: Proje
     assert seeded.query(ONE) == OF_THE_SEED
 
 
+def test_a_synchronous_seed_needs_nothing_that_asynchronous_ones_need(filled: Project) -> None:
+    # As where SQLAlchemy is installed without greenlet.
+    missing = "import sys\n\nsys.modules['sqlalchemy.ext.asyncio'] = None\n"
+    write(filled, "seeds.py", missing + FUNCTION)
+    filled.run("seed").succeeded()
+    assert filled.query(ONE) == OF_THE_SEED
+
+
 def test_no_seed_leaves_a_new_database_empty(seeded: Project) -> None:
     for command in ("init", "recreate"):
         outcome = seeded.run(command, "--no-seed").succeeded()

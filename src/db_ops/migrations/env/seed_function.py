@@ -20,6 +20,7 @@ from db_ops.migrations.project import Project
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
     from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 
 def call_seed(project: Project, driver: DriverConnection, name: str) -> None:
@@ -62,15 +63,10 @@ def _call(function: Callable[..., Any], engine: Engine) -> None:
 def _argument(function: Callable[..., Any], engine: Engine) -> Any:
     """Return the session, or the connection, that *function* asks for; None if for nothing."""
     from sqlalchemy import Connection, orm
-    from sqlalchemy.ext.asyncio import AsyncSession
 
-    wanted = _annotations(function)
-    for kind in wanted:
-        if issubclass(kind, AsyncSession):
-            # Its work is done by a plain session, and ours needs no event loop.
-            session = kind()
-            session.sync_session.bind = engine
-            return session
+    for kind in _annotations(function):
+        if hasattr(kind, "sync_session_class"):
+            return _led_to(engine, kind())
         if issubclass(kind, orm.Session):
             return kind(bind=engine)
         if issubclass(kind, Connection):
@@ -78,10 +74,17 @@ def _argument(function: Callable[..., Any], engine: Engine) -> Any:
     if not needed_parameters(function):
         return None
     if inspect.iscoroutinefunction(function):
-        session = AsyncSession()
-        session.sync_session.bind = engine
-        return session
+        # Needs greenlet, which SQLAlchemy is often installed without.
+        from sqlalchemy.ext.asyncio import AsyncSession
+
+        return _led_to(engine, AsyncSession())
     return orm.Session(bind=engine)
+
+
+def _led_to(engine: Engine, session: AsyncSession) -> AsyncSession:
+    # Its work is done by a plain session, and ours needs no event loop.
+    session.sync_session.bind = engine
+    return session
 
 
 def _await_in_statements(engine: Engine) -> None:
