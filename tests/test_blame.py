@@ -219,3 +219,20 @@ def test_a_failed_revision_of_another_driver_is_told_as_fully(
     assert outcome.error.startswith(place), outcome.err
     assert "  SQL: INSERT INTO shelves VALUES (7, 'a'), (7, 'a')" in outcome.err
     assert "  DETAIL: Key (id)=(7) already exists." in outcome.err
+
+
+@pytest.mark.parametrize("raised", ["error from error", "RuntimeError('again') from error"])
+def test_an_error_that_is_its_own_cause_is_told(migrated: Project, raised: str) -> None:
+    body = f"""
+        try:
+            op.execute("SELECT 1/0")
+        except Exception as error:
+            error.__context__ = LookupError("of a plugin")
+            error.__context__.__context__ = error
+            raise {raised}
+    """
+    path = failing(migrated, body)
+    outcome = migrated.run("upgrade").failed(FAILED)
+    assert outcome.error.startswith(f"{path.relative_to(migrated.root)}:")
+    assert migrated.tables == ["alembic_version", "one", "three", "two"]
+    assert migrated.run("recreate").failed(FAILED).error

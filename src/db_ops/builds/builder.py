@@ -18,6 +18,7 @@ from db_ops.errors import (
     SeedFailed,
     StatementFailed,
 )
+from db_ops.errors.tracebacks import chained_errors
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import spare_lock, spare_of
@@ -133,9 +134,7 @@ class Builder(TemplateBuilder):
 
 def _misses(error: BaseException, database: str) -> bool:
     """Tell whether a revision has asked for *database* by a name that nothing has as yet."""
-    cause = error.__cause__
-    while cause is not None:
-        if getattr(getattr(cause, "orig", cause), "pgcode", None) == _NO_SUCH_DATABASE:
-            return database in str(cause)
-        cause = cause.__cause__
+    for one in chained_errors(error):
+        if getattr(getattr(one, "orig", one), "pgcode", None) == _NO_SUCH_DATABASE:
+            return database in str(one)
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import db_ops.errors
@@ -22,9 +23,8 @@ def traceback_of(error: DbOpsError) -> str:
 
     Of an error that nothing led to, its own.
     """
-    cause: BaseException = error
-    while isinstance(cause, DbOpsError) and (cause.__cause__ or cause.__context__):
-        cause = cause.__cause__ or cause.__context__ or cause
+    chain = tuple(chained_errors(error))
+    cause = next((one for one in chain if not isinstance(one, DbOpsError)), chain[-1])
     if isinstance(cause, ChildTraceback):
         return str(cause)
     shown = traceback.TracebackException.from_exception(cause)
@@ -32,6 +32,25 @@ def traceback_of(error: DbOpsError) -> str:
     if theirs:
         shown.stack = traceback.StackSummary.from_list(theirs)
     return mask_credentials("".join(shown.format()))
+
+
+def chained_errors(error: BaseException, *, hidden: bool = False) -> Iterator[BaseException]:
+    """Yield *error*, what it came from, and the parts of a group, each once.
+
+    With *hidden*, what `from None` hides too. A program may raise an error from itself.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+        shown = hidden or not one.__suppress_context__
+        waiting += [one.__cause__, one.__context__ if shown else None]
 
 
 def encode(error: DbOpsError) -> bytes:

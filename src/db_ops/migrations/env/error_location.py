@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from db_ops.errors.masking import mask_credentials
+from db_ops.errors.tracebacks import chained_errors
 
 _PACKAGE = Path(__file__).parents[2]
 _FOREIGN = ("site-packages", "dist-packages")
@@ -41,7 +42,7 @@ def source_locations(error: BaseException) -> tuple[SourceLocation, ...]:
 
     Files of installed packages, of Python and of `db_ops` are nobody's own.
     """
-    for one in _chained_errors(error):
+    for one in chained_errors(error):
         found = list(_source_locations(one))
         if found:
             return tuple(found)
@@ -78,21 +79,6 @@ def _text(error: BaseException) -> str:
         # A heading alone says nothing.
         text = f"{text} {lines[1]}"
     return truncate(mask_credentials(text), _LONGEST)
-
-
-def _chained_errors(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield *error*, then what it came from, then the parts of a group."""
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-        waiting += [one.__cause__, None if one.__suppress_context__ else one.__context__]
 
 
 def _source_locations(error: BaseException) -> Iterator[SourceLocation]:

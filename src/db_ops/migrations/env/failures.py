@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from db_ops.errors import (
     MigrationFailed,
     StatementFailed,
 )
+from db_ops.errors.tracebacks import chained_errors
 from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate, statement_of
 from db_ops.migrations.env.error_location import innermost_location, source_locations
 from db_ops.migrations.env.history_start import missing_base
@@ -134,13 +134,7 @@ def lost_connection(error: BaseException) -> bool:
 
     SQLAlchemy and Alembic fail again while they clean up, so the errors before count as well.
     """
-    return any(_is_loss(one) for one in _chain(error))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return any(_is_loss(one) for one in chained_errors(error, hidden=True))
 
 
 def _is_loss(error: BaseException) -> bool:
