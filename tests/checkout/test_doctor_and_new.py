@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_adoption import Adopt, adopt, other_url  # noqa: F401  # fixtures
+from tests.conftest import with_database, with_user
 from tests.support.doors import run
 from tests.support.launcher import Launcher
-from tests.support.project import Project
+from tests.support.project import Project, query
 
 MODELS = """
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -38,6 +39,30 @@ def test_doctor_says_where_settings_come_from_and_masks_the_password(migrated: P
     assert found["settings", "DB_OPS_LOCK_TIMEOUT"]["value"] == "2.0"
     assert found["server", "recorded"]["value"] == "0003"
     assert found["revisions", "heads"]["value"] == "0003"
+
+
+def test_a_missing_right_is_a_problem_only_where_every_migration_needs_it(
+    role: str, migrated: Project, server_url: str
+) -> None:
+    migrated.query(f"GRANT SELECT ON alembic_version TO {role}")
+    migrated.url = with_user(migrated.url, role, "role_secret")
+    refused = migrated.run("doctor", "--json")
+    assert refused.code == 3
+    problems = [name for name, one in findings(refused.out).items() if one["is_problem"]]
+    assert problems == [("server", "creates tables in public")]
+    query(
+        with_database(server_url, migrated.url.rpartition("/")[2]),
+        f"GRANT CREATE ON SCHEMA public TO {role}",
+    )
+    found = findings(migrated.run("doctor", "--json").succeeded().out)
+    assert found["server", "creates tables in public"]["value"] == "yes"
+    assert found["server", "creates schemas"]["value"] == "no"
+    assert str(found["server", "creates schemas"]["advice"]).startswith("if migrations do: GRANT ")
+
+
+def test_doctor_names_two_version_tables(adopt: Adopt) -> None:  # noqa: F811
+    outcome = adopt("several_version_tables").run("doctor").succeeded()
+    assert "keeps several version tables: " in outcome.out
 
 
 def test_doctor_lists_notes_on_an_env_py(adopt: Adopt) -> None:  # noqa: F811
