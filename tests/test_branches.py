@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.project import Project
 
+DIFFERENT = 3
+
 
 def table(project: Project, revision: str, **placed: object) -> None:
     """Write a revision that creates a table of its own name."""
@@ -50,6 +52,14 @@ def merged(project: Project) -> Project:
     table(project, "ccc1", down_revision="mmm1")
     project.prepare("init")
     return project
+
+
+def test_labelled_heads_are_at_head_for_every_command_that_looks(branches: Project) -> None:
+    branches.run("status", "--check").succeeded()
+    branches.run("verify", "--quick").succeeded()
+    branches.run("downgrade", "--branch", "sales").succeeded()
+    assert branches.run("status", "--check").code == DIFFERENT
+    assert branches.run("verify", "--quick").code == DIFFERENT
 
 
 def test_a_downgrade_of_a_branch_reverts_that_branch_alone(branches: Project, door: str) -> None:
