@@ -64,7 +64,7 @@ def load_dump(
     """
     path = _named(file, "load")
     if not path.is_file():
-        problem = f"load: {file} is no file that is there"
+        problem = f"load: there is no file {file}"
         raise UsageError(problem, "name a file that dump has written: db-ops load FILE")
     target = open_target(settings, "load", on_event)
     server = target.server
