@@ -322,7 +322,7 @@ def test_what_is_misused_names_the_command(migrated: Project) -> None:
     outcome = migrated.run("dump", "app.txt").failed(MISUSED)
     assert "ends with none of .dump, .sql, .sql.gz" in outcome.error
     assert "dump app.dump" in outcome.hint
-    assert "no file that is there" in migrated.run("load", "none.sql").failed(MISUSED).error
+    assert "there is no file none.sql" in migrated.run("load", "none.sql").failed(MISUSED).error
     outcome = migrated.run("dump", "no such folder/app.dump").failed(FAILED)
     assert "No such file or directory" in outcome.error
     migrated.env["DATABASE_URL"] += "_missing"
