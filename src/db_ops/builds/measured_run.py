@@ -13,6 +13,7 @@ from db_ops.errors import NotMeasurable
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.graph import Goal
 from db_ops.migrations.revisions.steps import StepPlan
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.impact import (
     Observer,
     StatementRecorder,
@@ -21,7 +22,6 @@ from db_ops.postgres.impact import (
     writes_version_table,
 )
 from db_ops.postgres.impact.squawk import lint
-from db_ops.postgres.schema.reading import major_version
 from db_ops.results import (
     Event,
     MeasuredRevision,

@@ -16,6 +16,7 @@ from db_ops.errors import (
     NoScratchDatabase,
     ScratchServerDiffers,
 )
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import identities_of
 from db_ops.postgres.environment_mark import all_marks, read_mark
@@ -91,7 +92,7 @@ def check_allowed_server(target: Target, facts: TargetFacts, connection: Connect
 
     Raises `ScratchServerDiffers`, `NoScratchDatabase`.
     """
-    major = connection.info.server_version // 10000
+    major = major_version(connection)
     if major != facts.major:
         raise ScratchServerDiffers(target.location, facts.major, major)
     reason = protection_reason(target, facts.mark)
@@ -125,7 +126,7 @@ def _server_at(target: Target, url: DatabaseUrl, maintenance: str | None) -> Ser
 
 def _facts(connection: Connection, database: str) -> TargetFacts:
     return TargetFacts(
-        connection.info.server_version // 10000,
+        major_version(connection),
         read_mark(connection, database),
         identities_of(connection),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
-from db_ops.postgres.catalog import user_tables
+from db_ops.postgres.catalog import major_version, user_tables
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import refuse_transaction_pooler
 from db_ops.postgres.databases import database_oid
@@ -41,7 +41,7 @@ def dump(
     with target.server.target() as connection:
         refuse_transaction_pooler(target.server, connection)
         heads = target.recorded_on(connection)
-        count, major = len(user_tables(connection)), _major(connection)
+        count, major = len(user_tables(connection)), major_version(connection)
     program = write_dump_file(target.server, path, grants=grants, major=major, tables=count)
     seconds = time.monotonic() - started
     return Dumped(target.location, file, path.stat().st_size, heads, program, seconds)
@@ -75,9 +75,9 @@ def load_dump(
         present = database_oid(connection, server.url.database)
         with guarded_drop(server, connection, confirm, arguments):
             with scratch_database(server, connection) as name:
-                new = replace(target, server=replace(server, url=server.url.built_as(name)))
+                new = target.at(replace(server, url=server.url.built_as(name)))
                 try:
-                    major = _major(connection)
+                    major = major_version(connection)
                     program = read_dump_file(new.server, path, grants=grants, major=major)
                     loaded = _loaded(new, file, program, present is not None)
                 except BaseException:
@@ -119,7 +119,3 @@ def _named(file: str, command: str) -> Path:
         problem = f"{command}: {file} ends with none of {', '.join(SUFFIXES)}"
         raise UsageError(problem, f"name it so, for example: db-ops {command} app.dump")
     return path
-
-
-def _major(connection: Connection) -> int:
-    return int(connection.info.server_version) // 10_000

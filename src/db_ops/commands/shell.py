@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from db_ops.errors import ClientMissing, ShellFailed
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.client import run_client
 from db_ops.postgres.embedded.programs import find_client
 from db_ops.results import OnEvent, ShellEnded, ignore
@@ -27,7 +28,7 @@ def shell(
     server = open_server(settings, "shell", on_event)
     # What is wrong with server and database is said in our words.
     with server.target() as connection:
-        major = connection.info.server_version // 10_000
+        major = major_version(connection)
     interactive = command is None and sys.stdin.isatty()
     program = (interactive and shutil.which("pgcli")) or find_client("psql", major)
     if program is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from db_ops.migrations.revisions.git_authors import authors, creation_date
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.environment_mark import parse_mark
 from db_ops.postgres.history.reader import RecordedState
-from db_ops.postgres.schema.reading import major_version
 from db_ops.results import Drift, OnEvent, Pending, Revision, Status, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import next_command

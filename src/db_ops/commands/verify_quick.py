@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from db_ops.errors import InsufficientPrivilege
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.history.reader import RecordedState, grant_to_read
 from db_ops.postgres.history.table import TABLE
-from db_ops.postgres.schema.reading import major_version
 from db_ops.results import Drift, OnEvent, QuicklyVerified
 from db_ops.settings import Settings
 from db_ops.target.ahead import next_command

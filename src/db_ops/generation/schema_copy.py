@@ -18,10 +18,10 @@ from db_ops.generation.ddl_candidates import ddl_candidates
 from db_ops.generation.rename_steps import Rename
 from db_ops.generation.renames import renamed_parts
 from db_ops.migrations.env.stamp import stamp
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependencies import schema_and_extension_statements
 from db_ops.postgres.schema.objects import Change, Schema
-from db_ops.postgres.schema.reading import major_version
 from db_ops.target.target import Target
 from db_ops.verification.drift import judge_drift
 from db_ops.verification.model_scope import is_expressible_in_models

@@ -18,6 +18,11 @@ QUALIFIED_NAME = """
 """
 
 
+def major_version(connection: Connection) -> int:
+    """Return the server's major version."""
+    return int(connection.info.server_version) // 10000
+
+
 def not_of_an_extension(catalog: str) -> str:
     """Return the condition that an object `o` of *catalog*, in the namespace `n`, is a user's."""
     return f"""

@@ -143,7 +143,7 @@ def _walk(
 
         # Each table, and the schema that it is of, goes all the way before the next one.
         several = bool(target.project.tables)
-        watched = replace(work, server=replace(work.server, on_event=on_event))
+        watched = work.at(replace(work.server, on_event=on_event))
         pending = graph.pending(applied, (head,))
         if several:
             for revision in pending:

@@ -19,14 +19,13 @@ from psycopg2.errors import (
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors.quote_ident import quote_ident
-from db_ops.postgres.catalog import revisions_and_comment
+from db_ops.postgres.catalog import major_version, revisions_and_comment
 from db_ops.postgres.history.table import TABLE, records_key
 from db_ops.postgres.schema.reading import (
     FINGERPRINT_FORMAT,
     PINNED,
     fingerprint_parameters,
     fingerprint_query,
-    major_version,
 )
 from db_ops.settings import RECORDS_SCHEMA
 

@@ -13,9 +13,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from psycopg2.extensions import connection as Connection
 
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.schema.kinds import kinds
 from db_ops.postgres.schema.kinds.scope import SCOPE
-from db_ops.postgres.schema.reading import fetch_pinned, major_version
+from db_ops.postgres.schema.reading import fetch_pinned
 
 Key = tuple[str, str]
 # What the server makes again itself where a column of theirs changes its type.

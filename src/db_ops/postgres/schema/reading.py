@@ -10,6 +10,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE as _IDLE
 from psycopg2.extensions import TRANSACTION_STATUS_UNKNOWN as _UNKNOWN
 from psycopg2.extensions import connection as Connection
 
+from db_ops.postgres.catalog import major_version
 from db_ops.postgres.schema.kinds import EVIDENCE_QUERY, catalog_query, kinds
 from db_ops.postgres.schema.kinds.kind import Kind
 from db_ops.postgres.schema.normalization import normalize, normalize_sql
@@ -178,8 +179,3 @@ def _object(
             if value is not None
         },
     )
-
-
-def major_version(connection: Connection) -> int:
-    """Return the server's major version."""
-    return int(connection.info.server_version) // 10000
