@@ -24,6 +24,7 @@ from db_ops.builds.template_builder import TEMPLATE_COMMAND, TemplateBuilder
 from db_ops.errors import DbOpsError
 from db_ops.errors.tracebacks import decode, encode
 from db_ops.migrations.build_inputs import BuildInputs
+from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.connection.session import maintenance_session
 from db_ops.postgres.own_databases import drop_unused_databases
 from db_ops.results import Event, OnEvent, WaitingForLock, WaitingForServer, ignore
@@ -98,6 +99,8 @@ def _started(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
 @contextmanager
 def _forked(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
     """Make the template in a fork, which has imported the libraries; yield what it answers."""
+    # We shall need them as well.
+    import_alembic()
     ours, theirs = os.pipe()
     settings = _decoded(_encoded(target, seeds))
     with warnings.catch_warnings():

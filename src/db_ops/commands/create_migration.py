@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_built_schema
 from db_ops.builds.scratch import ScratchDatabases
@@ -16,6 +17,7 @@ from db_ops.migrations.autogenerate.incomplete_models import missing_table
 from db_ops.migrations.autogenerate.model_source import table_declared_at
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.autogenerate.run import run_autogenerate
+from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.autogenerate.write_errors import check_template
 from db_ops.migrations.autogenerate.write_hooks import missing_hooks
 from db_ops.migrations.env.run_env import load_models
@@ -81,21 +83,11 @@ def create_migration(
     check_template(target.project)
     for hook in missing_hooks(target.project):
         on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
-    metadata, narrowed = load_models(target.project, target.scripts)
-    if narrowed.translated_models:
-        raise UsageError(
-            "create-migration: env.py sets schema_translate_map, so that a revision would hold the"
-            f" schema of one tenant: {', '.join(narrowed.translated_models)}",
-            f"write it by: alembic revision --autogenerate -m {shlex.quote(text)}",
-        )
-    if not has_tables(metadata):
-        raise EmptyMetadata(target.project.display(target.project.env_py))
-    missing = missing_table(target.project, metadata)
-    if missing is not None:
-        raise missing
     with ScratchDatabases(target) as scratch:
         base = RevisionBase(scratch)
         with base.database() as work:
+            # Not before: until now a fork builds what a new interpreter would.
+            metadata, narrowed = _load_models(target, text)
             found = read_built_schema(work, grants=True)
             start = without_rights(found)
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
@@ -137,6 +129,23 @@ def create_migration(
         unchecked=(*created.unchecked, *trial_run.unchecked),
         kept=() if irreversible or not generator.has_downgrade else plan.kept,
     )
+
+
+def _load_models(target: Target, message: str) -> tuple[Any, AutogenerateScope]:
+    """Import the models; refuse those that are none, or not all."""
+    metadata, narrowed = load_models(target.project, target.scripts)
+    if narrowed.translated_models:
+        raise UsageError(
+            "create-migration: env.py sets schema_translate_map, so that a revision would hold the"
+            f" schema of one tenant: {', '.join(narrowed.translated_models)}",
+            f"write it by: alembic revision --autogenerate -m {shlex.quote(message)}",
+        )
+    if not has_tables(metadata):
+        raise EmptyMetadata(target.project.display(target.project.env_py))
+    missing = missing_table(target.project, metadata)
+    if missing is not None:
+        raise missing
+    return metadata, narrowed
 
 
 def _checked(message: str) -> str:
