@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.support.project import Project, query
@@ -71,6 +73,10 @@ def test_the_nearest_revision_is_named_with_its_differences(adopted: Project) ->
     assert document["nearest"] == [["0002"]]
     assert document["compared"] == 3
     assert len(document["differences"]) == 2
+    last = outcome.out.splitlines()[-1]
+    command = last.removeprefix("recorded: base; to record that one in spite of what differs: ")
+    adopted.run(*shlex.split(command)[2:]).succeeded()
+    assert recorded(adopted) == [("0002",)]
 
 
 def test_an_index_of_another_name_is_nearer_than_none(adopted: Project) -> None:

@@ -48,7 +48,10 @@ def revisions_found_lines(result: RevisionsFound) -> Iterator[Line]:
     if set(result.recorded) in map(set, result.nearest):
         yield f"recorded: {recorded}", ""
     elif newest or result.recorded:
-        yield f"recorded: {recorded}; to change that: {_command(newest)}", ""
+        to, anyway = "to change that", ""
+        if result.differences:
+            to, anyway = "to record that one in spite of what differs", " --anyway"
+        yield f"recorded: {recorded}; {to}: {_command(newest)}{anyway}", ""
     else:
         yield f"recorded: {recorded}", ""
 
