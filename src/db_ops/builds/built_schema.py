@@ -123,7 +123,7 @@ def build_models_schema(
             refused = tuple(
                 RefusedModel(one, missing_extension(connection, one.statement)) for one in failed
             )
-        schema = read_built_schema(target)
+            schema = read_schema_on(target, connection)
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )

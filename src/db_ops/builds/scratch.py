@@ -232,7 +232,11 @@ class ScratchDatabases:
             self._watching() as watch,
             scratch_database(server, self.connection, template=template) as name,
         ):
-            server = replace(server, url=server.url.scratch_at(name), watch=watch)
+            # It is dropped again: records would only cost what it takes to compute them.
+            settings = replace(server.settings, records=False)
+            server = replace(
+                server, url=server.url.scratch_at(name), watch=watch, settings=settings
+            )
             yield self.host.at(server)
 
     @contextmanager

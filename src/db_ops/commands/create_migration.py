@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_built_schema
+from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_schema_on
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import EmptyMetadata, ModelsRefused, UsageError
 from db_ops.generation import requested_renames
@@ -85,10 +85,10 @@ def create_migration(
         on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
     with ScratchDatabases(target) as scratch:
         base = RevisionBase(scratch)
-        with base.database() as work:
+        with base.database() as work, work.server.target() as session:
             # Not before: until now a fork builds what a new interpreter would.
             metadata, narrowed = _load_models(target, text)
-            found = read_built_schema(work, grants=True)
+            found = read_schema_on(work, session, grants=True)
             start = without_rights(found)
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
             models = build_models_schema(scratch, metadata, start, new)
@@ -104,7 +104,7 @@ def create_migration(
             names = ConventionNames.of(target, metadata)
             older = base.older_names(start, is_relevant) if names.given(start) else ()
             plan = generator.plan(
-                work, renames, decided=no_rename, extensions=new, older_names=older
+                work, session, renames, decided=no_rename, extensions=new, older_names=older
             )
         created = MigrationCreated(
             target.location,

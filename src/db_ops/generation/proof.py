@@ -84,13 +84,17 @@ class RevisionGenerator:
     def plan(
         self,
         work: Target,
+        connection: Connection,
         renames: Sequence[Rename],
         *,
         decided: bool,
         extensions: Sequence[str] = (),
         older_names: Sequence[Rename] = (),
     ) -> RevisionPlan:
-        """Plan on the scratch database *work*, which is at head. Raises `RenameUndecided`."""
+        """Plan on the scratch database *work*, which is at head and *connection* is to.
+
+        Raises `RenameUndecided`.
+        """
 
         def draft() -> Draft:
             lived_in = {
@@ -104,12 +108,11 @@ class RevisionGenerator:
             if not decided:
                 refuse_undecided(self.models, renamed, self.message, self.is_relevant)
 
-        with work.server.target() as connection:
-            session = _ScratchSession(connection, work, self, self.found)
-            # What rows forbid is for the proof to find; a statement is none the worse for it.
-            empty_tables(session.connection, work.project.version_table)
-            planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
-            return planner.plan(renames, decide, extensions, older_names)
+        session = _ScratchSession(connection, work, self, self.found)
+        # What rows forbid is for the proof to find; a statement is none the worse for it.
+        empty_tables(connection, work.project.version_table)
+        planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
+        return planner.plan(renames, decide, extensions, older_names)
 
     def write(self, plan: RevisionPlan, *, irreversible: bool) -> Revision:
         """Write the file of *plan*; what its hooks do wrong is in `unfinished`.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from db_ops.builds.built_schema import read_built_schema
+from db_ops.builds.built_schema import read_schema_on
 from db_ops.builds.measured_run import measure_upgrade
 from db_ops.errors import DbOpsError, NotMeasurable
 from db_ops.generation import describe_change, is_left_by_downgrade, relevant_changes
@@ -18,6 +19,9 @@ from db_ops.target.apply import apply_pending
 from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
 
 @dataclass
 class ProofResult:
@@ -28,10 +32,10 @@ class ProofResult:
     unchecked: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
 
-    def measure(self, new: Target) -> None:
-        """Apply what is pending, and keep what is unsafe about it."""
+    def measure(self, new: Target, recorded: tuple[str, ...]) -> None:
+        """Apply what is pending after *recorded*, and keep what is unsafe about it."""
         try:
-            measurement = measure_upgrade(new, new.recorded())
+            measurement = measure_upgrade(new, recorded)
         except NotMeasurable as error:
             # It ran, all the same.
             self.unchecked += (error.message,)
@@ -54,32 +58,36 @@ class ProofRun:
 
         None if that has to be tried with other rows.
         """
+        # One looks on all the while: a new session would have to get to know the catalogs first.
+        with new.server.target() as session:
+            return self._run(new, rows, session)
+
+    def _run(self, new: Target, rows: RowProof, session: Connection) -> ProofResult | None:
         seen = ProofResult()
         direction = "upgrade"
         try:
-            rows.fill(new)
-            seen.measure(new)
+            rows.fill(new, session)
+            seen.measure(new, new.recorded_on(session))
             seen.unproven += tuple(
                 f"models and migrations still differ: {describe_change(change)}"
                 for change in relevant_changes(
-                    self.models, read_built_schema(new), self.is_relevant
+                    self.models, read_schema_on(new, session), self.is_relevant
                 )
             )
-            rows.look(new, direction=direction)
+            rows.look(new, session, direction=direction)
             if not self.irreversible:
                 direction = "downgrade"
-                run_steps(
-                    new.run(revert_plan(new, new.recorded(), (self.revision.id,))), lock_retries=0
-                )
-                left = compare_schemas(self.start, read_built_schema(new))
+                plan = revert_plan(new, new.recorded_on(session), (self.revision.id,))
+                run_steps(new.run(plan), lock_retries=0)
+                left = compare_schemas(self.start, read_schema_on(new, session))
                 seen.unproven += tuple(
                     f"downgrade does not lead back: {describe_change(change)}"
                     for change in left
                     if not is_left_by_downgrade(change)
                 )
-                rows.look(new, direction=direction)
+                rows.look(new, session, direction=direction)
                 direction = "second upgrade"
-                apply_pending(new, new.recorded())
+                apply_pending(new, new.recorded_on(session))
         except DbOpsError as error:
             if rows.take(error, direction):
                 return None

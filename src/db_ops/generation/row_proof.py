@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError, MigrationFailed
 from db_ops.migrations.env.diagnostics import sqlstate
@@ -22,6 +22,9 @@ from db_ops.postgres.rows import (
     sequences_behind,
 )
 from db_ops.target.target import Target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 # Data exceptions and violated constraints: what the rows forbid, and not the statement.
 _OF_ROWS = ("22", "23")
@@ -45,12 +48,9 @@ class RowProof:
     _before: Content | None = None
     _renamed: dict[str, str] = field(default_factory=dict)
 
-    def fill(self, new: Target) -> None:
-        """Give rows to the tables of *new*, a scratch database."""
-        with (
-            new.server.translate_errors("filling tables"),
-            closing(new.server.connect()) as connection,
-        ):
+    def fill(self, new: Target, connection: Connection) -> None:
+        """Give rows to the tables of *new*, a scratch database, which *connection* is to."""
+        with new.server.translate_errors("filling tables"):
             tables = read_tables(connection, new.project.version_table)
             self._filling = fill_tables(connection, tables, self.modes)
             self._before = read_content(connection, tables)
@@ -58,14 +58,11 @@ class RowProof:
             f"not tried with rows: {reason}" for reason in self._filling.empty
         )
 
-    def look(self, new: Target, *, direction: str) -> None:
+    def look(self, new: Target, connection: Connection, *, direction: str) -> None:
         """Compare the rows with what was filled in; after the upgrade, add one to each table."""
         assert self._before is not None
         back = "" if direction == "upgrade" else "downgrade: "
-        with (
-            new.server.translate_errors("reading rows"),
-            closing(new.server.connect()) as connection,
-        ):
+        with new.server.translate_errors("reading rows"):
             tables = read_tables(connection, new.project.version_table)
             now = read_content(connection, tables)
             for loss in self._before.lost(connection, now):
