@@ -6,7 +6,7 @@ import json
 
 from tests.support.project import Project
 
-TABLES = 20
+TABLES = 12
 SCREEN = 60
 
 

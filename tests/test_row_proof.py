@@ -10,6 +10,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import ExitCode
+from db_ops.generation.proof_run import ProofRun
 from db_ops.postgres.rows import (
     fill_tables,
     insert_one_row,
@@ -116,6 +117,58 @@ def test_what_rows_forbid_is_said_and_the_rest_is_proven_with_others(books: Proj
     assert null in result.refusals
     outcome = books.run("create-migration", "-m", "again")
     assert "models and migrations agree" in outcome.out
+
+
+def test_what_the_rows_of_several_tables_forbid_is_found_in_the_same_trials(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = [f"shelf_{number}" for number in range(4)]
+    for number, table in enumerate(tables):
+        project.table(f"000{number}", table)
+    project.models(
+        "".join(
+            f"""
+            class Shelf{number}(Base):
+                __tablename__ = "{table}"
+                __table_args__ = (sa.PrimaryKeyConstraint("id", name="{table}_pkey"),)
+                id = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+                label = mapped_column(sa.Text, nullable=False)
+            """
+            for number, table in enumerate(tables)
+        )
+    )
+    trials = []
+    run = ProofRun.on
+    monkeypatch.setattr(ProofRun, "on", lambda *of: (trials.append(of), run(*of))[1])
+    result = create(project)
+    assert (result.todos, result.unproven) == ((), ())
+    assert sorted(result.refusals) == [
+        f'upgrade, where {table} has rows: column "label" of relation "{table}" contains null'
+        " values"
+        for table in tables
+    ]
+    # With values at the edges, with plain ones, and with none.
+    assert len(trials) == 3
+
+
+def test_a_new_foreign_key_is_not_refused_because_of_rows_that_the_trial_took_away(
+    books: Project,
+) -> None:
+    books.revision(
+        "0002", "op.execute('CREATE TABLE text (id serial CONSTRAINT pk_text PRIMARY KEY)')"
+    )
+    column = "isbn = mapped_column(sa.Text, nullable=False)"
+    text = """
+
+class Text(Base):
+    __tablename__ = "text"
+    id: Mapped[int] = mapped_column(sa.ForeignKey("book.id"), primary_key=True)
+"""
+    books.models(MODELS.format(length=40, unique="", column=column) + text)
+    result = create(books)
+    null = 'upgrade, where book has rows: column "isbn" of relation "book" contains null values'
+    assert result.refusals == (null,)
+    assert result.unchecked == ("not tried with rows: text: book, which it refers to, has none",)
 
 
 def test_a_reference_that_may_be_empty_is_tried_empty(books: Project) -> None:

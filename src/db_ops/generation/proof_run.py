@@ -60,36 +60,40 @@ class ProofRun:
         """
         # One looks on all the while: a new session would have to get to know the catalogs first.
         with new.server.target() as session:
-            return self._run(new, rows, session)
+            watch = new.server.watch
+            assert watch is not None
+            watch.on_refusal = rows.refused
+            seen = ProofResult()
+            try:
+                self._run(new, rows, session, seen)
+            except DbOpsError as error:
+                if not rows.take(error):
+                    seen.unproven += (error.message,)
+            finally:
+                watch.on_refusal = None
+        return None if rows.is_noted else seen
 
-    def _run(self, new: Target, rows: RowProof, session: Connection) -> ProofResult | None:
-        seen = ProofResult()
-        direction = "upgrade"
-        try:
-            rows.fill(new, session)
-            seen.measure(new, new.recorded_on(session))
-            seen.unproven += tuple(
-                f"models and migrations still differ: {describe_change(change)}"
-                for change in relevant_changes(
-                    self.models, read_schema_on(new, session), self.is_relevant
-                )
+    def _run(self, new: Target, rows: RowProof, session: Connection, seen: ProofResult) -> None:
+        rows.fill(new, session)
+        seen.measure(new, new.recorded_on(session))
+        seen.unproven += tuple(
+            f"models and migrations still differ: {describe_change(change)}"
+            for change in relevant_changes(
+                self.models, read_schema_on(new, session), self.is_relevant
             )
-            rows.look(new, session, direction=direction)
-            if not self.irreversible:
-                direction = "downgrade"
-                plan = revert_plan(new, new.recorded_on(session), (self.revision.id,))
-                run_steps(new.run(plan), lock_retries=0)
-                left = compare_schemas(self.start, read_schema_on(new, session))
-                seen.unproven += tuple(
-                    f"downgrade does not lead back: {describe_change(change)}"
-                    for change in left
-                    if not is_left_by_downgrade(change)
-                )
-                rows.look(new, session, direction=direction)
-                direction = "second upgrade"
-                apply_pending(new, new.recorded_on(session))
-        except DbOpsError as error:
-            if rows.take(error, direction):
-                return None
-            seen.unproven += (error.message,)
-        return seen
+        )
+        rows.look(new, session)
+        if self.irreversible:
+            return
+        rows.direction = "downgrade"
+        plan = revert_plan(new, new.recorded_on(session), (self.revision.id,))
+        run_steps(new.run(plan), lock_retries=0)
+        left = compare_schemas(self.start, read_schema_on(new, session))
+        seen.unproven += tuple(
+            f"downgrade does not lead back: {describe_change(change)}"
+            for change in left
+            if not is_left_by_downgrade(change)
+        )
+        rows.look(new, session)
+        rows.direction = "second upgrade"
+        apply_pending(new, new.recorded_on(session))

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from psycopg2.errorcodes import FOREIGN_KEY_VIOLATION
+
 from db_ops.errors import DbOpsError, MigrationFailed
-from db_ops.migrations.env.diagnostics import sqlstate
+from db_ops.migrations.env.diagnostics import reason_of, sqlstate
 from db_ops.postgres.rows import (
     EDGES,
     NONE,
@@ -21,14 +23,18 @@ from db_ops.postgres.rows import (
     read_tables,
     sequences_behind,
 )
+from db_ops.postgres.rows.tables import Table
 from db_ops.target.target import Target
 
 if TYPE_CHECKING:
+    import psycopg2
     from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
 # Data exceptions and violated constraints: what the rows forbid, and not the statement.
 _OF_ROWS = ("22", "23")
 _NEXT = {EDGES: PLAIN, PLAIN: NONE}
+_REFERENCED = re.compile(r"\bREFERENCES\s+((?:\"(?:[^\"]|\"\")*\"|[\w.])+)")
 
 
 @dataclass
@@ -44,24 +50,35 @@ class RowProof:
     wrong: dict[str, None] = field(default_factory=dict)
     refusals: dict[str, None] = field(default_factory=dict)
     unfilled: dict[str, None] = field(default_factory=dict)
+    direction: str = "upgrade"
+    _noted: set[str] = field(default_factory=set)
+    _emptied: set[int] = field(default_factory=set)
+    _unfilled: set[int] = field(default_factory=set)
     _filling: Filling = field(default_factory=lambda: Filling((), ()))
     _before: Content | None = None
     _renamed: dict[str, str] = field(default_factory=dict)
 
     def fill(self, new: Target, connection: Connection) -> None:
         """Give rows to the tables of *new*, a scratch database, which *connection* is to."""
+        self.direction = "upgrade"
+        self._noted.clear()
+        self._emptied.clear()
         with new.server.translate_errors("filling tables"):
             tables = read_tables(connection, new.project.version_table)
             self._filling = fill_tables(connection, tables, self.modes)
+            filled = {table.oid for table in self._filling.filled}
+            self._unfilled = {table.oid for table in tables} - filled
             self._before = read_content(connection, tables)
         self.unfilled |= dict.fromkeys(
             f"not tried with rows: {reason}" for reason in self._filling.empty
         )
 
-    def look(self, new: Target, connection: Connection, *, direction: str) -> None:
+    def look(self, new: Target, connection: Connection) -> None:
         """Compare the rows with what was filled in; after the upgrade, add one to each table."""
+        if self._noted:
+            return
         assert self._before is not None
-        back = "" if direction == "upgrade" else "downgrade: "
+        back = "" if self.direction == "upgrade" else "downgrade: "
         with new.server.translate_errors("reading rows"):
             tables = read_tables(connection, new.project.version_table)
             now = read_content(connection, tables)
@@ -79,26 +96,79 @@ class RowProof:
                 if table.oid in filled:
                     self.wrong[f"{table.display} takes no row any more: {reason}"] = None
 
-    def take(self, error: DbOpsError, direction: str) -> bool:
+    @property
+    def is_noted(self) -> bool:
+        """Tell whether rows have forbidden something since they were filled in."""
+        return bool(self._noted)
+
+    def take(self, error: DbOpsError) -> bool:
         """Note that the rows forbid what *error* says, and fill fewer; False if they do not."""
         cause = error.__cause__
         code = cause and sqlstate(cause)
-        if not isinstance(error, MigrationFailed) or not code or code[:2] not in _OF_ROWS:
+        if not isinstance(error, MigrationFailed) or not code:
             return False
         diag = getattr(getattr(cause, "orig", cause), "diag", None)
-        named = getattr(diag, "table_name", None)
-        tables = [
+        tables = self._blamed(code, getattr(diag, "table_name", None), error.statement)
+        self._note(tables, error.reason)
+        return bool(tables)
+
+    def refused(self, cursor: Cursor, error: psycopg2.Error, statement: str) -> bool:
+        """Take the rows away that forbid *statement*, and note it; False if none do.
+
+        So one trial finds whatever the rows forbid: each table is filled otherwise in the next.
+        """
+        named, code = error.diag.table_name, error.pgcode or ""
+        tables = self._blamed(code, named, statement)
+        left = [table for table in tables if table.oid not in self._emptied]
+        if not left:
+            return False
+        oid, parent = None, ""
+        if code == FOREIGN_KEY_VIOLATION:
+            oid, parent = _empty_parent(cursor, statement)
+        if oid not in self._emptied | self._unfilled:
+            self._note(tables, reason_of(error))
+        elif oid in self._unfilled:
+            for table in tables:
+                self._noted.add(table.name)
+                self.modes[table.name] = NONE
+                reason = f"{table.display}: {parent}, which it refers to, has none"
+                self.unfilled[f"not tried with rows: {reason}"] = None
+        oids = [table.oid for table in left]
+        # Under the names that they have by now.
+        cursor.execute(
+            "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class WHERE oid = ANY(%s)",
+            (oids,),
+        )
+        ((names,),) = cursor.fetchall()
+        if names is None:
+            return False
+        cursor.execute(f"TRUNCATE {names} CASCADE")
+        # With them those that refer to them.
+        cursor.execute(
+            "SELECT oid FROM unnest(%s::oid[]) AS oid WHERE pg_relation_size(oid) = 0",
+            ([table.oid for table in self._filling.filled],),
+        )
+        self._emptied.update(oids, (oid for (oid,) in cursor.fetchall()))
+        return True
+
+    def _blamed(self, code: str, named: str | None, statement: str) -> list[Table]:
+        if code[:2] not in _OF_ROWS:
+            return []
+        return [
             table
             for table in self._filling.filled
-            if (table.label == named if named else _mentions(error.statement, table.label))
+            if (table.label == named if named else _mentions(statement, table.label))
         ] or list(self._filling.filled)
+
+    def _note(self, tables: Sequence[Table], reason: str) -> None:
         if not tables:
-            return False
+            return
         where = f"{tables[0].display} has rows" if len(tables) == 1 else "tables have rows"
-        self.refusals[f"{direction}, where {where}: {error.reason}"] = None
+        self.refusals[f"{self.direction}, where {where}: {reason}"] = None
         for table in tables:
-            self.modes[table.name] = _NEXT[self.modes.get(table.name, EDGES)]
-        return True
+            if table.name not in self._noted:
+                self.modes[table.name] = _NEXT.get(self.modes.get(table.name, EDGES), NONE)
+        self._noted.update(table.name for table in tables)
 
     def _is_announced(self, table: str, column: str | None) -> bool:
         names = [table] if column is None else [table, f"{table}.{column}"]
@@ -109,3 +179,16 @@ def _mentions(text: str, name: str) -> bool:
     """Tell whether *name* stands in *text*, both without quotes, and not as a part of another."""
     text, name = (one.replace('"', "") for one in (text, name))
     return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text) is not None
+
+
+def _empty_parent(cursor: Cursor, statement: str) -> tuple[int | None, str]:
+    """Return the table without rows that a foreign key of *statement* refers to, if it does."""
+    found = _REFERENCED.search(statement)
+    if found is None:
+        return None, ""
+    name = found[1].replace("%", "%%")
+    cursor.execute(
+        f"SELECT to_regclass(%s)::oid::bigint, EXISTS (SELECT FROM {name})", found.groups()
+    )
+    ((oid, has_rows),) = cursor.fetchall()
+    return (None, "") if has_rows else (oid, found[1])

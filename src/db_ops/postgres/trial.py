@@ -41,6 +41,9 @@ _NOT_IN_A_TRANSACTION = (
 # The session's own settings, and nothing else.
 _SETTINGS = re.compile(r"(?:\s*SET\s+\w+\s*(?:=|TO)\s*'?\w+'?\s*;?)+\Z", re.I)
 _COMMITS = re.compile(r"(?:COMMIT|END)\b", re.I)
+# No statement that is about the transaction, which a savepoint would be in the way of.
+_MEETS_ROWS = re.compile(r"(?:ALTER|CREATE|DELETE|DO|INSERT|MERGE|SELECT|UPDATE|WITH)\b", re.I)
+_SAVEPOINT = "db_ops_trial"
 
 
 @dataclass
@@ -50,7 +53,8 @@ class TrialWatch:
     `refusal` makes an error of the reason why something is not to be committed: because it cannot
     be taken back, unless the watch `keeps` all, or because it is about the database `reserved`.
     The build is to become that one, which would be changed twice, or too early. `unclear` is what
-    was left as it is when the rest was taken back, and why.
+    was left as it is when the rest was taken back, and why. `on_refusal` is given a cursor, what
+    the server says to a statement, and the statement: has it changed what made the server say so?
     """
 
     outside: Connection
@@ -60,6 +64,7 @@ class TrialWatch:
     changes: list[SharedChange] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
     refused: bool = False
+    on_refusal: Callable[[PlainCursor, psycopg2.Error, str], bool] | None = None
 
     @property
     def factory(self) -> type[Connection]:
@@ -185,12 +190,12 @@ class TrialCursor(PlainCursor):
         if _COMMITS.match(without_comments(text)):
             before_commit(connection)
         if not connection.autocommit or status != TRANSACTION_STATUS_IDLE or _is_harmless(text):
-            super().execute(query, vars)
+            self._send(query, vars, text)
             return
         with connection.cursor(cursor_factory=PlainCursor) as control:
             control.execute("BEGIN")
             try:
-                super().execute(query, vars)
+                self._send(query, vars, text)
             except psycopg2.Error as error:
                 control.execute("ROLLBACK")
                 if error.pgcode not in _NOT_IN_A_TRANSACTION:
@@ -203,6 +208,29 @@ class TrialCursor(PlainCursor):
         if watch is not None:
             watch.check_outside_transaction(text, connection)
         super().execute(query, vars)
+
+    def _send(self, query: Any, vars: Any, text: str) -> None:
+        """Run a statement; where it is refused and that is settled by the watch, once more."""
+        watch = getattr(self.connection, "watch", None)
+        on_refusal = watch and watch.on_refusal
+        if not on_refusal or not _MEETS_ROWS.match(without_comments(text)):
+            super().execute(query, vars)
+            return
+        with self.connection.cursor(cursor_factory=PlainCursor) as control:
+            while True:
+                control.execute(f"SAVEPOINT {_SAVEPOINT}")
+                try:
+                    super().execute(query, vars)
+                except psycopg2.Error as error:
+                    if self.connection.closed:
+                        raise
+                    control.execute(f"ROLLBACK TO {_SAVEPOINT}")
+                    if not on_refusal(control, error, text):
+                        raise
+                else:
+                    if self.connection.info.transaction_status == TRANSACTION_STATUS_INTRANS:
+                        control.execute(f"RELEASE {_SAVEPOINT}")
+                    return
 
 
 def before_commit(connection: Connection) -> None:
