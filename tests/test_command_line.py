@@ -200,6 +200,7 @@ def test_the_program_does_without_invoke(project: Project) -> None:
         (["snapshot", ""], set(), {"init"}),
         (["snapshot", "one", ""], {"init"}, set()),
         (["--name", "init", ""], {"init"}, set()),
+        (["--config", "=", "i"], set(), {"init"}),
         (["status", "downgrade", "-"], {"--steps"}, {"--check"}),
         (["--print-completion-script", ""], {"bash", "zsh", "fish"}, {"init"}),
     ],

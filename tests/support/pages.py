@@ -20,6 +20,7 @@ EXCUSES = {
     "needs Docker",
     "needs a cluster",
     "needs psql",
+    "changes how a shell starts",
     "installs from the network",
     "shows another project",
     "runs the tests",

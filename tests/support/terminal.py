@@ -88,7 +88,7 @@ def terminal(
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=listen_to_interrupts,
+        preexec_fn=_take_the_terminal,
     )
     os.close(theirs)
     screen = pyte.Screen(columns, lines)
@@ -99,3 +99,9 @@ def terminal(
             process.kill()
         process.wait()
         os.close(ours)
+
+
+def _take_the_terminal() -> None:
+    """Be what Ctrl-C on the terminal reaches, and let a shell have jobs."""
+    listen_to_interrupts()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -27,7 +27,9 @@ _db_ops_complete() {{
 }}
 complete -o default -F _db_ops_complete {names}
 """
+# Without a `compinit` in .zshrc, zsh has no `compdef`.
 _ZSH = """\
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 _db_ops_complete() {{
     local at=1
     case "${{words[1]:t}}" in
@@ -38,7 +40,9 @@ _db_ops_complete() {{
     esac
     local program=("${{words[@]:0:$at}}") typed=("${{words[@]:$at:$((CURRENT-at))}}")
     local found=("${{(@f)$("${{program[@]}}" --complete "${{typed[@]}}" 2>/dev/null)}}")
-    if [[ -n "$found" ]]; then compadd -- $found; else _default; fi
+    if [[ -n "$found" ]]; then compadd -- $found; return; fi
+    compset -P '--*='
+    _default
 }}
 compdef _db_ops_complete {names}
 """
@@ -53,7 +57,15 @@ function __db_ops_complete
     end
     set -l program $before[1..$at]
     set -l words $before[(math $at + 1)..-1]
-    $program --complete $words (commandline -ct) 2>/dev/null
+    set -l current (commandline -ct)
+    set -l found ($program --complete $words $current 2>/dev/null)
+    if test -n "$found"
+        printf '%s\\n' $found
+    else
+        # Where nothing of ours can stand, a file may; `-f` below takes those away everywhere.
+        set -l flag (string match -r -- '^(?:--[^=]*=|)' $current)
+        printf '%s\\n' $flag(__fish_complete_path (string replace -- "$flag" '' $current))
+    end
 end
 {lines}"""
 
@@ -89,7 +101,8 @@ def completion_candidates(words: list[str]) -> list[str]:
     line, awaits, missing = CommandLine(), False, 0
     for word in before:
         if awaits:
-            awaits = False
+            # Bash splits `--config=FILE` into three words.
+            awaits = word == "="
         elif word.startswith("-"):
             flag = word if word.startswith("--") else f"-{word[-1]}"
             awaits = any(flag in one.flags and one.takes_value for one in line.options)
