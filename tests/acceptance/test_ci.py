@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from db_ops.errors import ExitCode
+from db_ops.settings import Settings
 from tests.support.doors import run
+from tests.support.pods import Pods
 from tests.support.project import REPOSITORY, Project, query
 from tests.test_annotations import ONE
 
@@ -130,6 +134,83 @@ def test_a_pod_s_command_migrates_with_the_environment_of_the_manifest(
 
 
 def test_the_job_gives_up_where_another_attempt_would_not_help() -> None:
-    (rule,) = read("ci/kubernetes/job.yaml")["spec"]["podFailurePolicy"]["rules"]
-    assert rule["onExitCodes"]["values"] == [2, 4]
-    assert read("ci/kubernetes/job.yaml")["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    spec = read("ci/kubernetes/job.yaml")["spec"]
+    # A pod that was evicted is not judged by its exit code: the first rule that fits counts.
+    ignore, fail = spec["podFailurePolicy"]["rules"]
+    assert ignore["action"] == "Ignore"
+    assert ignore["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert fail["action"] == "FailJob"
+    hopeless = {ExitCode.FAILED, ExitCode.MISUSED, ExitCode.REFUSED}
+    assert set(fail["onExitCodes"]["values"]) == hopeless
+    assert fail["onExitCodes"]["containerName"] == spec["template"]["spec"]["containers"][0]["name"]
+    assert spec["backoffLimit"] > 0
+    # Kubernetes refuses a policy with another one.
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_nobody_s_deadline_ends_a_wait_for_another_migrator() -> None:
+    wait = Settings.migration_lock_timeout
+    assert read("ci/kubernetes/job.yaml")["spec"]["activeDeadlineSeconds"] > 2 * wait
+    assert read("ci/kubernetes/init-container.yaml")["spec"]["progressDeadlineSeconds"] > 2 * wait
+
+
+@pytest.fixture
+def releases(migrated: Project) -> Pods:
+    """Two releases of a project; the database is that of the first one."""
+    pods = Pods(migrated.root.parent, migrated.env)
+    pods.checkout("1.0", migrated)
+    migrated.table("0004", "four")
+    pods.checkout("1.1", migrated)
+    return pods
+
+
+def test_each_release_has_a_job_of_its_own_and_is_rolled_out_after_it(
+    releases: Pods, migrated: Project
+) -> None:
+    releases.release("1.0").succeeded()
+    releases.release("1.1").succeeded()
+    assert "four" in migrated.tables
+    assert releases.exit_codes == {"migrate-1-0": [0], "migrate-1-1": [0]}
+    assert releases.rolled_out == ["1.0", "1.1"]
+    # The code goes back: its Job is there, and has nothing to do.
+    releases.release("1.0").succeeded()
+    assert "four" in migrated.tables
+
+
+def test_a_failed_migration_stops_the_release_and_the_same_line_tries_again(
+    releases: Pods, migrated: Project
+) -> None:
+    releases.release("1.0").succeeded()
+    migrated.query("CREATE TABLE four ()")
+    outcome = releases.release("1.1")
+    assert outcome.code == 1
+    assert releases.exit_codes["migrate-1-1"] == [1], "another attempt was made"
+    assert 'relation "four" already exists' in outcome.out
+    assert "nothing was rolled out" in outcome.err
+    assert releases.rolled_out == ["1.0"]
+    migrated.query("DROP TABLE four")
+    releases.release("1.1").succeeded()
+    assert releases.rolled_out == ["1.0", "1.1"]
+
+
+def test_where_no_server_answers_the_job_tries_again_as_often_as_it_says(
+    releases: Pods,
+) -> None:
+    releases.env["DB_OPS_WAIT_TIMEOUT"] = "0.1"
+    (releases.folder / "url").write_text("postgresql://nobody@127.0.0.1:1/nothing\n")
+    assert releases.release("1.1").code == 1
+    limit = read("ci/kubernetes/job.yaml")["spec"]["backoffLimit"]
+    assert releases.exit_codes == {"migrate-1-1": [ExitCode.TRY_AGAIN] * (limit + 1)}
+    assert releases.rolled_out == []
+
+
+def test_a_release_that_does_not_start_is_undone_and_the_database_stays_ahead_of_it(
+    releases: Pods, migrated: Project
+) -> None:
+    releases.release("1.0").succeeded()
+    (releases.folder / "1.1" / "does_not_start").touch()
+    assert releases.release("1.1").code == 1
+    assert releases.rolled_out == ["1.0", "1.1", "1.0"]
+    assert "four" in migrated.tables
+    old = replace(migrated, root=releases.folder / "1.0")
+    assert "ahead of this checkout by 1 revision (0004)" in old.run("init").succeeded().out
