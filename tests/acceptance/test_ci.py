@@ -185,7 +185,8 @@ def test_a_failed_migration_stops_the_release_and_the_same_line_tries_again(
     outcome = releases.release("1.1")
     assert outcome.code == 1
     assert releases.exit_codes["migrate-1-1"] == [1], "another attempt was made"
-    assert 'relation "four" already exists' in outcome.out
+    assert "four" in outcome.out
+    assert "already exists" in outcome.out
     assert "nothing was rolled out" in outcome.err
     assert releases.rolled_out == ["1.0"]
     migrated.query("DROP TABLE four")
