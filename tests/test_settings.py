@@ -64,6 +64,8 @@ def test_all_bad_values_are_reported_at_once(root: Path, monkeypatch: pytest.Mon
         "DB_OPS_WAIT_TIMEOUT",
         "DB_OPS_ENVIRONMENT",
     }
+    said = "'Pro duction' is not a word of lower-case letters"
+    assert said in str(caught.value.problems["DB_OPS_ENVIRONMENT"])
 
 
 def test_without_a_url_the_embedded_server_is_used_in_development(root: Path) -> None:

@@ -239,7 +239,9 @@ def _utf_8(value: str) -> None:
 
 
 def _environment(env: Env) -> str | None:
-    return env.str("DB_OPS_ENVIRONMENT", None, validate=validate.Regexp(ENVIRONMENT_NAME))
+    wanted = "{input!r} is not a word of lower-case letters, digits, - and _, as development is"
+    name = validate.Regexp(ENVIRONMENT_NAME, error=wanted)
+    return env.str("DB_OPS_ENVIRONMENT", None, validate=name)
 
 
 def _seconds(env: Env, name: str, least: float = 0) -> float | None:
