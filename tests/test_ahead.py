@@ -91,7 +91,11 @@ def test_the_quick_look_agrees_only_while_the_catalogs_are_as_the_newer_release_
 def test_a_setting_makes_it_a_difference(ahead: Project, arguments: tuple[str, ...]) -> None:
     ahead.run(*arguments).succeeded()
     ahead.env["DB_OPS_AHEAD_IS_DIFFERENT"] = "1"
-    assert ahead.run(*arguments).code == DIFFERENT
+    outcome = ahead.run(*arguments)
+    assert outcome.code == DIFFERENT
+    assert "nothing to do" not in outcome.out
+    if "status" in arguments:
+        assert outcome.out.endswith("what is ahead counts as different (ahead_is_different)\n")
     ahead.run("init").succeeded()
     del ahead.env["DB_OPS_AHEAD_IS_DIFFERENT"]
     (ahead.root / "pyproject.toml").write_text("[tool.db_ops]\nahead_is_different = true\n")

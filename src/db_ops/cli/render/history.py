@@ -139,6 +139,8 @@ def status_lines(result: Status) -> Iterator[Line]:
         yield f"drift        {_drift_text(result.drift)}", _drift_style(result.drift)
     if result.next_command:
         yield f"next         {as_typed(result.next_command)}", "bold"
+    elif result.ahead and result.ahead_is_different:
+        yield "not up to date: what is ahead counts as different (ahead_is_different)", "yellow"
     elif result.ahead:
         yield "nothing to do", "green"
     elif result.up_to_date:
