@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from db_ops.commands.server import start, stop, url
     from db_ops.commands.shell import shell
     from db_ops.commands.snapshot import restore, snapshot, snapshots
+    from db_ops.commands.squash import squash
     from db_ops.commands.stamp import find_revisions, stamp
     from db_ops.commands.status import status
     from db_ops.commands.upgrade import upgrade
@@ -89,6 +90,7 @@ __all__ = [
     "shell",
     "snapshot",
     "snapshots",
+    "squash",
     "stamp",
     "start",
     "status",

@@ -185,6 +185,27 @@ COMMANDS = (
         body=adapters.stamp,
     ),
     Command(
+        "squash",
+        MIGRATIONS,
+        "Replace the oldest migrations by a single one that makes the same.",
+        "It is written from the catalogs of a scratch database and compared in another; the old"
+        " files are removed if the two are equal. Databases past it go on as before. Exits with"
+        " code 3 if there is a difference, or rows to decide about.",
+        (
+            Option(
+                "until",
+                "The last migration to squash; the new one has its identifier.",
+                "u",
+                Kind.VALUE,
+                "REVISION",
+                bare=True,
+            ),
+            Option("keep-data", "Write the rows that the migrations leave, too.", "k"),
+            Option("drop-data", "Leave out the rows that the migrations leave.", "d"),
+        ),
+        shows="history",
+    ),
+    Command(
         "status",
         CHECKS,
         "Show the revision of the database, the pending migrations and what to run next.",

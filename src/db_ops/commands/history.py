@@ -85,10 +85,8 @@ def _records_to_accept(
         if row.action in APPLIED and row.revision not in graph.nodes:
             yield Record(row.revision, "forget", current)
     for name in sorted(graph.applied(current)):
-        revision = graph.nodes[name].revision
-        known = (
-            file_state(target.project, target.checksums, revision, newest.get(name)) == "unchanged"
-        )
+        node = graph.nodes[name]
+        known = file_state(target.project, target.checksums, node, newest.get(name)) == "unchanged"
         if name not in current and not known:
             yield _accepted(target, name, current)
     for name in current:
@@ -128,7 +126,7 @@ def _entry(target: Target, name: str, recorded: RecordedHistory, *, applied: boo
         path=revision.path if revision else None,
         down=node.parents if node else recorded.parents.get(name, ()),
         applied=applied,
-        file=file_state(target.project, target.checksums, revision, row if applied else None),
+        file=file_state(target.project, target.checksums, node, row if applied else None),
     )
     if done is None:
         return entry

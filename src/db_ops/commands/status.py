@@ -53,6 +53,7 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
         or after_drift,
         ahead=position.ahead,
         ahead_is_different=settings.ahead_is_different,
+        squashed=position.squashed,
     )
 
 

@@ -40,6 +40,7 @@ from db_ops.errors.migration import (
     RevisionFileBroken,
     RevisionNotWritten,
     SeedFailed,
+    SquashRefused,
     UnfinishedMigration,
 )
 from db_ops.errors.misuse import (
@@ -76,6 +77,7 @@ from db_ops.errors.revisions import (
     NotAtHead,
     NotCompared,
     NotThatFarAhead,
+    RevisionSquashed,
     StepsDiffer,
     TooManySteps,
     UnknownRevisions,
@@ -182,6 +184,7 @@ __all__ = [
     "RevisionFileBroken",
     "RevisionGraphBroken",
     "RevisionNotWritten",
+    "RevisionSquashed",
     "RevisionsReadDifferently",
     "ScratchServerDiffers",
     "SeedFailed",
@@ -192,6 +195,7 @@ __all__ = [
     "SnapshotExists",
     "SnapshotMissing",
     "SourceError",
+    "SquashRefused",
     "StatementFailed",
     "StepsDiffer",
     "TableLocked",

@@ -80,6 +80,16 @@ class UnknownRevisions(ServerError):
         return {**super().described(), "parted": f", and {names} is not applied" if names else ""}
 
 
+class RevisionSquashed(ServerError):
+    """The database is at a revision that was squashed away: only the old files lead on from it."""
+
+    what = "{location}: is at {revision}, which was squashed into {into}"
+    then = "{remedy}"
+    revision: str
+    into: str
+    remedy: str
+
+
 class DatabaseAhead(ServerError):
     """The command needs the files of revisions that are applied and that this checkout lacks."""
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from db_ops.migrations.autogenerate.rendering import Changed, Operation
+from db_ops.migrations.autogenerate.revision_text import escape_parameters
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.revisions.unfinished import TODO
 from db_ops.postgres.schema.dependents import Dependents
 from db_ops.postgres.schema.objects import Schema
 
-# What SQLAlchemy takes for a parameter in the text that `op.execute` is given.
-_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")
 # With quotes and the indentation of a block in a function, no longer than PEP 8 wants it.
 _WIDTH = 66
 _ADDS_VALUE = re.compile(r"ALTER TYPE .* ADD VALUE ", re.S)
@@ -135,7 +134,7 @@ def _revision_statement(statement: str) -> RevisionStatement:
 
 
 def _execute(statement: str) -> str:
-    return call_with_text("op.execute", _PARAMETER.sub(r"\\:", statement))
+    return call_with_text("op.execute", escape_parameters(statement))
 
 
 def call_with_text(function: str, text: str) -> str:

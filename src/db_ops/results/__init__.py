@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         ShellEnded,
     )
     from db_ops.results.snapshot import Restored, Snapshot, Snapshots, SnapshotTaken
+    from db_ops.results.squash import DataStep, Squashed
     from db_ops.results.stamp import RevisionsFound, Stamped
     from db_ops.results.status import Drift, Pending, Status
     from db_ops.results.verify import Difference, Silenced, Verified
@@ -89,6 +90,7 @@ _MODULES = (
     "verify",
     "snapshot",
     "stamp",
+    "squash",
     "dump",
     "create_migration",
     "project",
@@ -104,6 +106,7 @@ __all__ = [
     "Connected",
     "ConnectionNotice",
     "ConnectionUrl",
+    "DataStep",
     "DatabaseCreated",
     "DatabaseDropped",
     "DatabaseSetAside",
@@ -162,6 +165,7 @@ __all__ = [
     "Snapshot",
     "SnapshotTaken",
     "Snapshots",
+    "Squashed",
     "Stamped",
     "StatementBlocked",
     "Status",

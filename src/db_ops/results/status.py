@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
+
 from db_ops.errors import ExitCode
 from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, Revision
@@ -32,7 +35,8 @@ class Status(Result):
     `ahead` are the revisions, oldest first, by which the database is ahead of this checkout, if all
     that this checkout has is applied; `ahead_is_different` says that this is not up to date.
     `pending` is empty where it is not known what is applied. `heads_are_meant` is False if several
-    heads have to be merged before anything can be applied.
+    heads have to be merged before anything can be applied. `squashed` says of unknown revisions
+    that were squashed away which one they are part of now.
     """
 
     environment: str
@@ -49,6 +53,7 @@ class Status(Result):
     heads_are_meant: bool = True
     ahead: tuple[str, ...] = ()
     ahead_is_different: bool = False
+    squashed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def up_to_date(self) -> bool:

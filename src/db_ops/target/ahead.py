@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db_ops.errors import DatabaseAhead, UnknownRevisions
+from db_ops.errors import DatabaseAhead, RevisionSquashed, UnknownRevisions
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -42,6 +42,10 @@ def checkout_of(target: Target, revisions: tuple[str, ...]) -> Checkout:
 
     project = target.project
     folders = [project.display(folder) for folder in project.version_locations]
+    squashed = target.graph.squashed
+    for revision in revisions:
+        if revision in squashed:
+            return git_authors.before_squash(project.root, folders, revision, squashed[revision])
     return git_authors.checkout_of(project.root, folders, revisions)
 
 
@@ -57,13 +61,14 @@ def check_known(
     if not position.unknown or (position.ahead and reason is None):
         return position
     remedy = checkout_of(target, position.ahead or position.unknown).hint
+    again = "; or start over: db-ops recreate" if target.settings.is_disposable else ""
+    for revision, into in position.squashed.items():
+        raise RevisionSquashed(target.location, revision, into, remedy + again)
     if position.ahead:
         raise DatabaseAhead(target.location, position.ahead, reason or "", remedy)
     if not position.known:
         table = target.project.version_table
         remedy += f"; if another service keeps {table} there, name another database, or a table of"
         remedy += " this one's own: version_table = NAME in alembic.ini"
-    if target.settings.is_disposable:
-        remedy += "; or start over: db-ops recreate"
     pending = tuple(revision.id for revision in position.pending)
-    raise UnknownRevisions(target.location, position.unknown, pending, remedy)
+    raise UnknownRevisions(target.location, position.unknown, pending, remedy + again)

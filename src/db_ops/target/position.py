@@ -27,6 +27,11 @@ class Position:
         """Those of `recorded` that no file has."""
         return self.graph.unknown(self.recorded)
 
+    @property
+    def squashed(self) -> dict[str, str]:
+        """Those of `unknown` that were squashed away, and the revision that each is part of now."""
+        return {name: into for name in self.unknown if (into := self.graph.squashed.get(name))}
+
     @cached_property
     def _beyond(self) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
         """Walk from the unknown revisions: those passed, the files reached, and if all led there.
@@ -56,7 +61,7 @@ class Position:
     @property
     def is_known(self) -> bool:
         """Tell whether it is certain which of the files' revisions are applied."""
-        return not self.unknown or self._beyond[2]
+        return not self.unknown or (self._beyond[2] and not self.squashed)
 
     @property
     def known(self) -> tuple[str, ...]:

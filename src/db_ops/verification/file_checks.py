@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.checksum import Checksums, comparable
-from db_ops.migrations.revisions.graph import Graph
+from db_ops.migrations.revisions.graph import Graph, Node
 from db_ops.postgres.history.reader import HistoryRow, RecordedHistory
-from db_ops.results import Difference, Revision
+from db_ops.results import Difference
 from db_ops.target.position import Position
 from db_ops.verification.drift import RECORD, recorded_by
 
@@ -14,14 +14,17 @@ APPLIED = ("upgrade", "stamp", "accept")
 
 
 def file_state(
-    project: Project, checksums: Checksums, revision: Revision | None, row: HistoryRow | None
+    project: Project, checksums: Checksums, node: Node | None, row: HistoryRow | None
 ) -> str:
     """Tell whether a revision's file does what it did when it was recorded: see `HistoryEntry`."""
-    if revision is None:
+    if node is None:
         return "missing"
     if row is None or row.checksum is None:
         return "unknown"
-    now = checksums.of(project.root / revision.path)
+    if row.checksum == node.replaced_checksum:
+        # It ran before others were squashed into it.
+        return "unchanged"
+    now = checksums.of(project.root / node.revision.path)
     if now is not None and not comparable(now, row.checksum):
         return "unknown"
     return "unchanged" if now == row.checksum else "edited"
@@ -41,7 +44,9 @@ def missing_files(
     return tuple(
         row
         for row in recorded.newest.values()
-        if row.action in APPLIED and row.revision not in graph.nodes
+        if row.action in APPLIED
+        and row.revision not in graph.nodes
+        and row.revision not in graph.squashed
     )
 
 
@@ -56,11 +61,11 @@ def check_files(
     newest = recorded.newest
     applied = Position(graph, current, recorded).applied
     edited = [
-        revision
-        for revision in (graph.nodes[name].revision for name in sorted(applied))
-        if (row := newest.get(revision.id)) is not None
+        node.revision
+        for node in (graph.nodes[name] for name in sorted(applied))
+        if (row := newest.get(node.revision.id)) is not None
         and row.action in APPLIED
-        and file_state(project, checksums, revision, row) == "edited"
+        and file_state(project, checksums, node, row) == "edited"
     ]
     return (
         *(

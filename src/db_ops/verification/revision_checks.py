@@ -30,10 +30,12 @@ def compare_history(
         found.append(Difference("database", "the database does not exist", "db-ops init"))
         return tuple(found)
     for revision in position.unknown if not position.ahead else ():
+        into = position.squashed.get(revision)
         found.append(
             Difference(
                 "unknown",
-                f"the database is at {revision}, which this checkout does not have",
+                f"the database is at {revision}, which "
+                + (f"was squashed into {into}" if into else "this checkout does not have"),
                 checkout,
             )
         )

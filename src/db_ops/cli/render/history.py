@@ -132,7 +132,9 @@ def status_lines(result: Status) -> Iterator[Line]:
         style = "yellow" if result.ahead_is_different else ""
         yield f"ahead        {ahead_text(result.ahead)}", style
     for revision in result.unknown if not result.ahead else ():
-        yield f"unknown      {revision}, which this checkout does not have", "yellow"
+        into = result.squashed.get(revision)
+        why = f"was squashed into {into}" if into else "this checkout does not have"
+        yield f"unknown      {revision}, which {why}", "yellow"
     for pending in result.pending:
         yield f"pending      {pending.id}  {pending.summary}{_written(pending)}", "yellow"
     if result.exists:

@@ -59,6 +59,7 @@ _RENDERERS = {
     "ShellEnded": ("server", "shell_ended_lines"),
     "SnapshotTaken": ("snapshot", "snapshot_taken_lines"),
     "Snapshots": ("snapshot", "snapshots_lines"),
+    "Squashed": ("squash", "squashed_lines"),
     "Stamped": ("stamp", "stamped_lines"),
     "Status": ("history", "status_lines"),
     "Verified": ("verify", "verified_lines"),

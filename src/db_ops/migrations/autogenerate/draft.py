@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import EnvironmentBroken
 from db_ops.migrations.autogenerate.rendering import Changed, Operation, Renderer
-from db_ops.migrations.autogenerate.revision_text import format_with_ruff, has_downgrade
+from db_ops.migrations.autogenerate.revision_text import has_downgrade
 from db_ops.migrations.autogenerate.run import run_autogenerate
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing
-from db_ops.migrations.autogenerate.write_hooks import hooks_of, run_hooks
+from db_ops.migrations.autogenerate.write_hooks import finish_file, hooks_of
 from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.runner import Database
 from db_ops.migrations.env.runtime import MAX_REVISION_ID, connection_over
@@ -116,15 +116,8 @@ class Draft:
         return path
 
     def finish(self, path: Path) -> str | None:
-        """Run the project's own post-write hooks on the file; without any, format it as ruff does.
-
-        Return in one line what failed of them, None if nothing did: the file stays, and is put back
-        if what they leave is no Python.
-        """
-        if not self._hooks:
-            format_with_ruff(path)
-            return None
-        return run_hooks(path, self._hooks)
+        """Run the project's own post-write hooks on the file, or format it: see `finish_file`."""
+        return finish_file(path, self._hooks)
 
     def _operations(
         self, parts: Iterable[Any], changed: Changed, constraints: Definitions

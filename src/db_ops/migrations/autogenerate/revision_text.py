@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _WIDTH = 79
+# What SQLAlchemy takes for a parameter in the text that `op.execute` is given, and the backslash
+# that it would take away, as one that keeps a colon from being that.
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=[\w$]+(?![:\w$]))|\\(?=:[\w$]*(?![:\w$]))")
 _QUOTES = re.compile(r"[rRuU]?(?:\"\"\"|''')")
+
+
+def escape_parameters(sql: str) -> str:
+    """Return *sql* as a text for `op.execute` that is sent as *sql*."""
+    return _PARAMETER.sub(r"\\\g<0>", sql)
 
 
 def list_in_docstring(path: Path, changes: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db_ops.migrations.autogenerate.revision_text import format_with_ruff
 from db_ops.migrations.env.error_location import describe_failure
 from db_ops.migrations.project import Project
 
@@ -19,14 +20,28 @@ if TYPE_CHECKING:
 
 def missing_hooks(project: Project) -> tuple[str, ...]:
     """Return the names of the hooks whose programs are not installed here."""
+    return tuple(
+        hook["_hook_name"] for hook in _hooks(configured_hooks(project)) if not _is_installed(hook)
+    )
+
+
+def finish_file(path: Path, configured: Any) -> str | None:
+    """Run the *configured* hooks on the file at *path*; without any, format it as ruff does.
+
+    Return what `run_hooks` returns.
+    """
+    if not configured:
+        format_with_ruff(path)
+        return None
+    return run_hooks(path, configured)
+
+
+def configured_hooks(project: Project) -> Any:
+    """Return the hooks of *project*, as its Alembic holds them."""
     from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory.from_config(project.alembic_config())
-    return tuple(
-        hook["_hook_name"]
-        for hook in _hooks(getattr(scripts, hooks_of(scripts)))
-        if not _is_installed(hook)
-    )
+    return getattr(scripts, hooks_of(scripts))
 
 
 def run_hooks(path: Path, configured: Any) -> str | None:

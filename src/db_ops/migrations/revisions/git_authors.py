@@ -83,11 +83,54 @@ def checkout_of(root: Path, folders: Sequence[str], revisions: tuple[str, ...]) 
     return Checkout(f"check out the commit that has {named}: {command}", command)
 
 
-def _commit_with(root: Path, folders: Iterable[str], revision: str) -> str | None:
-    """Return the newest commit, of any branch, that added the file of *revision*, if git tells."""
+def before_squash(root: Path, folders: Sequence[str], revision: str, into: str) -> Checkout:
+    """Return how to go on from *revision*, whose file was removed when it was squashed *into*.
+
+    With the files of the commit before that; of this very one where it is not committed yet.
+    """
+    upgrade = f"db-ops upgrade -r {quote(into)}"
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        hint = f"with the release that still has {revision}: {upgrade}; then with this one again"
+        return Checkout(hint, None)
+    removed = _commit_with(root, folders, revision, "D")
+    if removed is None:
+        away, back = "git stash --include-untracked", "git stash pop"
+    else:
+        away, back = f"git switch --detach {removed}~1", "git switch -"
+    command = f"{away} && {upgrade} && {back}"
+    return Checkout(f"bring it to {into} with the files from before that: {command}", command)
+
+
+def not_committed(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return which of the files at *paths* the last commit does not have as they are now."""
+    argv = ["git", "diff", "--no-ext-diff", "--no-renames", "--name-only", "--relative", "-z"]
+    folders = sorted({str(Path(path).parent) for path in paths})
+    try:
+        tracked, changed = (
+            {
+                name.decode(errors="surrogateescape")
+                for name in subprocess.run(
+                    [*command, "--", *folders], cwd=root, capture_output=True, check=True
+                ).stdout.split(b"\0")
+            }
+            for command in (["git", "ls-tree", "-r", "--name-only", "-z", "HEAD"], [*argv, "HEAD"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return tuple(paths)
+    return tuple(path for path in paths if path not in tracked or path in changed)
+
+
+def _commit_with(
+    root: Path, folders: Iterable[str], revision: str, change: str = "A"
+) -> str | None:
+    """Return the newest commit, of any branch, that added the file of *revision*, if git tells.
+
+    Or removed it (D), by *change*.
+    """
     # A POSIX regular expression.
     line = f"^revision[^'\"]*['\"]{re.escape(revision)}['\"]"
-    argv = ["git", "log", "--all", "-1", "--format=%h", "--diff-filter=A", f"-G{line}", "--"]
+    argv = ["git", "log", "--all", "--no-renames", "-1", "--format=%h", f"--diff-filter={change}"]
+    argv += [f"-G{line}", "--"]
     try:
         done = subprocess.run(
             [*argv, *folders], cwd=root, capture_output=True, timeout=_PATIENCE, check=False

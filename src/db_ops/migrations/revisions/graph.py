@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
@@ -17,12 +17,18 @@ Goal = tuple[str, ...] | None
 
 @dataclass(frozen=True)
 class Node:
-    """One revision file: what it follows (`down`) and what must be applied before (`depends`)."""
+    """One revision file: what it follows (`down`) and what must be applied before (`depends`).
+
+    `replaces` are the revisions that were squashed into it, `replaced_checksum` is that of the file
+    that had its identifier then.
+    """
 
     revision: Revision
     down: tuple[str, ...]
     depends: tuple[str, ...]
     labels: tuple[str, ...]
+    replaces: tuple[str, ...] = ()
+    replaced_checksum: str | None = None
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -139,6 +145,16 @@ class Graph:
         return next_revisions
 
     @cached_property
+    def squashed(self) -> Mapping[str, str]:
+        """The revision that each one was squashed into whose file is gone."""
+        return {
+            old: name
+            for name, node in self.nodes.items()
+            for old in node.replaces
+            if old not in self.nodes
+        }
+
+    @cached_property
     def labelled(self) -> Mapping[str, str]:
         """The revision that carries each branch label."""
         return {label: name for name, node in self.nodes.items() for label in node.labels}
@@ -201,11 +217,9 @@ def _resolved(nodes: dict[str, Node]) -> dict[str, Node]:
     """Replace branch labels in `depends_on` by the revisions that carry them."""
     labelled = {label: name for name, node in nodes.items() for label in node.labels}
     return {
-        name: Node(
-            node.revision,
-            node.down,
-            tuple(labelled.get(dependency, dependency) for dependency in node.depends),
-            node.labels,
+        name: replace(
+            node,
+            depends=tuple(labelled.get(dependency, dependency) for dependency in node.depends),
         )
         if node.depends
         else node

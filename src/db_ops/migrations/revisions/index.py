@@ -26,7 +26,7 @@ from db_ops.migrations.cache_files import digest, write_atomically
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
 
-_FORMAT = 1
+_FORMAT = 2
 _SOURCE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
 _CACHE = "__pycache__"
 _SOURCE_OR_COMPILED = re.compile(r"(?!\.#|__init__).*\.py[co]?\Z").match
@@ -35,13 +35,18 @@ UNSETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """The identifiers in one revision file; `depends` may hold branch labels."""
+    """The identifiers in one revision file; `depends` may hold branch labels.
+
+    `replaces` and `replaced_checksum` are those of a `Node`.
+    """
 
     revision: str
     down: tuple[str, ...]
     depends: tuple[str, ...]
     labels: tuple[str, ...]
     summary: str
+    replaces: tuple[str, ...] = ()
+    replaced_checksum: str | None = None
 
 
 # What tells whether a file has changed: its size in bytes, its modification in ns.
@@ -144,11 +149,9 @@ class RevisionIndex:
             return {
                 path: (
                     (size, modified),
-                    IndexEntry(revision, tuple(down), tuple(depends), tuple(labels), summary),
+                    IndexEntry(*(tuple(one) if isinstance(one, list) else one for one in entry)),
                 )
-                for path, (size, modified, revision, down, depends, labels, summary) in json.loads(
-                    self.body
-                ).items()
+                for path, (size, modified, *entry) in json.loads(self.body).items()
             }
         except (ValueError, TypeError, AttributeError):
             return {}
@@ -164,14 +167,7 @@ class RevisionIndex:
             return
         old = time.time_ns() - UNSETTLED_NS
         kept = {
-            path: (
-                *listing[path],
-                entry.revision,
-                entry.down,
-                entry.depends,
-                entry.labels,
-                entry.summary,
-            )
+            path: (*listing[path], *vars(entry).values())
             for path, entry in entries.items()
             if listing[path][1] < old
         }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import RevisionFileBroken, RevisionsReadDifferently
 from db_ops.errors.base import enumerate_names
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 _NAMES = frozenset(("revision", "down_revision", "depends_on", "branch_labels"))
-_WORDS = rb"(?:" + rb"|".join(sorted(name.encode() for name in _NAMES)) + rb")\b"
+# Of ours, in a file that others were squashed into; elsewhere they may mean anything.
+_SQUASHED = frozenset(("replaces", "replaced_checksum"))
+_WORDS = rb"(?:" + rb"|".join(sorted(name.encode() for name in _NAMES | _SQUASHED)) + rb")\b"
 # Every line at the margin that names one of them, and every line that may bind one in a block.
 _MENTIONED = re.compile(rb"^[^\s#][^\n]*\b" + _WORDS + rb"[^\n]*$|^" + _WORDS + rb"[^\n]*$", re.M)
 _BOUND_IN_BLOCK = re.compile(rb"^[ \t]+" + _WORDS + rb"\s*[:=]", re.M)
@@ -100,7 +103,14 @@ def check_graph(graph: Graph, scripts: ScriptDirectory) -> None:
 def _nodes(project: Project, entries: Mapping[str, IndexEntry]) -> Iterator[Node]:
     for path, entry in entries.items():
         revision = Revision(entry.revision, entry.summary, project.display(path))
-        yield Node(revision, entry.down, entry.depends, entry.labels)
+        yield Node(
+            revision,
+            entry.down,
+            entry.depends,
+            entry.labels,
+            entry.replaces,
+            entry.replaced_checksum,
+        )
 
 
 def _read(project: Project, path: Path) -> IndexEntry:
@@ -126,7 +136,16 @@ def _read(project: Project, path: Path) -> IndexEntry:
         depends=_tuple(values.get("depends_on")),
         labels=_tuple(values.get("branch_labels")),
         summary=summary,
+        **_squashed(values),
     )
+
+
+def _squashed(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return what a squashed revision says of those that it replaces; nothing of another one."""
+    replaces, was = values.get("replaces"), values.get("replaced_checksum")
+    if not isinstance(replaces, tuple) or not all(isinstance(one, str) for one in replaces):
+        return {}
+    return {"replaces": replaces, "replaced_checksum": was if isinstance(was, str) else None}
 
 
 def _parse_beginning(source: bytes) -> ast.Module | None:
@@ -153,6 +172,9 @@ def _literals(tree: ast.Module) -> dict[str, object]:
                 values[name] = ast.literal_eval(value)
             except (ValueError, TypeError):
                 raise _NotPlain from None
+        elif name in _SQUASHED:
+            with suppress(ValueError, TypeError):
+                values[name] = ast.literal_eval(value)
         elif not _NAMES.isdisjoint(_bound_by(statement)):
             raise _NotPlain
     return values
@@ -186,6 +208,7 @@ def _as_alembic_reads(project: Project) -> Iterator[Node]:
             down=_tuple(script.down_revision),
             depends=_tuple(script.dependencies),
             labels=tuple(sorted(script._orig_branch_labels)),
+            **_squashed(vars(script.module)),
         )
 
 
