@@ -40,6 +40,7 @@ CALLS = {
     "shell": [("-c VALUES(1)", 0)],
     "snapshot": [("one", 0), ("one --confirm other", 4)],
     "snapshots": [("", 0), ("--drop nothing", 1)],
+    "squash": [("", 2), ("0002", 4)],
     "stamp": [("0003", 0), ("0004", 3), ("--find", 0), ("", 2), ("0001 --confirm other", 4)],
     "status": [("", 0), ("--check", 3)],
     "stop": [("", 2)],

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from db_ops.errors import DbOpsError, SquashRefused, UsageError
+from db_ops.errors import SquashRefused, UsageError
 from db_ops.generation.data_steps import data_steps
 from db_ops.generation.squash import OldRevisions, build_old_revisions, prove_squash
 from db_ops.migrations.autogenerate.write_errors import check_template
@@ -24,7 +24,6 @@ from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.revisions.squashed_file import SquashedFile, scripts_with
 from db_ops.results import OnEvent, Revision, Squashed, ignore
 from db_ops.settings import Settings
-from db_ops.target.open_server import server_of
 from db_ops.target.target import Target, open_target
 
 _AGAIN = "then run this again"
@@ -45,7 +44,7 @@ def squash(
     removed. What they leave in an empty database beside its schema is in the new one with
     *keep_data* and not with *drop_data*; without either, nothing is done where there is any, and
     the exit code is 3. Databases that are past *until* go on as before, those before it are told.
-    The target is not touched, and none has to be there.
+    The target is not touched, and it need not exist; it is asked whether it could go on.
 
     Raises `SquashRefused`, `UsageError`, `NoSuchRevision`, `NoScratchDatabase`, `RebuildFailed`.
     """
@@ -64,7 +63,7 @@ def squash(
     target = open_target(settings, "squash", on_event)
     last = resolve_revision(target.graph, until, "db-ops squash --until")
     nodes, depends = _to_squash(target, last)
-    unasked = _refuse_on_the_way(target, last, nodes)
+    _refuse_on_the_way(target, last, nodes)
     _refuse_uncommitted(target, nodes)
     check_template(target.project)
     old = build_old_revisions(target, last, depends, rows=keep_data)
@@ -84,7 +83,6 @@ def squash(
         kept=keep_data if keep_data or drop_data else None,
         irreversible=None,
         unfinished=None,
-        unasked=unasked,
         major=old.major,
         before=old.seconds,
         after=0.0,
@@ -131,25 +129,17 @@ def _followed(graph: Graph, name: str, parent: str, last: str) -> SquashRefused:
     )
 
 
-def _refuse_on_the_way(target: Target, last: str, nodes: Sequence[Node]) -> str | None:
-    """Refuse where the project's own database could not go on; return why it was not asked."""
-    try:
-        # It answers now or is not asked: the files need no server of their own.
-        quick = server_of(
-            replace(target.settings, wait_timeout=0), "squash", target.server.on_event
-        )
-        with quick.target_if_exists() as connection:
-            recorded = target.at(quick).recorded_on(connection) if connection else ()
-    except DbOpsError as error:
-        return error.message
+def _refuse_on_the_way(target: Target, last: str, nodes: Sequence[Node]) -> None:
+    """Refuse where the project's own database could not go on."""
+    with target.server.target_if_exists() as connection:
+        recorded = target.recorded_on(connection) if connection else ()
     squashed = {node.revision.id for node in nodes} - {last}
     for revision in recorded:
         if revision in squashed:
             raise SquashRefused(
                 f"{target.location} is at {revision}, which would be gone",
-                f"bring it there first: db-ops upgrade -r {shlex.quote(last)}",
+                f"bring it to the last one first: db-ops upgrade -r {shlex.quote(last)}",
             )
-    return None
 
 
 def _refuse_uncommitted(target: Target, nodes: Sequence[Node]) -> None:

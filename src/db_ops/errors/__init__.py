@@ -40,7 +40,6 @@ from db_ops.errors.migration import (
     RevisionFileBroken,
     RevisionNotWritten,
     SeedFailed,
-    SquashRefused,
     UnfinishedMigration,
 )
 from db_ops.errors.misuse import (
@@ -78,6 +77,7 @@ from db_ops.errors.revisions import (
     NotCompared,
     NotThatFarAhead,
     RevisionSquashed,
+    SquashRefused,
     StepsDiffer,
     TooManySteps,
     UnknownRevisions,

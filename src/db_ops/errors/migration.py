@@ -285,16 +285,6 @@ class UnfinishedMigration(DbOpsError):
         return {**super().described(), "otherwise": otherwise}
 
 
-class SquashRefused(DbOpsError):
-    """Revisions cannot be squashed, or not here and not now; no file was changed."""
-
-    exit_code = ExitCode.REFUSED
-    what = "squash: {reason}"
-    then = "{remedy}"
-    reason: str
-    remedy: str
-
-
 class AppliedRevision(ServerError):
     """The revision to be rebased is applied in the database, which would then skip the others."""
 

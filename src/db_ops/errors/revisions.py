@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db_ops.errors.base import DbOpsError, enumerate_names
+from db_ops.errors.base import DbOpsError, ExitCode, enumerate_names
 from db_ops.errors.server import ServerError
 
 
@@ -87,6 +87,16 @@ class RevisionSquashed(ServerError):
     then = "{remedy}"
     revision: str
     into: str
+    remedy: str
+
+
+class SquashRefused(DbOpsError):
+    """Revisions cannot be squashed, or not here and not now; no file was changed."""
+
+    exit_code = ExitCode.REFUSED
+    what = "squash: {reason}"
+    then = "{remedy}"
+    reason: str
     remedy: str
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from db_ops.postgres.sql_script import ScriptError, split_script
 from db_ops.results import DataStep
 
 _WRITES = re.compile(
-    r"\s*(?:INSERT\s+INTO|UPDATE\s+(?!.*\bCASCADE\b)|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|COPY)\b",
+    r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|COPY)\b",
     re.IGNORECASE,
 )
 # What may write somewhere in the middle.
@@ -21,6 +22,7 @@ _IN_THE_MIDDLE = re.compile(
     re.IGNORECASE,
 )
 _ROUTINES = re.compile(r"\s*(?:SELECT\s+(?!.*\bFROM\b)|CALL\b)", re.IGNORECASE | re.DOTALL)
+_LONGEST = 120
 _SENDS = frozenset(("execute", "exec_driver_sql", "executemany", "scalar", "scalars"))
 _BUILDS = frozenset(("insert", "update", "delete"))
 _OF_SESSION = frozenset(("add", "add_all", "merge", "delete", "commit", "flush"))
@@ -38,7 +40,7 @@ def data_steps(path: Path, shown: str) -> tuple[DataStep, ...]:
         tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return ()
-    lines = source.decode(errors="replace").splitlines()
+    text = source.decode(errors="replace")
     texts = dict(_named_texts(tree))
     upward = [
         node
@@ -48,12 +50,15 @@ def data_steps(path: Path, shown: str) -> tuple[DataStep, ...]:
         )
     ]
     found = {
-        call.lineno
+        call.lineno: call
         for top in upward
         for call in ast.walk(top)
         if isinstance(call, ast.Call) and _writes(call, texts)
     }
-    return tuple(DataStep(shown, line, lines[line - 1].strip()) for line in sorted(found))
+    return tuple(
+        DataStep(shown, line, textwrap.shorten(ast.get_source_segment(text, call) or "", _LONGEST))
+        for line, call in sorted(found.items())
+    )
 
 
 def _named_texts(tree: ast.Module) -> Iterator[tuple[str, str]]:

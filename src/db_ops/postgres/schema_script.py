@@ -102,10 +102,11 @@ class SchemaScript:
 
     def _statements(self, found: Sequence[str], sequences: frozenset[str]) -> Iterator[str]:
         role, schema = re.escape(self.role), quote_ident(self.version_schema)
+        in_string = schema.replace("'", "''")
         owner = re.compile(rf"ALTER .* OWNER TO {role}\Z", re.DOTALL)
         of_role = re.compile(rf"(GRANT|REVOKE) (.*) (TO|FROM) {role}\Z", re.DOTALL)
         token = re.compile(
-            _TOKEN.format(schema=re.escape(schema), literal=re.escape(schema.replace("'", "''"))),
+            _TOKEN.format(schema=re.escape(schema), literal=re.escape(in_string)),
             re.DOTALL | re.VERBOSE,
         )
         usual = all(one in _USUAL for one in found if one.startswith("SET default_"))
@@ -116,6 +117,8 @@ class SchemaScript:
             counted = _SEQUENCE.match(statement)
             if counted and counted[1].replace("''", "'") not in sequences:
                 continue
+            if counted:
+                statement = statement.replace(f"'{in_string}.", "'", 1)
             if (
                 owner.match(statement)
                 or statement.startswith("COMMENT ON EXTENSION ")

@@ -9,7 +9,7 @@ from db_ops.results.verify import Difference
 
 
 class DataStep(FrozenData):
-    """A `line` of a revision file that writes rows, and the `code` on it."""
+    """A `line` of a revision file that writes rows, and the `code` from there on, cut."""
 
     path: str
     line: int
@@ -25,7 +25,7 @@ class Squashed(Result):
     write rows, which are in the new one only as far as they leave some in an empty database.
     `irreversible` says why it has no downgrade, if it has none. `before` and `after` are how long
     the old revisions and the new one took in a scratch database, on a server of version `major`.
-    `unasked` says why the project's database was not asked whether it has passed them.
+    `unfinished` says what the project's hooks did wrong, which were run on the new file.
     """
 
     revision: Revision | None
@@ -38,7 +38,6 @@ class Squashed(Result):
     kept: bool | None
     irreversible: str | None
     unfinished: str | None
-    unasked: str | None
     major: int
     before: float
     after: float

@@ -34,8 +34,6 @@ def squashed_lines(result: Squashed) -> Iterator[Line]:
         yield f"note: {one_line(result.unfinished)}", "yellow"
     if result.irreversible:
         yield f"note: it has no downgrade: {one_line(result.irreversible)}", "yellow"
-    if result.unasked:
-        yield f"note: no database was asked whether it is past them: {result.unasked}", "yellow"
     if result.done:
         yield f"databases at {last} or past it go on as before; review it, then commit it", ""
     elif not result.differences:

@@ -19,7 +19,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISDIR
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.cache_files import digest, write_atomically
 
@@ -149,7 +149,7 @@ class RevisionIndex:
             return {
                 path: (
                     (size, modified),
-                    IndexEntry(*(tuple(one) if isinstance(one, list) else one for one in entry)),
+                    _entry(entry),
                 )
                 for path, (size, modified, *entry) in json.loads(self.body).items()
             }
@@ -176,6 +176,11 @@ class RevisionIndex:
         head = json.dumps((_FORMAT, len(body), listing.fingerprint, settled, heads))
         with suppress(OSError):
             write_atomically(self.path, f"{head}\n{body}".encode())
+
+
+def _entry(values: Iterable[Any]) -> IndexEntry:
+    fields: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
+    return IndexEntry(*fields)
 
 
 def revision_files(project: Project) -> RevisionFileList:

@@ -1,0 +1,58 @@
+CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE EXTENSION IF NOT EXISTS citext;
+CREATE SCHEMA "My-Audit";
+CREATE TYPE mood AS ENUM ('sad', 'it''s :ok', 'happy');
+CREATE DOMAIN email AS citext CHECK (VALUE ~ '^[^@]+@[^@]+$');
+CREATE TYPE pair AS (a int, b text);
+CREATE TYPE span AS RANGE (subtype = float8);
+CREATE SEQUENCE order_no START 1000;
+CREATE TABLE "Users" (id bigserial PRIMARY KEY, mail email UNIQUE, mood mood DEFAULT 'sad', gone int, name text COLLATE "C" DEFAULT E'a\\:b :x \\d', tags text[] DEFAULT '{}', p pair, lower_name text GENERATED ALWAYS AS (lower(name)) STORED, CHECK (name !~ '\:y$'));
+ALTER TABLE "Users" DROP COLUMN gone;
+CREATE TABLE child (id int GENERATED ALWAYS AS IDENTITY (START 7) PRIMARY KEY, user_id bigint REFERENCES "Users" ON DELETE CASCADE, parent int REFERENCES child DEFERRABLE INITIALLY DEFERRED, number int DEFAULT nextval('order_no'), at timestamptz DEFAULT '2020-01-01 10:20:30+00');
+CREATE TABLE part (id int, day date NOT NULL) PARTITION BY RANGE (day);
+CREATE TABLE part_2020 PARTITION OF part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE "My-Audit".log (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), what jsonb DEFAULT '{"a:b": 1}');
+CREATE INDEX users_trgm ON "Users" USING gin (name gin_trgm_ops) WHERE mood <> 'sad';
+CREATE UNIQUE INDEX ON child (user_id, number) INCLUDE (at);
+CREATE VIEW v AS SELECT u.id, u.name, c.number FROM "Users" u JOIN child c ON c.user_id = u.id WHERE u.name LIKE '50%%';
+CREATE MATERIALIZED VIEW mv AS SELECT count(*) AS n FROM v;
+CREATE UNIQUE INDEX ON mv (n);
+CREATE FUNCTION f_later() RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT n FROM mv -- public.mv stays
+$$;
+CREATE FUNCTION atomic(x int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT x + count(*)::int FROM child; END;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $body$
+begin
+    new.number := coalesce(new.number, nextval('public.order_no'));  -- "quoted" :param """ 
+    raise notice 'x: %', new.number;
+    return new;
+end $body$;
+CREATE TRIGGER touch BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE PROCEDURE proc() LANGUAGE plpgsql AS 'begin null; end';
+CREATE AGGREGATE sum2(int) (sfunc = int4pl, stype = int, initcond = '0');
+ALTER TABLE child ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON child FOR SELECT TO app_reader USING (user_id > 0);
+CREATE RULE no_delete AS ON DELETE TO "My-Audit".log DO INSTEAD NOTHING;
+COMMENT ON TABLE child IS 'it''s a child: of x';
+COMMENT ON COLUMN child.at IS E'two\nlines';
+GRANT SELECT ON child TO app_reader;
+GRANT SELECT (id) ON "Users" TO app_reader;
+REVOKE DELETE ON child FROM CURRENT_USER;
+ALTER TABLE part OWNER TO app_reader;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app_reader;
+GRANT USAGE ON SCHEMA "My-Audit" TO app_reader;
+CREATE STATISTICS stat (dependencies) ON user_id, number FROM child;
+CREATE TABLE base_t (a int); CREATE TABLE kid (b int) INHERITS (base_t);
+CREATE PUBLICATION pub FOR TABLE child;
+CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq);
+CREATE CAST (mood AS int) WITH INOUT;
+CREATE TEXT SEARCH CONFIGURATION simple2 (COPY = simple);
+ALTER TABLE child CLUSTER ON child_pkey; ALTER TABLE child REPLICA IDENTITY FULL;
+ALTER TABLE "Users" ALTER COLUMN name SET STATISTICS 500, ALTER COLUMN name SET STORAGE EXTERNAL;
+ALTER TABLE base_t SET (fillfactor = 70);
+CREATE UNLOGGED TABLE quick (a int); ALTER TABLE quick ADD CONSTRAINT positive CHECK (a > 0) NOT VALID;
+CREATE FUNCTION evt() RETURNS event_trigger LANGUAGE plpgsql AS 'begin null; end';
+CREATE EVENT TRIGGER et ON ddl_command_start EXECUTE FUNCTION evt();
+ALTER EVENT TRIGGER et DISABLE;
+CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'x'); CREATE FOREIGN TABLE ft (a int) SERVER s;
+ALTER TABLE child DISABLE TRIGGER touch;
+INSERT INTO child (id, number) OVERRIDING SYSTEM VALUE VALUES (1, 1), (2, 2);
+SELECT setval('order_no', 1500, false);
