@@ -12,7 +12,7 @@ STATEMENTS = [
     "CHECK (name ~ '\\:y$')",
     "CHECK (name ~ '\\\\:y\\:')",
     "SELECT ':a', ' :a:b ', '::1', a[1:2], b[:n], x::text, :$1, ':a$b'",
-    "DEFAULT '{\"a\": 1, \"b\":2}'::jsonb",
+    'DEFAULT \'{"a": 1, "b":2}\'::jsonb',
     "'10:20:30' || E'\\n:x'",
 ]
 
