@@ -263,12 +263,20 @@ def test_a_branch_is_squashed_with_what_it_depends_on_left_alone(project: Projec
         "b1", "op.execute('CREATE TABLE b_one ()')", down_revision=None, depends_on="a1", label="b"
     )
     project.table("b2", "b_two")
+    for name in ("a1", "b1"):
+        body = "AS $$ SELECT count(*) FROM b_two $$" if name == "b1" else "AS 'SELECT 1::bigint'"
+        path = project.root / "alembic" / "versions" / f"{name}.py"
+        function = f'op.execute("CREATE FUNCTION f_{name}() RETURNS bigint LANGUAGE sql {body}")'
+        off = "op.execute('SET LOCAL check_function_bodies = off')"
+        head, tail = path.read_text().split("\n\n\ndef downgrade")
+        path.write_text(f"{head}\n    {off}\n    {function}\n\n\ndef downgrade{tail}")
     commit(project)
     project.run("squash", "b2").succeeded()
     text = squashed_file(project).read_text().replace("'", '"')
     assert 'depends_on: str | Sequence[str] | None = "a1"' in text
     assert 'branch_labels: str | Sequence[str] | None = ("b",)' in text
     assert "a_one" not in text
+    assert "f_b1" in text
     project.run("init").succeeded()
     assert {"a_one", "a_two", "b_one", "b_two"} <= set(project.tables)
     commit(project)

@@ -84,7 +84,7 @@ def build_old_revisions(
                 seconds = sum(took)
                 built = _Built.of(work)
                 upgrade, downgrade = (
-                    [one for one in statements if one not in known]
+                    [one for one in statements if one not in known or one.startswith("SET ")]
                     for statements in built.script(rows)
                 )
                 at_heads = built.schema

@@ -110,7 +110,8 @@ class SchemaScript:
             re.DOTALL | re.VERBOSE,
         )
         usual = all(one in _USUAL for one in found if one.startswith("SET default_"))
-        if any(re.search(r"\bLANGUAGE sql\b", one) for one in found):
+        unchecked = any(re.search(r"\bLANGUAGE sql\b", one) for one in found)
+        if unchecked:
             # Their bodies may name what comes later.
             yield "SET LOCAL check_function_bodies = off"
         for statement in found:
@@ -138,6 +139,8 @@ class SchemaScript:
             if statement.startswith("CREATE EXTENSION "):
                 statement = statement.removesuffix(f" WITH SCHEMA {schema}")
             yield token.sub(_unqualified, statement)
+        if unchecked:
+            yield "SET LOCAL check_function_bodies = on"
 
 
 def _unqualified(found: re.Match[str]) -> str:
