@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from psycopg2.errorcodes import FOREIGN_KEY_VIOLATION
-
 from db_ops.errors import DbOpsError, MigrationFailed
 from db_ops.migrations.env.diagnostics import reason_of, sqlstate
 from db_ops.postgres.rows import (
@@ -17,6 +15,7 @@ from db_ops.postgres.rows import (
     PLAIN,
     Content,
     Filling,
+    empty_parent,
     fill_tables,
     insert_one_row,
     read_content,
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 # Data exceptions and violated constraints: what the rows forbid, and not the statement.
 _OF_ROWS = ("22", "23")
 _NEXT = {EDGES: PLAIN, PLAIN: NONE}
-_REFERENCED = re.compile(r"\bREFERENCES\s+((?:\"(?:[^\"]|\"\")*\"|[\w.])+)")
 
 
 @dataclass
@@ -122,9 +120,7 @@ class RowProof:
         left = [table for table in tables if table.oid not in self._emptied]
         if not left:
             return False
-        oid, parent = None, ""
-        if code == FOREIGN_KEY_VIOLATION:
-            oid, parent = _empty_parent(cursor, statement)
+        oid, parent = empty_parent(cursor, code, statement)
         if oid not in self._emptied | self._unfilled:
             self._note(tables, reason_of(error))
         elif oid in self._unfilled:
@@ -179,16 +175,3 @@ def _mentions(text: str, name: str) -> bool:
     """Tell whether *name* stands in *text*, both without quotes, and not as a part of another."""
     text, name = (one.replace('"', "") for one in (text, name))
     return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text) is not None
-
-
-def _empty_parent(cursor: Cursor, statement: str) -> tuple[int | None, str]:
-    """Return the table without rows that a foreign key of *statement* refers to, if it does."""
-    found = _REFERENCED.search(statement)
-    if found is None:
-        return None, ""
-    name = found[1].replace("%", "%%")
-    cursor.execute(
-        f"SELECT to_regclass(%s)::oid::bigint, EXISTS (SELECT FROM {name})", found.groups()
-    )
-    ((oid, has_rows),) = cursor.fetchall()
-    return (None, "") if has_rows else (oid, found[1])

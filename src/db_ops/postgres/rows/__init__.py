@@ -12,6 +12,7 @@ from db_ops.postgres.rows.fill import (
     fill_tables,
     insert_one_row,
 )
+from db_ops.postgres.rows.parents import empty_parent
 from db_ops.postgres.rows.sequences import sequences_behind
 from db_ops.postgres.rows.tables import read_tables
 
@@ -21,6 +22,7 @@ __all__ = [
     "PLAIN",
     "Content",
     "Filling",
+    "empty_parent",
     "empty_tables",
     "fill_tables",
     "insert_one_row",
