@@ -16,7 +16,7 @@ from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.postgres.schema.serialization import from_json, to_json
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

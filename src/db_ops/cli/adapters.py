@@ -64,7 +64,7 @@ def stamp(load: Load, options: Options, on_event: OnEvent) -> Result:
 
 
 def check_models(load: Load, options: Options, on_event: OnEvent) -> Result:
-    return db_ops.check_models(load(for_tests=True), on_event=on_event)
+    return db_ops.check_models(load(for_tests=True), write=options["write"], on_event=on_event)
 
 
 def snapshots(load: Load, options: Options, on_event: OnEvent) -> Result:

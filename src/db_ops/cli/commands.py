@@ -237,7 +237,11 @@ COMMANDS = (
         "check-models",
         CHECKS,
         "Check that models and migrations agree, in a scratch database.",
-        "The service's own database is not needed. Exits with code 3 if there is a difference.",
+        "The service's own database is not needed. Exits with code 3 if there is a difference, also"
+        " of the schema file, if the project names one.",
+        (Option("write", "Write the project's schema file.", "w"),),
+        shows="check-models",
+        writes_with=("write",),
         body=adapters.check_models,
     ),
     Command(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from db_ops.cli.terminal import one_line
 from db_ops.errors.base import enumerate_names
+
+if TYPE_CHECKING:
+    from db_ops.results import SchemaFile
 
 Line = tuple[str, str]
 
@@ -22,6 +28,14 @@ def ahead_text(ahead: tuple[str, ...]) -> str:
     """Return by how many revisions a database is ahead, and by which, as text."""
     count = f"{len(ahead)} revision{'' if len(ahead) == 1 else 's'}"
     return f"of this checkout by {count} ({enumerate_names(ahead)})"
+
+
+def schema_file_lines(file: SchemaFile | None) -> Iterator[Line]:
+    """Yield what there is to say of the schema file: that it was written, or why not."""
+    if file is not None and file.written:
+        yield f"{file.path} written", "green"
+    elif file is not None and file.problem:
+        yield f"note: {file.path} not written: {one_line(file.problem)}", "yellow"
 
 
 def format_megabytes(number: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_schema_on
+from db_ops.builds.schema_file import write_schema_file
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import EmptyMetadata, ModelsRefused, UsageError
 from db_ops.generation import requested_renames
@@ -35,6 +36,7 @@ from db_ops.results import (
     OnEvent,
     RevisionFinished,
     RevisionStarted,
+    SchemaFile,
     ignore,
 )
 from db_ops.settings import Settings
@@ -62,7 +64,8 @@ def create_migration(
     Each *extension* that models need and the migrations lack is created first.
     Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
     Without a change, no file is written; one that does not import is removed again; one that does
-    not keep what it promises stays, and the result's exit code is 3.
+    not keep what it promises stays, and the result's exit code is 3. In development, the project's
+    schema file is written, if it names one.
 
     Raises `UsageError` for an empty message, `RenameUndecided`, `ModelsRefused`,
     `UnfinishedMigration`, `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`,
@@ -117,6 +120,7 @@ def create_migration(
             return created
         revision = generator.write(plan, irreversible=irreversible)
         trial_run = generator.prove(base, revision, plan, irreversible=irreversible)
+        schema_file = _schema_file(target, base, trial_run.schema)
     return replace(
         created,
         revision=revision,
@@ -128,6 +132,7 @@ def create_migration(
         unsafe=trial_run.unsafe,
         unchecked=(*created.unchecked, *trial_run.unchecked),
         kept=() if irreversible or not generator.has_downgrade else plan.kept,
+        schema_file=schema_file,
     )
 
 
@@ -146,6 +151,16 @@ def _load_models(target: Target, message: str) -> tuple[Any, AutogenerateScope]:
     if missing is not None:
         raise missing
     return metadata, narrowed
+
+
+def _schema_file(target: Target, base: RevisionBase, made: Schema | None) -> SchemaFile | None:
+    """Write the schema file, if there is one to write; *made* is what the new head makes."""
+    settings = target.settings
+    if made is None or not settings.writes_schema_file:
+        return None
+    if base.is_copied:
+        return SchemaFile(settings.schema_file or "", problem="the migrations alone do not make it")
+    return write_schema_file(settings, base.scratch.host.graph.heads, made)
 
 
 def _checked(message: str) -> str:

@@ -24,6 +24,7 @@ def upgrade(
     Each revision commits on its own, under the migration lock; at head, no lock is taken and
     nothing is written. A revision in which `create-migration` left a TODO is refused, with those
     before it (`UnfinishedMigration`), unless *unfinished* ones are to be applied as they are.
+    In development, the project's schema file is written then, if it names one.
     Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
     target = open_target(settings, "upgrade", on_event)
@@ -38,4 +39,9 @@ def upgrade(
                 refuse_unfinished(target.settings.root, pending, "db-ops upgrade --unfinished")
             steps = apply_pending(target, recorded, goal, connection, check_tables)
         heads, ahead = reached_revisions(target, recorded, goal, connection)
-    return Migrated(target.location, heads, steps, ahead=ahead)
+    schema_file = None
+    if steps and target.settings.schema_file is not None:
+        from db_ops.builds.schema_file import update_schema_file
+
+        schema_file = update_schema_file(target)
+    return Migrated(target.location, heads, steps, ahead=ahead, schema_file=schema_file)

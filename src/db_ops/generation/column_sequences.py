@@ -5,7 +5,6 @@ What a sequence draws next is past every number of its column, and past what an 
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping
 
@@ -13,20 +12,26 @@ from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.schema.identifiers import schema_prefix, unquoted_parts
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.repair import literal
+from db_ops.postgres.schema.sequence_options import (
+    LARGEST,
+    OWN_SEQUENCE,
+    changed_options,
+    cut_name,
+    new_options,
+    option_pairs,
+    own_sequence_name,
+)
 
-_OWN = "nextval(its own sequence)"
 _NAMED = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)\Z")
-_OPTIONS = ("START", "INCREMENT", "MINVALUE", "MAXVALUE", "CACHE")
-_LARGEST = {"smallint": 32767, "integer": 2147483647, "bigint": 9223372036854775807}
 _REPLACED = "_replaced"
 
 
 def changes_sequence(actual: SchemaObject, wanted: SchemaObject) -> bool:
     """Tell whether *wanted* draws from another sequence than *actual*, or from one unlike it."""
     old, new = _source(actual), _source(wanted)
-    if old == new == _OWN:
+    if old == new == OWN_SEQUENCE:
         return actual.attributes.get("sequence") != wanted.attributes.get("sequence")
-    return old != new and (new is not None or old in ("identity", _OWN))
+    return old != new and (new is not None or old in ("identity", OWN_SEQUENCE))
 
 
 def draws_alike(actual: SchemaObject, wanted: SchemaObject) -> bool:
@@ -45,44 +50,24 @@ def sequence_statements(
     old, new = _source(actual), _source(wanted)
     own = names.get(actual.name)
     alter, this = f"ALTER TABLE {actual.parent}", f"ALTER COLUMN {actual.label}"
-    if new == _OWN == old:
+    if new == OWN_SEQUENCE == old:
         return (f"ALTER SEQUENCE {own} {' '.join(_changed_options(actual, wanted))}",)
     if new == "identity":
         return tuple(_to_identity(actual, wanted, own))
-    if new == _OWN:
-        name = original or own or _sequence_name(wanted)
+    if new == OWN_SEQUENCE:
+        name = original or own or own_sequence_name(wanted)
         return tuple(_to_own(actual, wanted, own, name))
     drop = "IDENTITY" if old == "identity" else "DEFAULT"
     statements = [f"{alter} {this} DROP {drop}"] if old else []
     if new is not None:
-        drawn = own if old in ("identity", _OWN) else old
+        drawn = own if old in ("identity", OWN_SEQUENCE) else old
         statements.insert(
             0, _position(actual, wanted, literal(new), drawn, f"(SELECT last_value FROM {new})")
         )
         statements.append(f"{alter} {this} SET DEFAULT {wanted.attributes['default']}")
-    if old == _OWN and "sequence" not in wanted.attributes:
+    if old == OWN_SEQUENCE and "sequence" not in wanted.attributes:
         statements.append(f"DROP SEQUENCE {own}")
     return tuple(statements)
-
-
-def new_options(options: str) -> Iterator[str]:
-    """Yield the clauses of a new sequence, without those that its type implies."""
-    kind, of = options.partition(" ")[0], dict(_pairs(options))
-    implied = {"START": "1", "INCREMENT": "1", "MINVALUE": "1", "CACHE": "1"}
-    implied["MAXVALUE"] = str(_LARGEST.get(kind, ""))
-    if of.get("INCREMENT", "1").startswith("-"):
-        implied = {"CACHE": "1"}
-    yield from (f"{word} {value}" for word, value in of.items() if implied.get(word) != value)
-    if options.endswith(" CYCLE"):
-        yield "CYCLE"
-
-
-def changed_options(before: str, after: str) -> Iterator[str]:
-    """Yield the clauses in which two sequences differ, but for the type."""
-    old, new = dict(_pairs(before)), dict(_pairs(after))
-    yield from (f"{word} {value}" for word, value in new.items() if old.get(word) != value)
-    if before.endswith(" CYCLE") != after.endswith(" CYCLE"):
-        yield "CYCLE" if after.endswith(" CYCLE") else "NO CYCLE"
 
 
 def _changed_options(actual: SchemaObject, wanted: SchemaObject) -> Iterator[str]:
@@ -92,8 +77,8 @@ def _changed_options(actual: SchemaObject, wanted: SchemaObject) -> Iterator[str
         yield f"AS {new}"
     for clause in changed_options(before, after):
         # The largest number of a type goes with the type.
-        largest = f"MAXVALUE {_LARGEST.get(old)} " in before and clause == (
-            f"MAXVALUE {_LARGEST.get(new)}"
+        largest = f"MAXVALUE {LARGEST.get(old)} " in before and clause == (
+            f"MAXVALUE {LARGEST.get(new)}"
         )
         if not (largest and old != new):
             yield clause
@@ -104,8 +89,8 @@ def _source(column: SchemaObject) -> str | None:
     default = column.attributes.get("default", "")
     if "identity" in column.attributes:
         return "identity"
-    if default == _OWN:
-        return _OWN
+    if default == OWN_SEQUENCE:
+        return OWN_SEQUENCE
     found = _NAMED.match(default)
     return found[1].replace("''", "'") if found else None
 
@@ -115,7 +100,7 @@ def _to_identity(actual: SchemaObject, wanted: SchemaObject, own: str | None) ->
     drawn = _source(actual)
     if "default" in actual.attributes:
         yield f"{alter} {this} DROP DEFAULT"
-    if drawn == _OWN and own:
+    if drawn == OWN_SEQUENCE and own:
         # Its name is that of the new one.
         drawn = _with_suffix(own)
         yield f"ALTER SEQUENCE {own} OWNED BY NONE"
@@ -162,9 +147,9 @@ def _position(
     start: str | None = None,
 ) -> str:
     """Return what sets *sequence* to the last number of the column, or that *drawn* has given."""
-    of = dict(_pairs(wanted.attributes.get("sequence", "")))
+    of = dict(option_pairs(wanted.attributes.get("sequence", "")))
     down = of.get("INCREMENT", "1").startswith("-")
-    value = actual.label if actual.attributes["type"] in _LARGEST else f"{actual.label}::bigint"
+    value = actual.label if actual.attributes["type"] in LARGEST else f"{actual.label}::bigint"
     last = f"{'min' if down else 'max'}({value})"
     if drawn and drawn != sequence:
         known = f"(SELECT last_value FROM {drawn} WHERE is_called)"
@@ -181,23 +166,5 @@ def _serial_sequence(column: SchemaObject) -> str:
     return f"pg_get_serial_sequence({literal(column.parent or '')}, {literal(name)})"
 
 
-def _sequence_name(column: SchemaObject) -> str:
-    table = column.parent or ""
-    label = f"{unquoted_parts(table)[-1]}_{unquoted_parts(column.label)[-1]}"
-    return schema_prefix(table) + quote_ident(_cut(label, "_seq"))
-
-
 def _with_suffix(name: str) -> str:
-    return schema_prefix(name) + quote_ident(_cut(unquoted_parts(name)[-1], _REPLACED))
-
-
-def _cut(label: str, suffix: str) -> str:
-    """Return *label* and *suffix* as a name that the server does not shorten."""
-    return label.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
-
-
-def _pairs(options: str) -> Iterator[tuple[str, str]]:
-    """Yield the clauses of a sequence as the catalogs list them: a type first, then pairs."""
-    for word, value in itertools.pairwise(options.split()):
-        if word in _OPTIONS:
-            yield word, value
+    return schema_prefix(name) + quote_ident(cut_name(unquoted_parts(name)[-1], _REPLACED))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.generation.column_sequences import changed_options, new_options
 from db_ops.generation.column_types import OF_TYPE
 from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
+from db_ops.postgres.schema.sequence_options import SERIAL, changed_options, new_options
 
 _SET_EXPRESSION_SINCE = 17
 
@@ -64,9 +64,8 @@ def _with_identity(column: SchemaObject, alter: str) -> Iterator[str]:
         identity = f"GENERATED {of['identity']} AS IDENTITY" + (f" ({options})" if options else "")
         yield f"{alter} ADD COLUMN {column.label} {of['type']} {identity}"
     elif "sequence" in of:
-        serial = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
-        if of["type"] in serial:
-            yield f"{alter} ADD COLUMN {column.label} {serial[of['type']]}"
+        if of["type"] in SERIAL:
+            yield f"{alter} ADD COLUMN {column.label} {SERIAL[of['type']]}"
     elif of["nullability"] == "NOT NULL":
         collation = f" COLLATE {of['collation']}" if "collation" in of else ""
         yield f"{alter} ADD COLUMN {column.label} {of['type']}{collation} NOT NULL"

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class ProofResult:
-    """What running a revision in a scratch database has shown."""
+    """What running a revision in a scratch database has shown, and the `schema` that it makes."""
 
+    schema: Schema | None = None
     unproven: tuple[str, ...] = ()
     unsafe: tuple[UnsafePattern, ...] = ()
     unchecked: tuple[str, ...] = ()
@@ -76,11 +77,10 @@ class ProofRun:
     def _run(self, new: Target, rows: RowProof, session: Connection, seen: ProofResult) -> None:
         rows.fill(new, session)
         seen.measure(new, new.recorded_on(session))
+        seen.schema = read_schema_on(new, session)
         seen.unproven += tuple(
             f"models and migrations still differ: {describe_change(change)}"
-            for change in relevant_changes(
-                self.models, read_schema_on(new, session), self.is_relevant
-            )
+            for change in relevant_changes(self.models, seen.schema, self.is_relevant)
         )
         rows.look(new, session)
         if self.irreversible:

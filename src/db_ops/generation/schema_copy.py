@@ -22,6 +22,7 @@ from db_ops.postgres.catalog import major_version
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependencies import schema_and_extension_statements
 from db_ops.postgres.schema.objects import Change, Schema
+from db_ops.postgres.schema.sequence_options import OWN_SEQUENCE, SERIAL
 from db_ops.target.target import Target
 from db_ops.verification.drift import judge_drift
 from db_ops.verification.model_scope import is_expressible_in_models
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _ROUNDS = 12
-_SERIAL = {"smallint": "smallserial", "integer": "serial", "bigint": "bigserial"}
-_OWN_SEQUENCE = "nextval(its own sequence)"
 
 
 @dataclass
@@ -46,6 +45,11 @@ class RevisionBase:
     unchecked: tuple[str, ...] = ()
     is_unproven: bool = False
     _wanted: Schema | None = None
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether that is the schema of the target, which the migrations alone do not make."""
+        return self._wanted is not None
 
     @contextmanager
     def database(self) -> Iterator[Target]:
@@ -75,7 +79,7 @@ class RevisionBase:
 
         Nothing where the migrations rely on its names: no database can be from before it.
         """
-        if self._wanted is not None:
+        if self.is_copied:
             return ()
         try:
             with self.scratch.database_without_convention() as work:
@@ -169,8 +173,8 @@ def _table(wanted: Schema, name: str) -> str:
             continue
         identity, collation = (one.attributes.get(key) for key in ("identity", "collation"))
         kind = one.attributes["type"]
-        if one.attributes.get("default") == _OWN_SEQUENCE:
-            kind = _SERIAL.get(kind, kind)
+        if one.attributes.get("default") == OWN_SEQUENCE:
+            kind = SERIAL.get(kind, kind)
         columns.append(
             f"{one.label} {kind}"
             + (f" COLLATE {collation}" if collation else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import ExitCode
-from db_ops.results.migrate import Result, Revision
+from db_ops.results.migrate import Result, Revision, SchemaFile
 from db_ops.results.plan import UnsafePattern
 
 
@@ -14,7 +14,7 @@ class MigrationCreated(Result):
     fail, `unsafe` what of it would hurt on tables with rows and users, as measured. `todos` is what
     could not be written, `unproven` what went wrong when it was tried: with either, the file is no
     revision yet. `kept` is what its downgrade leaves as it is. `unchecked` says what could not be
-    looked at.
+    looked at. `schema_file` is None where there is none to write.
     """
 
     revision: Revision | None
@@ -26,6 +26,7 @@ class MigrationCreated(Result):
     unproven: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    schema_file: SchemaFile | None = None
 
     @property
     def exit_code(self) -> ExitCode:

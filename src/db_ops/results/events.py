@@ -142,6 +142,17 @@ class HookMissing(FrozenData):
     hook: str
 
 
+class PhaseStarted(FrozenData):
+    """A part of the command that may take a while has begun: step `position` of `total`, if known.
+
+    For whoever watches; what happens in it to a database has events of its own.
+    """
+
+    phase: str
+    position: int | None = None
+    total: int | None = None
+
+
 class TableCopied(FrozenData):
     """A dump is written or loaded: `table` is copied, the `position`th, `bytes` of the file done.
 
@@ -214,6 +225,7 @@ Event = (
     | SeedStarted
     | SequenceBehind
     | HookMissing
+    | PhaseStarted
     | TableCopied
     | RevisionStarted
     | RevisionFinished

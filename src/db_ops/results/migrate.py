@@ -33,15 +33,28 @@ class Step(FrozenData):
     seconds: float
 
 
+class SchemaFile(FrozenData):
+    """The project's schema file: whether it was `written` now, or the `problem` why it was not.
+
+    Without either, it was as the migrations make the schema already.
+    """
+
+    path: str
+    written: bool = False
+    problem: str | None = None
+
+
 class Migrated(Result):
     """The database is at `heads`; `steps` is what this call itself applied to get there.
 
-    `ahead` are applied revisions, oldest first, that this checkout lacks: then it does nothing.
+    `schema_file` is None where there is none to write. `ahead` are applied revisions, oldest first,
+    that this checkout lacks: then it does nothing.
     """
 
     heads: tuple[str, ...]
     steps: tuple[Step, ...]
     ahead: tuple[str, ...] = field(default=(), kw_only=True)
+    schema_file: SchemaFile | None = field(default=None, kw_only=True)
 
 
 class Origin(FrozenData):

@@ -7,7 +7,7 @@ from dataclasses import field
 
 from db_ops.errors import ExitCode
 from db_ops.results.base import FrozenData
-from db_ops.results.migrate import Result
+from db_ops.results.migrate import Result, SchemaFile
 from db_ops.results.status import Drift
 
 
@@ -45,7 +45,7 @@ class Verified(Result):
     each side was come by, `seconds` how long each part took. `alembic` is what `alembic check`
     would change, None if it could not run. `stale` names entries of the baseline that match
     nothing; `accepted` how many differences were written to `baseline` just now, None if that was
-    not asked for.
+    not asked for. `schema_file` is that of the project, where `check-models` has looked at one.
     """
 
     heads: tuple[str, ...]
@@ -65,6 +65,7 @@ class Verified(Result):
     seconds: Mapping[str, float] = field(default_factory=dict)
     ahead: tuple[str, ...] = ()
     ahead_is_different: bool = False
+    schema_file: SchemaFile | None = None
 
     @property
     def agrees(self) -> bool:

@@ -63,6 +63,8 @@ class Settings:
     bootstrap: `module:function` that makes the schema which the first revision rests on, where the
         history does not start from an empty database.
     seed: what writes rows to work with, in this order: `module:function`, or a path of an SQL file.
+    schema_file: path of a file below `root` that holds the schema which the migrations make.
+    in_ci: whether this is a machine that builds and tests, as its variable `CI` says.
     embedded: use the embedded server, whatever the project's env.py would connect to.
     sources: where each of these came from, for people.
     notes: what was seen beside the settings and has no effect: misspelt variables, for people.
@@ -94,6 +96,8 @@ class Settings:
     models: tuple[str, ...] = ()
     bootstrap: str | None = None
     seed: tuple[str, ...] = ()
+    schema_file: str | None = None
+    in_ci: bool = False
     embedded: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
@@ -147,6 +151,15 @@ class Settings:
         for argument in self.x:
             options += ["-x", argument]
         return tuple(options)
+
+    @property
+    def writes_schema_file(self) -> bool:
+        """Tell whether commands that change the migrations write the schema file, if one is named.
+
+        Where people write migrations, and see it in their next commit.
+        """
+        developed = self.environment == DEVELOPMENT and not self.in_ci
+        return self.schema_file is not None and developed
 
     @property
     def is_disposable(self) -> bool:

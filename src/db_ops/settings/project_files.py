@@ -32,6 +32,7 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "models": list,
     "bootstrap": str,
     "seed": (str, list),
+    "schema_file": str,
 }
 _SAID = {
     list: "not a list of strings",
@@ -194,6 +195,10 @@ def _checked(declared: Mapping[str, Any]) -> Mapping[str, Any]:
     return declared
 
 
+def _is_below(path: Path) -> bool:
+    return not path.is_absolute() and ".." not in path.parts
+
+
 def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in declared.items():
         if isinstance(value, dict):
@@ -214,6 +219,9 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for seed in [seeds] if isinstance(seeds, str) else seeds if isinstance(seeds, list) else ():
         if isinstance(seed, str) and seed and not (_FUNCTION.match(seed) or seed.endswith(".sql")):
             yield f"{_TABLE} seed", f"{seed!r} is neither package.module:function nor a .sql file"
+    file = declared.get("schema_file", "schema.sql")
+    if isinstance(file, str) and not (file.endswith(".sql") and _is_below(Path(file))):
+        yield f"{_TABLE} schema_file", f"{file!r} is not a path below the project that ends in .sql"
     if "url_env" in declared and "url_from" in declared:
         yield f"{_TABLE} url_from", "url_env is there too; one of them has to go"
     if "://" in str(declared.get("url_env", "")) + str(declared.get("url_from", "")):

@@ -94,6 +94,7 @@ def load(
     files = find_project(here, named)
     variable = TEST_URL if for_tests else files.declared.get("url_env", URL)
     url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
+    in_ci = env.str("CI", "") not in _NOT_CI
     try:
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
@@ -107,7 +108,8 @@ def load(
             "lock_retries": env.int("DB_OPS_LOCK_RETRIES", None, validate=validate.Range(min=0)),
             "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
             # A machine that builds and goes away would make one for nobody.
-            "spare": env.bool("DB_OPS_SPARE", True) and env.str("CI", "") in _NOT_CI,
+            "spare": env.bool("DB_OPS_SPARE", True) and not in_ci,
+            "in_ci": in_ci,
             "records": env.bool("DB_OPS_RECORDS", files.declared.get("records")),
             "ahead_is_different": env.bool(
                 "DB_OPS_AHEAD_IS_DIFFERENT", files.declared.get("ahead_is_different")
@@ -135,6 +137,7 @@ def load(
         models=tuple(files.declared.get("models", ())),
         bootstrap=files.declared.get("bootstrap"),
         seed=_seeds(files.declared.get("seed", ())),
+        schema_file=files.declared.get("schema_file"),
         sources=_sources(variable, variables, files.declared),
         scratch_url=None if scratch is None else DatabaseUrl.parse(scratch, SCRATCH_URL),
         notes=notes,

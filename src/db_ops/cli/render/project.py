@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from db_ops.cli.format import Line
+from db_ops.cli.format import Line, schema_file_lines
 from db_ops.cli.terminal import one_line
 from db_ops.cli.truncation import first_lines
 from db_ops.errors.invocation import as_typed
@@ -29,6 +29,7 @@ def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
     yield from first_lines(map(one_line, result.todos), _SHOWN, "TODO: ", "bold red")
     yield from first_lines(map(one_line, result.unproven), _SHOWN, "not proven: ", "bold red")
     yield from first_lines(map(one_line, result.kept), _SHOWN, "downgrade: ")
+    yield from schema_file_lines(result.schema_file)
     if result.todos or result.unproven:
         yield f"complete {result.revision.path}, then run {as_typed('db-ops verify')}", ""
     else:

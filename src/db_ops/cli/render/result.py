@@ -7,7 +7,7 @@ from functools import singledispatch
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from db_ops.cli.format import Line, position_text, revision_names
+from db_ops.cli.format import Line, position_text, revision_names, schema_file_lines
 from db_ops.cli.terminal import one_line, options, print_line, seconds
 from db_ops.cli.truncation import fit_to_screen
 from db_ops.results import (
@@ -129,6 +129,7 @@ def _(result: Initialised) -> Iterator[Line]:
 @_lines.register
 def _(result: Migrated) -> Iterator[Line]:
     yield f"{result.location}: {_applied(result)}", "green"
+    yield from schema_file_lines(result.schema_file)
 
 
 @_lines.register

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from db_ops.cli.format import Line, ahead_text, revision_names
+from db_ops.cli.format import Line, ahead_text, revision_names, schema_file_lines
 from db_ops.cli.terminal import one_line, options, seconds
 from db_ops.cli.truncation import first_lines
 from db_ops.errors.base import enumerate_names
@@ -37,6 +37,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         yield f"{result.location}: {agree} at {revision_names(result.heads)}", "green"
     elif not result.differences:
         yield f"{result.location}: {_unproven(result)}", "yellow"
+    yield from schema_file_lines(result.schema_file)
     yield from difference_lines(result.location, result.differences)
     remedies = (remedy for one in result.differences for remedy in one.remedies or (one.remedy,))
     for remedy in dict.fromkeys(filter(_is_command, remedies)):

@@ -1,4 +1,4 @@
-"""Normalize definitions that the server prints in two spellings.
+"""Normalize definitions that the server, or another version of it, prints in two spellings.
 
 `name IN ('x', 'y')` on a varchar column is stored as one cast of the list; a dump writes that, and
 reading it back stores a cast of each element. The same patterns are given to the server's regular
@@ -8,6 +8,7 @@ expressions and to Python's.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 _LITERAL = r"E?'(?:[^']|'')*'::character varying(?:\(\d+\))?"
 _ELEMENT = rf"\(({_LITERAL})\)::text"
@@ -60,3 +61,64 @@ def _plain_default(text: str, base: str) -> str:
     if typed and (typed[2] == base or {typed[2], base} <= {*_TEXTUAL}):
         return typed[1]
     return text
+
+
+_SQL_TOKEN = re.compile(
+    r"""E?'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\W\d][\w$]*|\d[\w.]*|\s+|.""", re.DOTALL
+)
+_SUBQUERY = ("SELECT", "WITH", "VALUES")
+_AFTER_FROM = ("WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR")
+_SEVERAL = ("UNION", "INTERSECT", "EXCEPT")
+
+
+def without_own_prefix(query: str) -> str:
+    """Return a view's *query* as PostgreSQL 16 and later print it.
+
+    Up to 15, columns are qualified even where there is only one relation that they can be of; what
+    stands in a subquery is qualified by all versions.
+    """
+    tokens = _SQL_TOKEN.findall(query)
+    inside = list(_opened(tokens))
+    top = [number for number, opened in enumerate(inside) if not opened]
+    begin = next((number for number in top if tokens[number] == "FROM"), None)
+    if begin is None or any(tokens[number] in _SEVERAL for number in top):
+        return query
+    after = [number for number in top if number > begin]
+    ends = (number for number in after if tokens[number] in (*_AFTER_FROM, ";"))
+    end = next(ends, len(tokens))
+    relation = [tokens[number] for number in after if number < end]
+    if "TABLESAMPLE" in relation:
+        relation = relation[: relation.index("TABLESAMPLE")]
+    joins = (number for number in range(begin, end) if tokens[number] == "JOIN")
+    joined = "," in relation or any(len(inside[number]) < 2 for number in joins)
+    names = [one for one in relation if re.match(r'["\w]', one)]
+    if joined or not names:
+        return query
+    said, skip = [], 0
+    for number, token in enumerate(tokens):
+        around = (tokens[number - 1] if number else "", *tokens[number + 1 : number + 3], "", "")
+        if skip:
+            skip -= 1
+        elif (
+            token == names[-1]
+            and around[0] != "."
+            and around[1] == "."
+            and around[2] != "*"
+            and True not in inside[number]
+        ):
+            skip = 1
+        else:
+            said.append(token)
+    return "".join(said)
+
+
+def _opened(tokens: Sequence[str]) -> Iterator[tuple[bool, ...]]:
+    """Yield for each token, for each parenthesis that it is in, whether that holds a subquery."""
+    opened: tuple[bool, ...] = ()
+    for number, token in enumerate(tokens):
+        if token == ")":
+            opened = opened[:-1]
+        yield opened
+        if token == "(":
+            after = (one for one in tokens[number + 1 :] if not one.isspace())
+            opened = (*opened, next(after, "") in _SUBQUERY)

@@ -30,6 +30,7 @@ class SchemaObject:
 class Schema:
     """Everything that decides a schema, by kind and name, as a server of version `major` says it.
 
+    The columns of a table are in their order, which makes no difference in a comparison.
     `silenced` names what was left out by rule; `grants` tells whether owners and rights are in.
     """
 

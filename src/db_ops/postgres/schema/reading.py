@@ -77,7 +77,8 @@ def read_schema(
     known = {kind.name: (kind, kind.names(major)) for kind in kinds(grants=grants)}
     objects = {}
     silenced = []
-    for name, parent, label, values in rows:
+    # Columns in their order.
+    for name, parent, label, values, _ in sorted(rows, key=lambda row: row[-1]):
         if name == "silenced":
             silenced.append(label)
             continue

@@ -80,8 +80,8 @@ def catalog_query(
     """Return the query of kind, parent, name and attributes of each object, in no order.
 
     *there* is what `EVIDENCE_QUERY` finds; without it the query is of all kinds. With *silenced*,
-    rows of that kind name what the scope left out. Its parameters are `version_table`,
-    `version_schema` and `partitions`.
+    rows of that kind name what the scope left out, and each row ends with a column's number. Its
+    parameters are `version_table`, `version_schema` and `partitions`.
     """
     scope = [SCOPE, *([DOUBTFUL] if major >= 18 else []), *([SECURED] if grants else [])]
     absent = _EVIDENCE.keys() - there if there is not None else ()
@@ -91,6 +91,7 @@ def catalog_query(
     return f"""
         WITH {",".join(scope)}
         SELECT kind, parent, name, array_append(attributes, note.description) AS attributes
+            {", part" if silenced else ""}
         FROM ({branches}) AS found (kind, parent, name, attributes, catalog, number, part)
         LEFT JOIN note ON note.classoid = catalog AND note.objoid = number AND note.objsubid = part
         {f"UNION ALL {SILENCED}" if silenced else ""}

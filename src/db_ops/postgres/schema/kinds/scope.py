@@ -54,16 +54,16 @@ SCOPE = f"""
 # What a report can say was left out, by the same rules.
 SILENCED = f"""
     SELECT 'silenced'::text, NULL::text,
-        format('extension %%s: %%s objects', e.extname, count(*)), NULL::text[]
+        format('extension %%s: %%s objects', e.extname, count(*)), NULL::text[], 0
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
     GROUP BY e.extname
     UNION ALL
-    SELECT 'silenced', NULL, format('version table %%I.%%I', n.nspname, c.relname), NULL
+    SELECT 'silenced', NULL, format('version table %%I.%%I', n.nspname, c.relname), NULL, 0
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relname = %(version_table)s
     AND n.nspname = coalesce(%(version_schema)s, n.nspname)
     UNION ALL
-    SELECT 'silenced', NULL, format('schema %%I: records of db_ops', nspname), NULL
+    SELECT 'silenced', NULL, format('schema %%I: records of db_ops', nspname), NULL, 0
     FROM pg_namespace WHERE nspname = '{RECORDS_SCHEMA}'
 """
