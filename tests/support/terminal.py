@@ -59,6 +59,10 @@ class Terminal:
             assert self.read(), f"ended without {text!r}:\n{self.text}"
             assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
 
+    def answer(self, text: str) -> None:
+        """Type *text* and press Enter."""
+        os.write(self.descriptor, f"{text}\n".encode())
+
     def end(self, timeout: float = 300) -> int:
         """Read until the command ends and return its exit code."""
         deadline = time.monotonic() + timeout

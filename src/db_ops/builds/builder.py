@@ -23,7 +23,7 @@ from db_ops.postgres.own_databases import drop_unused_databases, scratch_databas
 from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import spare_lock, spare_of
 from db_ops.postgres.trial import TrialWatch
-from db_ops.results import BuildAbandoned, Origin, SeededTable
+from db_ops.results import BuildAbandoned, Origin, PhaseStarted, SeededTable
 
 _NO_SUCH_DATABASE = "3D000"
 
@@ -77,6 +77,7 @@ class Builder(TemplateBuilder):
     def _place_copy(self, built: BuildResult, started: float) -> BuildResult | None:
         """Replace the target by a copy of the template; None if that has just been dropped."""
         server, template = self.target.server, built.origin.template
+        server.on_event(PhaseStarted("copying the template"))
         try:
             with scratch_database(server, self.connection, template=template) as copy:
                 return self._place(copy, built, started)
@@ -112,6 +113,7 @@ class Builder(TemplateBuilder):
     def _place(self, name: str, built: BuildResult, started: float) -> BuildResult:
         server, replaced = self.target.server, None
         if self.replaces:
+            server.on_event(PhaseStarted("replacing the database"))
             replaced = replace_target(server, self.connection, name, self.present)
         elif not rename_to_target(server, self.connection, name):
             raise _TargetCreatedMeanwhile

@@ -7,12 +7,14 @@ from db_ops.results import Event, OnEvent, PhaseStarted, RevisionFinished, Revis
 MIGRATIONS = "building the schema of the migrations"
 
 
-def revisions_as_phase(on_event: OnEvent) -> OnEvent:
-    """Return what tells *on_event* of the phase that revisions are, instead of each of them."""
+def revisions_as_phase(on_event: OnEvent, phase: str = MIGRATIONS) -> OnEvent:
+    """Return what tells *on_event* of the *phase* that revisions are, instead of each of them."""
 
     def told(event: Event) -> None:
         if isinstance(event, RevisionStarted):
-            on_event(PhaseStarted(MIGRATIONS, event.position, event.total))
+            # A single one is tried, by a phase of its own.
+            if event.total > 1:
+                on_event(PhaseStarted(phase, event.position, event.total))
         elif not isinstance(event, RevisionFinished):
             on_event(event)
 

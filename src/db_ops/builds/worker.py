@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
+from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.template_builder import TEMPLATE_COMMAND, TemplateBuilder
 from db_ops.errors import DbOpsError
 from db_ops.errors.tracebacks import decode, encode
@@ -27,11 +28,12 @@ from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.connection.session import maintenance_session
 from db_ops.postgres.own_databases import drop_unused_databases
-from db_ops.results import Event, OnEvent, WaitingForLock, WaitingForServer, ignore
+from db_ops.results import Event, OnEvent, PhaseStarted, WaitingForLock, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.target.target import Target, open_target
 
 _PATIENCE = 1.0
+_TOLD = (PhaseStarted, WaitingForLock, WaitingForServer)
 # The door that the command came through may have made more modules known.
 _PROGRAM = "import sys; sys.path[:] = {path}; from db_ops.builds.worker import {task}; {task}()"
 
@@ -55,8 +57,9 @@ def make_template_in_subprocess(target: Target, seeds: tuple[str, ...] = ()) -> 
 
     Raises what the migrations and the seeds raise.
 
-    Whom that process waits for is told as if we did.
+    Whom that process waits for is told as if we did, and how far it is.
     """
+    target.server.on_event(PhaseStarted(MIGRATIONS))
     make = _forked if _may_fork(target, seeds) else _started
     with make(target, seeds) as answer:
         for line in answer:
@@ -146,8 +149,8 @@ def _forward_event(line: bytes, on_event: OnEvent) -> None:
     kind, _, rest = line.partition(b" ")
     if kind == b"error":
         raise decode(rest)
-    waiting = WaitingForLock if kind == b"WaitingForLock" else WaitingForServer
-    on_event(waiting(**json.loads(rest)))
+    event = next(one for one in _TOLD if one.__name__.encode() == kind)
+    on_event(event(**json.loads(rest)))
 
 
 def prepare() -> None:
@@ -172,13 +175,13 @@ def _make_template(settings: Settings, descriptor: int) -> None:
     answer = os.fdopen(descriptor, "wb")
 
     def tell(event: Event) -> None:
-        if isinstance(event, WaitingForLock | WaitingForServer):
+        if isinstance(event, _TOLD):
             answer.write(f"{type(event).__name__} {json.dumps(vars(event))}\n".encode())
             answer.flush()
 
     with answer:
         try:
-            with _builder(settings, tell) as builder:
+            with _builder(settings, revisions_as_phase(tell)) as builder:
                 if builder is not None:
                     builder.make_template()
         except DbOpsError as error:

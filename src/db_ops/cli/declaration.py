@@ -61,7 +61,8 @@ class Command:
 
     `shows` is the command line that shows what this one would do, for a command that writes;
     `writes_with` are the options without which it only looks, `looks_with` those with which it
-    does. `body` is for what is more than a call of the function of that name.
+    does. One that `hands_over` the terminal runs another program on it. `body` is for what is more
+    than a call of the function of that name.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Command:
     shows: str | None = None
     writes_with: tuple[str, ...] = ()
     looks_with: tuple[str, ...] = ()
+    hands_over: bool = False
     body: Body | None = None
 
     @property

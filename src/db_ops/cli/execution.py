@@ -14,7 +14,14 @@ import db_ops
 from db_ops.cli.declaration import Command, Options
 from db_ops.cli.json_output import print_document, result_document
 from db_ops.cli.log import log_end, log_form, show_error, show_note, shows_tracebacks
-from db_ops.cli.terminal import OutputOptions, discard_output, flush, open_closed_streams, options
+from db_ops.cli.terminal import (
+    OutputOptions,
+    discard_output,
+    flush,
+    open_closed_streams,
+    options,
+    stop_moving,
+)
 from db_ops.errors import DbOpsError, ExitCode, OutputLost, PackageUnsuitable, UsageError
 from db_ops.errors.invocation import invocation
 from db_ops.results import Result
@@ -103,7 +110,7 @@ def _run(command: Command, read: Options, given: CommonOptions) -> Result:
     from db_ops.cli.progress.events import Progress
     from db_ops.cli.render.result import print_result
 
-    with Progress() as progress:
+    with Progress("" if command.hands_over else command.name) as progress:
         load = _loader(given)
         if command.body is not None:
             done = command.body(load, read, progress)
@@ -113,6 +120,7 @@ def _run(command: Command, read: Options, given: CommonOptions) -> Result:
             taken = {one.parameter for one in command.positionals}
             rest = {name: value for name, value in read.items() if name not in taken}
             done = function(load(), *values, **rest, on_event=progress)
+        stop_moving()
         return print_result(done, options.get().json)
 
 

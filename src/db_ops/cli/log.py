@@ -10,7 +10,7 @@ from typing import Any
 from db_ops.cli.json_output import error_document, event_document, print_document
 from db_ops.cli.terminal import one_line, options, print_line
 from db_ops.errors import DbOpsError, InvalidSettings
-from db_ops.results import Connected, Event
+from db_ops.results import Connected, Event, PhaseStarted
 
 _FORMS = ("text", "json")
 _OFF = ("", "0", "false", "no", "off")
@@ -64,8 +64,8 @@ def show_error(error: DbOpsError, traceback: str | None = None) -> None:
 
 def log_event(event: Event) -> None:
     """Print *event* on stderr as one JSON line."""
-    # It holds no data: it is how a signal reaches the connection.
-    if not isinstance(event, Connected):
+    # How a signal reaches the connection is no data, and what only takes time nothing that happens.
+    if not isinstance(event, Connected | PhaseStarted):
         _log("info", event_document(event))
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from db_ops.cli.terminal import one_line, options
+from db_ops.cli.terminal import one_line, options, stop_moving
 from db_ops.errors import RenameUndecided
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def create_with_prompts(
 
 
 def _ask(question: str) -> bool:
+    stop_moving()
     while True:
         print(f"{one_line(question)} [y/n] ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline().strip().lower()

@@ -16,6 +16,7 @@ SERVER_COMMANDS = (
         "What stands on standard input is run, up to the first error.",
         (Option("command", "Run this SQL and end.", "c", Kind.VALUE, "SQL"),),
         shows="status",
+        hands_over=True,
     ),
     Command(
         "start",

@@ -32,6 +32,15 @@ class OutputOptions:
 options: ContextVar[OutputOptions] = ContextVar("options", default=OutputOptions())  # noqa: B039  # frozen
 # How to take away the line that moves on this terminal, if one does.
 erase: ContextVar[Callable[[], None] | None] = ContextVar("erase", default=None)
+# How to keep it away, for a question or a result, until something else goes on.
+pause: ContextVar[Callable[[], None] | None] = ContextVar("pause", default=None)
+
+
+def stop_moving() -> None:
+    """Take away the line that moves, if one does, until something else goes on."""
+    keep_away = pause.get()
+    if keep_away:
+        keep_away()
 
 
 def write(text: str, *, to_stderr: bool = False) -> None:

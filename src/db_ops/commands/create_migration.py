@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_schema_on
+from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.schema_file import write_schema_file
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import EmptyMetadata, ModelsRefused, UsageError
@@ -30,12 +31,10 @@ from db_ops.postgres.schema.dependencies import create_extension
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.ownership import without_rights
 from db_ops.results import (
-    Event,
     HookMissing,
     MigrationCreated,
     OnEvent,
-    RevisionFinished,
-    RevisionStarted,
+    PhaseStarted,
     SchemaFile,
     ignore,
 )
@@ -72,7 +71,7 @@ def create_migration(
     `ModelTableMissing`, `EnvironmentBroken`, `RevisionNotWritten`, `GeneratedFileBroken`.
     """
     text = _checked(message)
-    target = open_target(settings, "create-migration", _without_revisions(on_event))
+    target = open_target(settings, "create-migration", revisions_as_phase(on_event))
     if settings.squawk:
         require_squawk()
     command = f"db-ops create-migration -m {shlex.quote(text)} --branch"
@@ -88,12 +87,15 @@ def create_migration(
         on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
     with ScratchDatabases(target) as scratch:
         base = RevisionBase(scratch)
+        on_event(PhaseStarted(MIGRATIONS))
         with base.database() as work, work.server.target() as session:
+            on_event(PhaseStarted("importing the models"))
             # Not before: until now a fork builds what a new interpreter would.
             metadata, narrowed = _load_models(target, text)
             found = read_schema_on(work, session, grants=True)
             start = without_rights(found)
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
+            on_event(PhaseStarted("building the models"))
             models = build_models_schema(scratch, metadata, start, new)
             if models.refused:
                 raise _models_refused(target, models.refused, text, new)
@@ -103,6 +105,7 @@ def create_migration(
             generator = RevisionGenerator(
                 target, text, found, models.schema, is_relevant, head, narrowed.unknown
             )
+            on_event(PhaseStarted("planning the revision"))
             renames = requested_renames(models.schema, start, rename)
             names = ConventionNames.of(target, metadata)
             older = base.older_names(start, is_relevant) if names.given(start) else ()
@@ -220,13 +223,3 @@ def _models_refused(
             f"also refused: {one.failure.summary}: {one.failure.reason}" for one in roots[1:]
         ),
     )
-
-
-def _without_revisions(on_event: OnEvent) -> OnEvent:
-    """Keep quiet about the revisions that run in scratch databases: nobody's database changes."""
-
-    def quiet(event: Event) -> None:
-        if not isinstance(event, RevisionStarted | RevisionFinished):
-            on_event(event)
-
-    return quiet

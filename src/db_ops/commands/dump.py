@@ -16,7 +16,7 @@ from db_ops.postgres.databases import database_oid
 from db_ops.postgres.dump_file import SUFFIXES, format_of, read_dump_file, write_dump_file
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.replacement import replace_target
-from db_ops.results import BuildAbandoned, Dumped, Loaded, OnEvent, ignore
+from db_ops.results import BuildAbandoned, Dumped, Loaded, OnEvent, PhaseStarted, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import locked_maintenance_session
 from db_ops.target.guard import check_intent, guarded_drop
@@ -89,6 +89,7 @@ def load_dump(
 
 
 def _loaded(target: Target, file: str, program: str, existed: bool) -> Loaded:
+    target.server.on_event(PhaseStarted("analyzing the tables"))
     with target.server.target() as connection:
         _analyze(target.server, connection)
         heads = target.recorded_on(connection)

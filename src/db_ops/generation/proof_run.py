@@ -14,7 +14,7 @@ from db_ops.generation.row_proof import RowProof
 from db_ops.migrations.env.runner import run_steps
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema
-from db_ops.results import Revision, UnsafePattern
+from db_ops.results import PhaseStarted, Revision, UnsafePattern
 from db_ops.target.apply import apply_pending
 from db_ops.target.step_plans import revert_plan
 from db_ops.target.target import Target
@@ -75,7 +75,10 @@ class ProofRun:
         return None if rows.is_noted else seen
 
     def _run(self, new: Target, rows: RowProof, session: Connection, seen: ProofResult) -> None:
+        tell, steps = new.server.on_event, 1 if self.irreversible else 3
+        tell(PhaseStarted("filling the tables to try the revision on"))
         rows.fill(new, session)
+        tell(PhaseStarted("trying the revision: upgrade", 1, steps))
         seen.measure(new, new.recorded_on(session))
         seen.schema = read_schema_on(new, session)
         seen.unproven += tuple(
@@ -86,6 +89,7 @@ class ProofRun:
         if self.irreversible:
             return
         rows.direction = "downgrade"
+        tell(PhaseStarted("trying the revision: downgrade", 2, steps))
         plan = revert_plan(new, new.recorded_on(session), (self.revision.id,))
         run_steps(new.run(plan), lock_retries=0)
         left = compare_schemas(self.start, read_schema_on(new, session))
@@ -96,4 +100,5 @@ class ProofRun:
         )
         rows.look(new, session)
         rows.direction = "second upgrade"
+        tell(PhaseStarted("trying the revision: second upgrade", 3, steps))
         apply_pending(new, new.recorded_on(session))

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from db_ops.builds.built_schema import read_built_schema
+from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import HistoryNotFromEmpty, MigrationFailed, NoScratchDatabase
 from db_ops.generation.schema_copy import copied_database
@@ -14,13 +15,23 @@ from db_ops.results import (
     Connected,
     Event,
     LeftOnServer,
+    PhaseStarted,
+    RevisionStarted,
     ServerStarting,
     WaitingForLock,
     WaitingForServer,
 )
 from db_ops.target.target import Target
 
-_TOLD = (Connected, LeftOnServer, ServerStarting, WaitingForServer, WaitingForLock)
+_TOLD = (
+    Connected,
+    LeftOnServer,
+    PhaseStarted,
+    RevisionStarted,
+    ServerStarting,
+    WaitingForServer,
+    WaitingForLock,
+)
 
 
 @contextmanager
@@ -35,10 +46,12 @@ def scratch_database_at(
     `RebuildFailed`. Raises `NoScratchDatabase`.
     """
 
+    phase = MIGRATIONS
+
     def on_event(event: Event) -> None:
         # What happens in the scratch database does not happen to the target.
         if isinstance(event, _TOLD):
-            target.server.on_event(event)
+            revisions_as_phase(target.server.on_event, phase)(event)
 
     quiet = target.at(replace(target.server, on_event=on_event))
     at_head = recorded == target.graph.heads
@@ -55,6 +68,8 @@ def scratch_database_at(
                 schema = read_built_schema(target)
                 there = stack.enter_context(copied_database(scratch, schema, recorded))
                 said = (f"measured in a copy of the schema of {target.location}",)
+            phase = "measuring the revisions"
+            target.server.on_event(PhaseStarted(phase))
             yield there, said
     except MigrationFailed as error:
         raise replace(error.of_rebuild(), location=target.location) from error

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from db_ops.builds.built_schema import BuiltSchema, build_migrations_schema, build_models_schema
+from db_ops.builds.phases import MIGRATIONS
 from db_ops.builds.schema_cache import SchemaCache, content_key
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import (
@@ -25,7 +26,7 @@ from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.schema.enum_values import without_values_to_come
-from db_ops.results import Difference, Verified
+from db_ops.results import Difference, PhaseStarted, Verified
 from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
 from db_ops.verification.autogenerate_check import NOT_AT_HEAD, check_by_alembic
@@ -49,6 +50,13 @@ from db_ops.verification.target_state import (
     with_owner,
 )
 
+_PHASES = {
+    "database": "reading the database",
+    "migrations": MIGRATIONS,
+    "alembic check": "running alembic check",
+    "models": "building the models",
+    "migrations so far": "building the migrations up to where the database is",
+}
 _IN_SEVERAL_SCHEMAS = (
     "models were compared by alembic check alone: env.py puts them into several schemas"
 )
@@ -284,6 +292,7 @@ class Comparison:
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
+        self.target.server.on_event(PhaseStarted(_PHASES[part]))
         started = time.monotonic()
         yield
         self.seconds[part] = round(time.monotonic() - started, 3)

@@ -8,12 +8,13 @@ import time
 from db_ops.cli.format import format_megabytes
 from db_ops.cli.log import log_event
 from db_ops.cli.progress.interruption import Interruption, exit_code
-from db_ops.cli.progress.live_line import LiveLine
+from db_ops.cli.progress.live_line import LiveLine, bar
 from db_ops.cli.terminal import (
     erase,
     is_interactive,
     one_line,
     options,
+    pause,
     print_line,
     seconds,
     short_path,
@@ -36,6 +37,7 @@ from db_ops.results import (
     NotMarked,
     NotRecorded,
     OtherTables,
+    PhaseStarted,
     RevisionFinished,
     RevisionRetried,
     RevisionStarted,
@@ -55,15 +57,19 @@ _LONG = 1.0
 class Progress:
     """Tells events on stderr as they come: in lines, each only once in a row, or in JSON.
 
-    On a terminal, a line of its own shows what takes its time. While entered, a signal ends the
-    running statement; what that raises leaves as `Interrupted`. Events may come from any thread.
+    On a terminal, a line of its own shows what takes its time; *command* is what that is where no
+    event says more, empty for one that leaves the terminal to another program. While entered, a
+    signal ends the running statement; what that raises leaves as `Interrupted`. Events may come
+    from any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: str = "") -> None:
         self._interruption = Interruption()
         self._options = options.get()
         lines = self._options.log == "text" and not self._options.quiet
-        self._live = LiveLine(sys.stderr) if lines and is_interactive(sys.stderr) else None
+        watched = lines and is_interactive(sys.stderr)
+        idle = f"      {command} running for" if command else ""
+        self._live = LiveLine(sys.stderr, idle) if watched else None
         self._began = time.monotonic()
         self._last: str | None = None
         self._told: set[type[Event]] = set()
@@ -72,12 +78,18 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._interruption.__enter__()
-        self._token = erase.set(self._live.erase if self._live else None)
+        self._tokens = (
+            (erase, erase.set(self._live.erase if self._live else None)),
+            (pause, pause.set(self._live.pause if self._live else None)),
+        )
+        if self._live:
+            self._live.start()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._interruption.__exit__()
-        erase.reset(self._token)
+        for variable, token in self._tokens:
+            variable.reset(token)
         if self._live:
             self._live.close()
         received = self._interruption.behind(error)
@@ -140,8 +152,13 @@ class Progress:
 
 def _follow(event: Event, live: LiveLine) -> None:
     match event:
-        case RevisionStarted() | SeedStarted():
+        case RevisionStarted(_, _, position, total):
+            live.begin("      running for", bar(position, total))
+        case SeedStarted():
             live.begin("      running for")
+        case PhaseStarted(phase, position, total):
+            of = "" if position is None else f", {position} of {total}{bar(position, total)}"
+            live.begin(f"      {phase} for", of)
         case StatementBlocked(_, blocker):
             live.add(f", waits for {blocker}")
         case RevisionRetried():
@@ -157,7 +174,7 @@ def _follow(event: Event, live: LiveLine) -> None:
             size = format_megabytes(done)
             live.begin(
                 f"      {'loading' if loading else 'dumping'} for",
-                f", table {position}{of}: {table}, {size}",
+                f", table {position}{of}: {table}, {size}{bar(position, total)}",
             )
         case Connected() | ConnectionNotice():
             pass

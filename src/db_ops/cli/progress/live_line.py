@@ -10,22 +10,29 @@ from db_ops.cli.terminal import one_line, replace_unencodable, size
 
 _FIRST_AFTER, _AGAIN_AFTER = 0.5, 0.2  # seconds
 _ERASE = "\r\x1b[2K"
+_WIDTH = 20
 
 
 class LiveLine:
     """Shows what goes on, for how long, and what it waits for; cut at the terminal's width.
 
-    What is quick is never shown. Other lines are printed while `lock` is held, after `erase`.
+    What is quick is never shown. Where nothing is said to go on, it shows *idle* and the time since
+    `start`. Other lines are printed while `lock` is held, after `erase`.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, idle: str = "") -> None:
         self.lock = threading.RLock()
         self._stream = stream
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._idle = idle
         self._text = self._detail = ""
-        self._began = 0.0
+        self._began = self._started = time.monotonic()
         self._shown = False
+
+    def start(self) -> None:
+        """Show that the command runs, until something begins."""
+        self.begin(self._idle)
 
     def begin(self, text: str, detail: str = "") -> None:
         """Show *text* from now on, and the seconds since; the same text goes on."""
@@ -43,6 +50,12 @@ class LiveLine:
             self._detail = detail
 
     def end(self) -> None:
+        """Take away what goes on; what is left is that the command runs."""
+        with self.lock:
+            self._text, self._detail, self._began = self._idle, "", self._started
+            self.erase()
+
+    def pause(self) -> None:
         """Take the line away until something begins."""
         with self.lock:
             self._text = self._detail = ""
@@ -58,7 +71,7 @@ class LiveLine:
 
     def close(self) -> None:
         """End the line and the thread behind it."""
-        self.end()
+        self.pause()
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -80,3 +93,11 @@ class LiveLine:
         self._stream.write(_ERASE + replace_unencodable(text, self._stream))
         self._stream.flush()
         self._shown = True
+
+
+def bar(position: int | None, total: int | None) -> str:
+    """Return how far a step is that is done next, drawn; nothing where that is not known."""
+    if not position or not total or total < 2:
+        return ""
+    filled = _WIDTH * (position - 1) // total
+    return f" [{'=' * filled}{' ' * (_WIDTH - filled)}]"
