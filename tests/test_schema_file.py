@@ -87,8 +87,8 @@ def test_check_models_names_what_is_stale_and_the_command_that_writes_it(
     write_models(named, MODELS.replace("name: Mapped[str | None]", ""))
     outcome = check(named, door)
     assert "schema.sql: there is no such file" in outcome.out
-    hint = f"next: {'inv db.' if door == 'inv' else 'python scripts/manage_db.py '}check-models"
-    assert f"{hint} --write" in outcome.out
+    command = "inv db.check-models" if door == "inv" else "scripts/manage_db.py check-models"
+    assert f"{command} --write\n" in outcome.out
     written = named.run("check-models", "--write", door=door).succeeded()
     assert "schema.sql written" in written.out
     text = schema_file(named).read_text()

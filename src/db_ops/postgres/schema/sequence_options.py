@@ -43,11 +43,14 @@ def option_pairs(options: str) -> Iterator[tuple[str, str]]:
             yield word, value
 
 
-def own_sequence_name(column: SchemaObject) -> str:
-    """Return what the server calls the sequence of a serial *column*, quoted."""
+def own_sequence_name(column: SchemaObject, suffix: str = "_seq") -> str:
+    """Return what the server calls the sequence of a serial *column*, quoted.
+
+    Where that is taken, with another *suffix*.
+    """
     table = column.parent or ""
     label = f"{unquoted_parts(table)[-1]}_{unquoted_parts(column.label)[-1]}"
-    return schema_prefix(table) + quote_ident(cut_name(label, "_seq"))
+    return schema_prefix(table) + quote_ident(cut_name(label, suffix))
 
 
 def cut_name(label: str, suffix: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from db_ops.postgres.schema.enum_values import labels
+from db_ops.postgres.schema.identifiers import schema_prefix
 from db_ops.postgres.schema.normalization import without_own_prefix
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 from db_ops.postgres.schema.repair import literal, undo_attribute, undo_missing
@@ -82,8 +83,11 @@ def statements(one: SchemaObject, major: int) -> Iterator[str]:
 
 def after_constraint(one: SchemaObject) -> Iterator[str]:
     """Yield what CREATE TABLE does not say of a constraint in it."""
+    options = one.attributes.get("index options")
+    if options:
+        yield f"ALTER INDEX {schema_prefix(one.parent or '')}{one.label} SET ({options});"
     yield from (f"{statement};" for statement in undo_missing(one)[1:])
-    yield from told_apart(one, (*_SAID["constraint"], "clustered", "comment"))
+    yield from told_apart(one, (*_SAID["constraint"], "index options", "clustered", "comment"))
 
 
 def told_apart(one: SchemaObject, said: Collection[str] | None = None) -> Iterator[str]:

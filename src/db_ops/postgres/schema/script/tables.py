@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from db_ops.postgres.schema.objects import Schema, SchemaObject
@@ -63,8 +64,8 @@ def _explicit_sequence(column: SchemaObject, schema: Schema) -> str | None:
     is_serial = options.partition(" ")[0] == of["type"] and not list(new_options(options))
     if is_serial and of.get("default") == OWN_SEQUENCE:
         return None
-    name = own_sequence_name(column)
-    return name if ("sequence", name) not in schema.objects else f"{name[:-1]}2"
+    names = (own_sequence_name(column, f"_seq{number or ''}") for number in itertools.count())
+    return next(name for name in names if ("sequence", name) not in schema.objects)
 
 
 def _column(column: SchemaObject, sequence: str | None) -> str:
