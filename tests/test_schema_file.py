@@ -133,6 +133,18 @@ def test_a_file_of_somebody_else_s_is_never_overwritten(named: Project) -> None:
     assert schema_file(named).read_text() == "CREATE TABLE mine ();\n"
 
 
+def test_a_link_stays_a_link_and_a_file_keeps_its_mode(named: Project) -> None:
+    kept = named.root / "db" / "structure.sql"
+    kept.parent.mkdir()
+    kept.touch()
+    kept.chmod(0o660)
+    schema_file(named).symlink_to(kept)
+    named.run("check-models", "--write")
+    assert schema_file(named).is_symlink()
+    assert "-- revision: 0003\n" in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o660
+
+
 def test_a_folder_that_takes_no_file_is_no_failure_of_the_upgrade(named: Project) -> None:
     schema_file(named).mkdir()
     add_view(named)

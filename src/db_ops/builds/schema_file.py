@@ -24,6 +24,7 @@ from db_ops.target.target import Target
 REWRITE = "db-ops check-models --write"
 _FIRST_LINE = "-- The schema that the migrations make, written by db-ops; not to be edited."
 _KIND = "schema-file"
+_NEW_FILE = 0o644
 
 
 def schema_file_text(heads: Iterable[str], schema: Schema) -> str:
@@ -42,8 +43,10 @@ def write_schema_file(settings: Settings, heads: Iterable[str], schema: Schema) 
             return SchemaFile(name, problem="it is there, and was not written by db-ops")
         if _first_difference(before, text) is None:
             return SchemaFile(name)
-        write_atomically(path, text.encode(errors="surrogateescape"))
-        path.chmod(0o644)
+        mode = _NEW_FILE if before is None else path.stat().st_mode
+        # A link stays one.
+        write_atomically(path.resolve(), text.encode(errors="surrogateescape"))
+        path.chmod(mode)
     except OSError as error:
         return SchemaFile(name, problem=error.strerror or str(error))
     return SchemaFile(name, written=True)

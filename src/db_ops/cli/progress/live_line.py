@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TextIO
@@ -22,6 +23,9 @@ class LiveLine:
 
     def __init__(self, stream: TextIO, idle: str = "") -> None:
         self.lock = threading.RLock()
+        # A fork in the middle of a write would find the stream locked for ever.
+        free = {"after_in_parent": self.lock.release, "after_in_child": self.lock.release}
+        os.register_at_fork(before=self.lock.acquire, **free)
         self._stream = stream
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
