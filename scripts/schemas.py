@@ -18,6 +18,7 @@ from typing import Any
 import db_ops
 from db_ops import errors, results
 from db_ops.cli.commands import BY_NAME
+from db_ops.cli.log import NOT_LOGGED
 from db_ops.errors import DbOpsError
 from db_ops.results import Result
 
@@ -108,12 +109,12 @@ def error_schema() -> Schema:
 def log_schema() -> Schema:
     """Return the schema of one line on stderr under `DB_OPS_LOG=json`."""
     known: dict[str, Schema] = {}
-    lines = [_event(kind, known) for kind in typing.get_args(results.Event)]
+    logged = [one for one in typing.get_args(results.Event) if one not in NOT_LOGGED]
     return {
         "$schema": DRAFT,
         "$id": "log.json",
         "title": "One line on stderr under DB_OPS_LOG=json",
-        "oneOf": [*(line for line in lines if line), _FAILED, _NOTED, _ENDED],
+        "oneOf": [*(_event(one, known) for one in logged), _FAILED, _NOTED, _ENDED],
         "$defs": known,
     }
 
@@ -154,10 +155,7 @@ _STAMP: Schema = {
 }
 
 
-def _event(kind: type[Any], known: dict[str, Schema]) -> Schema | None:
-    # A callable is for this process alone, so the event is not in the log.
-    if Callable in map(typing.get_origin, typing.get_type_hints(kind).values()):
-        return None
+def _event(kind: type[Any], known: dict[str, Schema]) -> Schema:
     return _object(
         _said(kind), {**_STAMP, "event": {"const": kind.__name__}, **_fields(kind, known)}
     )

@@ -12,6 +12,8 @@ from db_ops.cli.terminal import one_line, options, print_line
 from db_ops.errors import DbOpsError, InvalidSettings
 from db_ops.results import Connected, Event, PhaseStarted
 
+# How a signal reaches a connection is no data, and what only takes time nothing that happens.
+NOT_LOGGED = (Connected, PhaseStarted)
 _FORMS = ("text", "json")
 _OFF = ("", "0", "false", "no", "off")
 
@@ -64,8 +66,7 @@ def show_error(error: DbOpsError, traceback: str | None = None) -> None:
 
 def log_event(event: Event) -> None:
     """Print *event* on stderr as one JSON line."""
-    # How a signal reaches the connection is no data, and what only takes time nothing that happens.
-    if not isinstance(event, Connected | PhaseStarted):
+    if not isinstance(event, NOT_LOGGED):
         _log("info", event_document(event))
 
 
