@@ -89,7 +89,7 @@ def test_a_refused_statement_names_the_owner_and_what_gives_the_right(
         if "OWNER TO" in remedy or "GRANT ALL" in remedy:
             assert f" belongs to {owner}; " in outcome.hint
             assert f"GRANT {owner} TO {role}" in outcome.hint
-            assert f"options=-crole%3D{owner} into the URL of DATABASE_URL" in outcome.hint
+            assert f"set DB_OPS_ROLE={owner}" in outcome.hint
 
 
 def test_the_hint_works_as_it_is_typed(

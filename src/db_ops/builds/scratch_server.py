@@ -118,6 +118,9 @@ def _server_at(target: Target, url: DatabaseUrl, maintenance: str | None) -> Ser
         server.settings,
         url=url,
         maintenance_database=maintenance,
+        application_url=None,
+        # That server's roles are others.
+        role=None,
         # What is kept there is the target's: development's templates, or none.
         declared_environment=server.settings.environment,
     )

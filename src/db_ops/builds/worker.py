@@ -217,6 +217,7 @@ def _encoded(target: Target, seeds: tuple[str, ...]) -> bytes:
         "sources": {},
         "notes": (),
         "scratch_url": None,
+        "application_url": None,
         "seed": seeds,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }

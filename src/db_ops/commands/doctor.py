@@ -14,6 +14,7 @@ from db_ops.migrations.foreign_env.findings import env_py_findings
 from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_py
 from db_ops.migrations.project import Project, project_of
 from db_ops.migrations.revisions.reader import read_graph
+from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.connection.session import prepare_to_write
 from db_ops.postgres.creation import creation_obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
@@ -125,6 +126,21 @@ class _Examination:
         foreign = self.project is not None and not self.project.is_ours
         shown = url.render() if url else "not known" if foreign else "the embedded server's"
         yield Finding("settings", "database", shown, sources.get("url", "default"))
+        if application := settings.application_url:
+            source = sources.get("application_url", "given")
+            yield Finding("settings", "application", application.render(), source)
+            if application.database != settings.database:
+                yield Finding(
+                    "settings",
+                    "note",
+                    f"the application names the database {application.database!r}, migrations go to"
+                    f" {settings.database!r}",
+                    advice="right for another name of a pooler's; --confirm is asked for before"
+                    " data is destroyed",
+                )
+        if settings.role is not None:
+            source = sources.get("DB_OPS_ROLE", "pyproject.toml")
+            yield Finding("settings", "role", settings.role, source)
         declared = settings.declared_environment is not None
         source = sources.get("DB_OPS_ENVIRONMENT", ".env") if declared else "derived from the host"
         yield Finding("settings", "environment", settings.environment_for_people, source)
@@ -163,7 +179,9 @@ class _Examination:
             yield Finding("server", "version", f"PostgreSQL {_version(connection)}")
             creates = may_create_databases(connection)
             right = "may create databases" if creates else "may not create databases"
-            yield Finding("server", "role", connection.info.user, right)
+            login, role = connection.info.user, acting_role(connection)
+            who = login if role == login else f"{login}, which acts as {role}"
+            yield Finding("server", "role", who, right)
             exists = database_exists(connection, server.url.database)
             for obstacle in creation_obstacles(server, connection) if creates else ():
                 what = obstacle.message.partition("cannot be created: ")[2]

@@ -130,5 +130,5 @@ def _entry(target: Target, name: str, recorded: RecordedHistory, *, applied: boo
     )
     if done is None:
         return entry
-    told = ("action", "finished", "seconds", "role", "os_user", "command", "copied")
+    told = ("action", "finished", "seconds", "role", "os_user", "command", "copied", "acting_role")
     return replace(entry, **{name: getattr(done, name) for name in told})

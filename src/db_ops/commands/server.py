@@ -7,7 +7,7 @@ from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.results import ConnectionUrl, OnEvent, ServerStarted, ServerStopped, ignore
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.target.open_project import open_project
-from db_ops.target.open_server import embedded_url, open_server
+from db_ops.target.open_server import embedded_url, server_of
 
 
 def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
@@ -39,7 +39,7 @@ def url(
 
     Starts the embedded server if it is the one, so that the URL works. No other is contacted.
     """
-    server = open_server(settings, "url", on_event)
+    server = server_of(open_project(settings)[0].of_application(), "url", on_event)
     return ConnectionUrl(server.location, server.url.render(with_password=with_password))
 
 

@@ -12,7 +12,8 @@ from db_ops.postgres.client import run_client
 from db_ops.postgres.embedded.programs import find_client
 from db_ops.results import OnEvent, ShellEnded, ignore
 from db_ops.settings import Settings
-from db_ops.target.open_server import open_server
+from db_ops.target.open_project import open_project
+from db_ops.target.open_server import server_of
 
 
 def shell(
@@ -20,12 +21,13 @@ def shell(
 ) -> ShellEnded:
     """Run psql on the database until it ends; with *command*, it runs that SQL and ends.
 
+    It connects as the application does, also where migrations do not.
     On a terminal, without *command*, pgcli where it is installed. Otherwise psql stops at the first
     error and reads no `.psqlrc`. It is given the password in its environment, and no argument that
     holds a secret. Starts the embedded server if it is the one. Raises `DatabaseMissing`,
     `ClientMissing`, and `ShellFailed` if it ends with another exit code than 0.
     """
-    server = open_server(settings, "shell", on_event)
+    server = server_of(open_project(settings)[0].of_application(), "shell", on_event)
     # What is wrong with server and database is said in our words.
     with server.target() as connection:
         major = major_version(connection)

@@ -19,6 +19,7 @@ from db_ops.errors import (
     UsageError,
 )
 from db_ops.postgres.catalog import current_role
+from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import database_oid, may_copy_database, may_create_databases
 from db_ops.postgres.own_databases import (
@@ -157,13 +158,12 @@ def _check_name(name: str) -> None:
 
 
 def _check_rights(server: Server, connection: Connection) -> None:
-    role = connection.info.user
     if not may_create_databases(connection):
-        raise InsufficientPrivilege.to_create(server.location, role)
+        raise InsufficientPrivilege.to_create(server.location, connection.info.user)
     if not may_copy_database(connection, server.url.database):
         raise InsufficientPrivilege(
             server.location,
-            role,
+            acting_role(connection),
             "copy a database that it does not own",
             "run this as the owner of the database, or as a superuser",
         )

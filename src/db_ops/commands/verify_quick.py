@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from db_ops.errors import InsufficientPrivilege
 from db_ops.postgres.catalog import major_version
+from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.history.reader import RecordedState, grant_to_read
 from db_ops.postgres.history.table import TABLE
 from db_ops.results import Drift, OnEvent, QuicklyVerified
@@ -31,7 +32,7 @@ def verify_quickly(settings: Settings, on_event: OnEvent) -> QuicklyVerified:
             if found.denied:
                 raise InsufficientPrivilege(
                     target.location,
-                    connection.info.user,
+                    acting_role(connection),
                     f"read {TABLE}",
                     grant_to_read(connection),
                 )

@@ -157,6 +157,25 @@ class InsufficientPrivilege(ServerError):
         return cls(location, role, "create databases", remedy)
 
 
+class RoleMissing(ServerError):
+    """The role that the settings name is none of the server's."""
+
+    what = "{location}: there is no role {role!r}, which the settings name to act as"
+    then = "{remedy}"
+    role: str
+    remedy: str
+
+
+class RoleNotGranted(ServerError):
+    """The role that logs in may not act as the one that the settings name."""
+
+    what = "{location}: role {user!r} may not act as {role!r}, which the settings name"
+    then = "{remedy}"
+    user: str
+    role: str
+    remedy: str
+
+
 class IndexInUse(ServerError):
     """An INVALID index must go before its revision builds it again, and somebody uses its table."""
 
@@ -222,8 +241,13 @@ class TransactionPooler(ServerError):
     """A pooler gives every transaction another session, so that no lock and no SET would hold."""
 
     what = "{location}: is behind a transaction pooler, through which migrations cannot run"
-    then = "name the server itself in {source}, or a pool in session mode"
+    then = "name the server itself, or a pool in session mode, in {place}"
     source: str = URL_VARIABLE
+
+    def described(self) -> Mapping[str, object]:
+        own = self.source.startswith("DB_OPS_")
+        place = self.source if own else f"DB_OPS_MIGRATION_URL, beside {self.source}"
+        return {**super().described(), "place": place}
 
 
 class ScratchServerDiffers(ServerError):

@@ -17,6 +17,7 @@ from db_ops.errors import (
     TemplateInUse,
 )
 from db_ops.postgres.connection.error_text import first_line
+from db_ops.postgres.connection.role import acting_role, acting_with_createdb
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import drop_database, may_create_databases
 from db_ops.postgres.locks.blockers import describe_sessions
@@ -46,8 +47,8 @@ def create_database(server: Server, connection: Connection) -> bool:
     if invalid:
         drop_database(server, connection)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
+        with connection.cursor() as cursor, acting_with_createdb(cursor) as owner:
+            cursor.execute(statement + owner)
     except psycopg2.Error as error:
         # Of two creators, the loser meets the unique index more often than the polite message.
         if error.pgcode in (errorcodes.DUPLICATE_DATABASE, errorcodes.UNIQUE_VIOLATION):
@@ -67,7 +68,7 @@ def creation_error(
         quoted = sql.Identifier(template).as_string(connection)
         return InsufficientPrivilege(
             server.location,
-            connection.info.user,
+            acting_role(connection),
             f"copy the database {template!r}",
             f"as a superuser: ALTER DATABASE {quoted} IS_TEMPLATE true",
         )

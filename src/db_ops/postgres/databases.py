@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
 from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.connection.error_text import first_line
+from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.connection.server import EXISTS, Server
 
 # Not every role may ask for the identifier; the time of its start is as good among running ones.
@@ -37,9 +38,16 @@ def database_exists(connection: Connection, name: str) -> bool:
 
 
 def may_create_databases(connection: Connection) -> bool:
-    """Tell whether the connection's role has CREATEDB, or is a superuser."""
+    """Tell whether the connection's role has CREATEDB, or is a superuser.
+
+    Where it acts as another one, either of them will do.
+    """
+    query = (
+        "SELECT bool_or(rolcreatedb OR rolsuper) FROM pg_roles"
+        " WHERE rolname IN (current_user, session_user)"
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        cursor.execute(query)
         row = cursor.fetchone()
     return bool(row and row[0])
 
@@ -116,7 +124,7 @@ def drop_error(server: Server, connection: Connection, error: psycopg2.Error) ->
             "end what uses it (see pg_stat_activity), then run this again",
         )
     if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE or foreign:
-        role = connection.info.user
+        role = acting_role(connection)
         owner = _column(
             connection,
             "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"

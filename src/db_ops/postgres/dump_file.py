@@ -8,7 +8,7 @@ import re
 import secrets
 import subprocess
 import zlib
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from db_ops.errors import ClientMissing, DumpFailed, DumpUnreadable, LoadFailed
 from db_ops.postgres.client import ClientOutput, follow_client
+from db_ops.postgres.connection.role import set_role
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.embedded.programs import client_version, find_client
 from db_ops.results import OnEvent, TableCopied
@@ -93,7 +94,7 @@ def write_dump_file(server: Server, path: Path, *, grants: bool, major: int, tab
     program = _client(server, "pg_dump", major)
     part = path.with_name(f"{path.name}.part")
     wait = round(server.settings.lock_timeout * 1000)
-    arguments = ["-v", "-w", f"--lock-wait-timeout={wait}", "-f", str(part)]
+    arguments = ["-v", "-w", f"--lock-wait-timeout={wait}", "-f", str(part), *_role(server)]
     arguments += ["-Fc"] if format_of(path) == CUSTOM else () if grants else _WITHOUT_GRANTS
     arguments += ["-Z", "6"] if format_of(path) == COMPRESSED else ()
 
@@ -139,7 +140,8 @@ def read_dump_file(server: Server, path: Path, *, grants: bool, major: int) -> s
             program = archive
             jobs = str(min(_JOBS, os.cpu_count() or 1))
             owners = () if grants else _WITHOUT_GRANTS
-            arguments = ["-v", "-w", "--exit-on-error", "-j", jobs, *owners, str(path)]
+            options = ["-v", "-w", "--exit-on-error", "-j", jobs]
+            arguments = [*options, *owners, *_role(server), str(path)]
             said = follow_client(url, program, *arguments, on_line=told.read, on_pause=told.tell)
         else:
             program = _client(server, "psql", major)
@@ -151,7 +153,7 @@ def read_dump_file(server: Server, path: Path, *, grants: bool, major: int) -> s
                     *arguments,
                     on_line=lambda line: False,
                     on_pause=told.tell,
-                    feed=_script(path, lines, told, _settings(server)),
+                    feed=_script(path, lines, told, server),
                 )
     if said.exit_code:
         remedy = _remedy(_LOAD_REMEDIES, said, major, path)
@@ -176,6 +178,11 @@ def _lines(
     ) as made:
         assert made.stdout is not None
         yield made.stdout
+
+
+def _role(server: Server) -> tuple[str, ...]:
+    role = server.settings.role
+    return () if role is None else (f"--role={role}",)
 
 
 def _settings(server: Server) -> frozenset[bytes]:
@@ -215,18 +222,18 @@ def _listed(program: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run((program, "-l", str(path)), capture_output=True, text=True, check=False)
 
 
-def _script(
-    path: Path, lines: Iterable[bytes], told: _Tables, settings: Container[bytes]
-) -> Iterator[bytes]:
+def _script(path: Path, lines: Iterable[bytes], told: _Tables, server: Server) -> Iterator[bytes]:
     """Yield the *lines* of a script for psql, which may run SQL and nothing else.
 
     Its own commands could connect to another database, or run a program of the shell. What is set
-    at the beginning is left out where the server does not have it among its *settings*.
+    at the beginning is left out where the *server* does not know it.
     """
+    settings, role = _settings(server), server.settings.role
     key = secrets.token_hex(16).encode()
     copying = is_whole = False
     is_head = True
     yield b"\\restrict " + key + b"\n"
+    yield b"" if role is None else f"{set_role(role)};\n".encode()
     try:
         for line in lines:
             if copying:

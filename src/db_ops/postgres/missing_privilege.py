@@ -7,9 +7,9 @@ them is meant, and whose it is. Nothing here writes.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from psycopg2.extensions import connection as Connection
 
@@ -90,10 +90,10 @@ class _Object:
         return self.kind.upper()
 
 
-def remedy_for(connection: Connection, message: str, statement: str, source: str) -> str:
+def remedy_for(connection: Connection, message: str, statement: str) -> str:
     """Return what gives the right that *statement* lacked, which the server told as *message*.
 
-    *source* is where the URL stands. It is asked as the role that lacked the right.
+    It is asked as the role that lacked the right.
     """
     with connection.cursor() as cursor:
         cursor.execute(_ROLE)
@@ -115,7 +115,7 @@ def remedy_for(connection: Connection, message: str, statement: str, source: str
     named = sorted(_named(found, message, statement), key=lambda one: one[0], reverse=True)
     if not named:
         return f"let a superuser run it, or give {role} the right that it needs"
-    return _remedy(named[0][1], role, statement, source)
+    return _remedy(named[0][1], role, statement)
 
 
 def _named(
@@ -129,7 +129,7 @@ def _named(
             yield (said, not one.is_ours, bool(word.search(statement)), len(one.bare)), one
 
 
-def _remedy(one: _Object, role: str, statement: str, source: str) -> str:
+def _remedy(one: _Object, role: str, statement: str) -> str:
     uses = _USES.match(statement) is not None
     if one.kept_by_policies:
         other = "NO FORCE ROW LEVEL SECURITY" if one.is_ours else "DISABLE ROW LEVEL SECURITY"
@@ -144,7 +144,6 @@ def _remedy(one: _Object, role: str, statement: str, source: str) -> str:
         parts.append(f"as its owner or a superuser: GRANT {grant} {one.name} TO {role}")
     if not (uses or one.kind in ("schema", "database")):
         parts.append(f"as a superuser: ALTER {one.keyword} {one.holder} OWNER TO {role}")
-    option = quote(f"-crole={one.owner}".replace("\\", "\\\\").replace(" ", "\\ "), safe="-")
     member = "" if one.may_become else f"GRANT {one.quoted_owner} TO {role}, and "
-    parts.append(f"act as its owner: {member}put options={option} into the URL of {source}")
+    parts.append(f"act as its owner: {member}set DB_OPS_ROLE={shlex.quote(one.owner)}")
     return f"{whose}; {', or '.join(parts)}"

@@ -23,6 +23,7 @@ from psycopg2.errors import InsufficientPrivilege, ObjectInUse, UndefinedObject
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from db_ops.postgres.connection.role import acting_with_createdb
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.creation import creation_error
 from db_ops.postgres.locks.advisory_lock import lock_key, release_if_alive, try_advisory_lock
@@ -108,8 +109,8 @@ def create(
     if template is not None:
         statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
+        with connection.cursor() as cursor, acting_with_createdb(cursor) as owner:
+            cursor.execute(statement + owner)
     except psycopg2.Error as error:
         raise creation_error(server, connection, error, template) from None
 
@@ -176,7 +177,8 @@ def set_comment(cursor: Cursor, name: str, text: str | None) -> None:
 def rename(cursor: Cursor, name: str, new: str) -> None:
     """Rename a database; it must have no sessions."""
     statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(new)))
+    with acting_with_createdb(cursor):
+        cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(new)))
 
 
 def allow_connections(cursor: Cursor, name: str, allowed: bool) -> None:

@@ -29,7 +29,8 @@ class HistoryEntry(FrozenData):
 
     `file` is `unchanged`, `edited` or `missing` since it was applied, or `unknown`. `action` is
     what was done last: `upgrade`, `downgrade`, `stamp`, `unstamp`, `accept`. `copied` tells that it
-    was done in a database that this one is a copy of.
+    was done in a database that this one is a copy of. `acting_role` is what `role` acted as, None
+    if it was itself.
     """
 
     id: str
@@ -45,6 +46,7 @@ class HistoryEntry(FrozenData):
     os_user: str | None = None
     command: str | None = None
     copied: bool = False
+    acting_role: str | None = None
 
 
 class History(Result):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from db_ops.settings.url import DatabaseUrl
+from db_ops.settings.variables import MIGRATION_URL
 
 DEVELOPMENT = "development"
 TEST = "test"
@@ -70,6 +71,10 @@ class Settings:
     notes: what was seen beside the settings and has no effect: misspelt variables, for people.
     scratch_url: a server of the same major version on which databases to look at are built and
         dropped again; None is the target's own, but an embedded one beside a protected target.
+    application_url: where the application connects to, if `url` is for migrations alone; None if
+        both are one, or nothing says where it does.
+    role: the role that the database and what is in it belong to: each session takes it by SET ROLE.
+    soft_reset: `recreate` empties the database of what the role owns, and does not replace it.
     """
 
     alembic_ini: Path
@@ -102,6 +107,9 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
     scratch_url: DatabaseUrl | None = None
+    application_url: DatabaseUrl | None = None
+    role: str | None = None
+    soft_reset: bool = False
 
     @property
     def root(self) -> Path:
@@ -125,8 +133,19 @@ class Settings:
     def environment(self) -> str:
         if self.declared_environment is not None:
             return self.declared_environment
-        local = self.url is None or self.url.is_local()
+        local = all(one.is_local() for one in (self.url, self.application_url) if one is not None)
         return DEVELOPMENT if local else PRODUCTION
+
+    @property
+    def lacks_application_url(self) -> bool:
+        """Whether the URL for migrations is known, and that of the application is not yet."""
+        is_for_migrations = self.url is not None and self.url.source == MIGRATION_URL
+        return is_for_migrations and self.application_url is None
+
+    def of_application(self) -> Settings:
+        """Return the settings to connect with as the application does."""
+        url = self.application_url or self.url
+        return replace(self, url=url, application_url=None, role=None)
 
     @property
     def environment_for_people(self) -> str:

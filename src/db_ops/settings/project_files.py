@@ -29,6 +29,8 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "records": bool,
     "ahead_is_different": bool,
     "squawk": bool,
+    "role": str,
+    "soft_reset": bool,
     "models": list,
     "bootstrap": str,
     "seed": (str, list),

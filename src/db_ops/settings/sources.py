@@ -27,6 +27,7 @@ from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
 from db_ops.settings.variables import (
     FILE_SUFFIX,
+    MIGRATION_URL,
     OWN,
     SCRATCH_URL,
     TEST_URL,
@@ -95,6 +96,7 @@ def load(
     variable = TEST_URL if for_tests else files.declared.get("url_env", URL)
     url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
     in_ci = env.str("CI", "") not in _NOT_CI
+    migration = None if for_tests else _from_file_or_plain(variables, MIGRATION_URL)[0]
     try:
         given: dict[str, Any] = {
             "declared_environment": TEST if for_tests else _environment(env),
@@ -115,6 +117,8 @@ def load(
                 "DB_OPS_AHEAD_IS_DIFFERENT", files.declared.get("ahead_is_different")
             ),
             "squawk": files.declared.get("squawk"),
+            "role": None if for_tests else _role(env, files.declared.get("role")),
+            "soft_reset": env.bool("DB_OPS_SOFT_RESET", files.declared.get("soft_reset")),
             "user_cache": _user_cache(),
         }
         env.seal()
@@ -143,7 +147,38 @@ def load(
         notes=notes,
         **{name: value for name, value in given.items() if value is not None},
     )
+    if migration is not None:
+        settings = _with_migration_url(settings, DatabaseUrl.parse(migration, MIGRATION_URL))
     return _for_tests(settings) if for_tests else settings
+
+
+def _with_migration_url(settings: Settings, url: DatabaseUrl) -> Settings:
+    """Return *settings* for which *url* leads to the database, and their own is the application's.
+
+    A pooler may know the database by another name. One that is typed before a command, beside a
+    `.env` that has both, is meant to lead elsewhere, and would not.
+    """
+    application, sources = settings.url, settings.sources
+    own = sources.get("url", "")
+    typed_alone = not own.endswith(".env") and _is_in_file(MIGRATION_URL)
+    if typed_alone and application is not None and application.database != url.database:
+        what = f"in .env: names the database {url.database!r}, {own} in the environment"
+        raise InvalidSettings(
+            {MIGRATION_URL: f"{what} {application.database!r}; set both in the same place"}
+        )
+    sources = {**sources, "url": MIGRATION_URL, "application_url": own}
+    return replace(settings, url=url, application_url=application, sources=sources)
+
+
+def _is_in_file(name: str) -> bool:
+    return name not in os.environ and name + FILE_SUFFIX not in os.environ
+
+
+def _role(env: Env, declared: str | None) -> str | None:
+    """Return the role to act as; `none`, as SQL has it, is that of the connection."""
+    named = env.str("DB_OPS_ROLE", None, validate=[validate.Length(min=1, max=63), _utf_8])
+    role = declared if named is None else named
+    return None if role == "none" else role
 
 
 def _seeds(declared: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from db_ops.settings.libpq_defaults import is_libpq_parameter, with_libpq_defaul
 from db_ops.settings.url_spelling import DEFAULT_PORT, read_parameters
 
 MAX_NAME_BYTES = 63
+EMBEDDED_LABEL = "embedded"
 # What other drivers call libpq's keywords.
 _LIBPQ_NAMES = {"database": "dbname", "username": "user", "ssl": "sslmode"}
 _TEMPLATES = ("template0", "template1")
@@ -122,6 +123,11 @@ class DatabaseUrl:
         ports = self.parameters.get("port", DEFAULT_PORT).split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
         return ",".join(f"{h}:{p or DEFAULT_PORT}" for h, p in zip(hosts, ports, strict=False))
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it leads to the project's embedded server."""
+        return self.label == EMBEDDED_LABEL
 
     @property
     def location(self) -> str:

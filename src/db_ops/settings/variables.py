@@ -15,6 +15,7 @@ from db_ops.errors import InvalidSettings
 URL = "DATABASE_URL"
 TEST_URL = "DB_OPS_TEST_URL"
 SCRATCH_URL = "DB_OPS_SCRATCH_URL"
+MIGRATION_URL = "DB_OPS_MIGRATION_URL"
 # A variable of this name and the suffix holds the path of a file with the value.
 FILE_SUFFIX = "_FILE"
 # All that are ours; each counts in the environment and in `.env`.
@@ -29,9 +30,12 @@ OWN = (
     "DB_OPS_LOG",
     "DB_OPS_MAINTENANCE_DATABASE",
     "DB_OPS_MIGRATION_LOCK_TIMEOUT",
+    MIGRATION_URL,
     "DB_OPS_NAME",
     "DB_OPS_RECORDS",
+    "DB_OPS_ROLE",
     SCRATCH_URL,
+    "DB_OPS_SOFT_RESET",
     "DB_OPS_SPARE",
     "DB_OPS_STATEMENT_TIMEOUT",
     TEST_URL,
@@ -40,7 +44,7 @@ OWN = (
 )
 # The files for GitHub and GitLab read these, in jobs that run our commands.
 _OF_CI = ("DB_OPS_COMMANDS", "DB_OPS_INSTALL")
-_FILES = (TEST_URL + FILE_SUFFIX, SCRATCH_URL + FILE_SUFFIX)
+_FILES = tuple(name + FILE_SUFFIX for name in (TEST_URL, SCRATCH_URL, MIGRATION_URL))
 _KNOWN = frozenset((*OWN, *_OF_CI, *_FILES))
 _PREFIX = "DB_OPS_"
 _LIKE_OURS = re.compile(r"DB_?OPS?_?", re.IGNORECASE)

@@ -31,6 +31,10 @@ def check_intent(server: Server, confirm: str | None, arguments: str = "") -> No
     database = server.url.database
     if confirm is not None and confirm != database:
         _refuse(server, f"--confirm names {confirm!r}, the database is {database!r}", arguments)
+    application = server.settings.application_url
+    if confirm is None and application is not None and application.database != database:
+        other = f"{application.source} names the database {application.database!r}"
+        _refuse(server, f"{other}, {server.url.source} names {database!r}", arguments)
     if confirm is None and not server.settings.is_disposable:
         _refuse(server, f"the environment is {server.settings.environment_for_people}", arguments)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from db_ops.errors import TwoDatabases, UrlNotFound
 from db_ops.migrations.env.env_source import running_with
 from db_ops.migrations.project import Project, project_of
-from db_ops.settings import Settings
+from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
     from db_ops.migrations.foreign_env.inspection import EnvInspection
@@ -63,17 +63,24 @@ def read_url_from(settings: Settings, project: Project) -> Settings:
 
     Raises `UrlNotFound`, and what `DatabaseUrl.parse` raises.
     """
-    if settings.url is not None:
+    if settings.url is not None and not settings.lacks_application_url:
         return settings
     if settings.url_from is not None:
         from db_ops.migrations.foreign_env.url_from import url_from
 
         named = settings.url_from
-        sources = {**settings.sources, "url": f"{named}, by [tool.db_ops] url_from"}
-        return replace(settings, url=url_from(project, named), sources=sources)
-    if settings.url_env is not None and not project.is_ours:
+        return _with_url(settings, url_from(project, named), f"{named}, by [tool.db_ops] url_from")
+    if settings.url is None and settings.url_env is not None and not project.is_ours:
         raise UrlNotFound(settings.url_env, "it is not set")
     return settings
+
+
+def _with_url(settings: Settings, url: DatabaseUrl, source: str) -> Settings:
+    """Return *settings* with the URL of the application, which may be that for migrations too."""
+    if settings.lacks_application_url:
+        sources = {**settings.sources, "application_url": source}
+        return replace(settings, application_url=url, sources=sources)
+    return replace(settings, url=url, sources={**settings.sources, "url": source})
 
 
 def _learn(
@@ -107,11 +114,11 @@ def _location(settings: Settings, inspection: EnvInspection) -> str | None:
 def apply_inspection(settings: Settings, project: Project, inspection: EnvInspection) -> Settings:
     """Return *settings* with the database that env.py connects to. Raises `TwoDatabases`."""
     url = settings.url
-    if url is None and not settings.embedded:
+    lacks_any = url is None and not settings.embedded
+    if lacks_any or (settings.lacks_application_url and inspection.url is not None):
         assert inspection.url is not None
         source = project.display(project.env_py)
-        url = replace(inspection.url, source=source)
-        settings = replace(settings, url=url, sources={**settings.sources, "url": source})
+        settings = _with_url(settings, replace(inspection.url, source=source), source)
     elif (
         url is not None
         and inspection.url is not None

@@ -8,12 +8,11 @@ from db_ops.errors import MissingDatabaseUrl
 from db_ops.postgres.connection.server import Server
 from db_ops.results import OnEvent
 from db_ops.settings import DatabaseUrl, Settings
+from db_ops.settings.url import EMBEDDED_LABEL
 from db_ops.target.open_project import open_project
 
 if TYPE_CHECKING:
     from db_ops.postgres.embedded import EmbeddedServer
-
-EMBEDDED_LABEL = "embedded"
 
 
 def open_server(settings: Settings, command: str, on_event: OnEvent) -> Server:

@@ -17,6 +17,7 @@ from db_ops.postgres.catalog import (
     recorded_revisions,
     version_table_errors,
 )
+from db_ops.postgres.connection.role import set_role
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import (
     prepare_to_write,
@@ -150,6 +151,11 @@ class Target:
         lock, statement = self.settings.lock_timeout * 900, self.settings.statement_timeout * 1000
         return f"SET lock_timeout = {round(lock)}", f"SET statement_timeout = {round(statement)}"
 
+    @property
+    def role_settings(self) -> tuple[str, ...]:
+        """The statement with which a session acts as the owner of what it creates, if any."""
+        return () if self.settings.role is None else (set_role(self.settings.role),)
+
     def open(self, *, read_only: bool = False) -> Connection:
         """Return a new connection with the timeouts of the settings.
 
@@ -179,7 +185,7 @@ class Target:
         from db_ops.postgres.missing_privilege import remedy_for
 
         with self.server.target() as connection:
-            return remedy_for(connection, message, statement, self.server.url.source)
+            return remedy_for(connection, message, statement)
 
     def watch(self, connection: Connection) -> AbstractContextManager[BlockerWatch]:
         """Watch for sessions that block *connection*, for a `with` block."""

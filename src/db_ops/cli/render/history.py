@@ -85,8 +85,9 @@ def _recorded(entry: HistoryEntry) -> str:
         user = f" ({entry.os_user})" if entry.os_user else ""
         where = ", copied" if entry.copied else ""
         took = f" in {seconds(entry.seconds)}" if entry.seconds is not None else ""
+        role = f"{entry.role} as {entry.acting_role}" if entry.acting_role else entry.role
         done = f"{_DONE.get(entry.action, entry.action)} {_moment(entry.finished)}{took}"
-        said.append(f"{done} by {entry.role}{user}{where}")
+        said.append(f"{done} by {role}{user}{where}")
     elif entry.applied:
         said.append("applied, without a record")
     if entry.file in ("edited", "missing"):

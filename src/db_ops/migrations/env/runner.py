@@ -25,7 +25,7 @@ from db_ops.migrations.env.failures import (
     lost_connection,
 )
 from db_ops.migrations.env.run_env import run_env
-from db_ops.migrations.env.runtime import Session, connection_over
+from db_ops.migrations.env.runtime import Session, connection_over, run_settings
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
@@ -78,6 +78,10 @@ class Database(Protocol):
     @property
     def timeout_settings(self) -> tuple[str, ...]:
         """The statements that set the timeouts of a migration's session."""
+
+    @property
+    def role_settings(self) -> tuple[str, ...]:
+        """The statement with which a session acts as the owner of what it creates, if any."""
 
     def open(self, *, read_only: bool = False) -> DriverConnection:
         """Return a new connection of its own, with the timeouts set."""
@@ -181,6 +185,7 @@ def choose_connection(project: Project, database: Database, session: Session) ->
 
     session.uses_own_connection = needs_own_connection(project)
     session.keeps_driver = not database.is_measured
+    session.role_settings = database.role_settings
     session.watch = database.transaction_watch
 
 
@@ -193,7 +198,12 @@ def _session_settings(run: Run, position: int) -> tuple[str, ...]:
     """
     waits = position >= run.total or not run.database.is_being_built
     commit = "DEFAULT" if waits else "off"
-    return (*run.database.timeout_settings, f"SET synchronous_commit = {commit}")
+    database = run.database
+    return (
+        *database.role_settings,
+        *database.timeout_settings,
+        f"SET synchronous_commit = {commit}",
+    )
 
 
 def _reporting(
@@ -222,12 +232,13 @@ def _reporting(
                     cursor.execute("; ".join(settings))
                 driver.autocommit = False
             else:
-                for statement in settings:
-                    context.connection.exec_driver_sql(statement)
+                run_settings(context.connection, settings)
                 context.connection.commit()
             run.on_event(RevisionStarted(revision, run.direction, position, run.total, scratch))
             if recording is not None:
                 recording.begin()
+            if run.database.role_settings:
+                _keep_role(step, context, run.database.role_settings)
             started = time.monotonic()
             yield step
             done = Step(revision, time.monotonic() - started)
@@ -236,6 +247,20 @@ def _reporting(
             run.on_event(RevisionFinished(done, run.direction, position, run.total, scratch))
 
     return steps
+
+
+def _keep_role(step: MigrationStep, context: Any, role_settings: tuple[str, ...]) -> None:
+    """Let *step* write the version table as the role that owns it, whatever its revision has taken.
+
+    After RESET ROLE, or the end of another session authorization, that is who has logged in.
+    """
+    revise = step.migration_fn
+
+    def revise_and_return(**arguments: Any) -> None:
+        revise(**arguments)
+        run_settings(context.connection, role_settings)
+
+    step.migration_fn = revise_and_return
 
 
 def comparison_error(

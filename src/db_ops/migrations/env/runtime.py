@@ -58,7 +58,8 @@ class Session:
     `db_ops`. One that `bootstraps` runs what the project's function asks of Alembic. The rest is
     for an env.py that does not call `db_ops`: our database `is_known`; env.py has
     `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
-    where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions; the
+    where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions and the
+    statements that are its `role_settings`; the
     `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
     functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`,
     `questions` what a database was asked for it.
@@ -80,6 +81,7 @@ class Session:
     uses_own_connection: bool = False
     keeps_driver: bool = False
     watch: TransactionWatch | None = None
+    role_settings: tuple[str, ...] = ()
     uses_driver: bool = False
     called_run_migrations: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -208,6 +210,12 @@ def _refuse_empty(metadata: MetaData) -> None:
 
     if not metadata.tables:
         raise EmptyMetadata(str(Path(context.script.dir) / "env.py"))
+
+
+def run_settings(connection: Connection, settings: Iterable[str]) -> None:
+    """Run the statements *settings*; a percent sign is one for any driver."""
+    for statement in settings:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def connection_over(driver_connection: DriverConnection) -> AbstractContextManager[Connection]:

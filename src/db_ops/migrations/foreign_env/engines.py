@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.env.runtime import Session, run_settings
 from db_ops.migrations.foreign_env.driver_connections import (
     LOCATION_PARAMETERS,
     connection_parameters_of,
@@ -93,7 +93,11 @@ class Engines:
             fresh = pool.recreate()
             self.known.append(fresh)
             self._redirect(dialect, ours)
-            return self.original_pool_connect(fresh)
+            pooled = self.original_pool_connect(fresh)
+            for statement in session.role_settings:
+                pooled.cursor().execute(statement)
+                pooled.commit()
+            return pooled
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
 
     def _blank(self, is_async: bool) -> Engine:
@@ -146,6 +150,9 @@ class Engines:
             self.redirected.append(engine.pool)
             engine.pool._creator = lambda *record: self._connected(engine, ours)
         connection = self.original_connect(engine)
+        if self.session.role_settings:
+            run_settings(connection, self.session.role_settings)
+            connection.commit()
         watch = self.session.watch
         if watch is not None:
             watch_transactions(connection, ours.connection.driver_connection, watch)

@@ -111,6 +111,8 @@ class Server:
                     said = str(error)
             else:
                 connection.autocommit = True
+                if self.settings.role is not None:
+                    self._take_role(connection, self.settings.role)
                 self.on_event(Connected(connection.cancel))
                 return connection
             waited = time.monotonic() - started
@@ -205,6 +207,15 @@ class Server:
             dsn = make_dsn(**parameters)
             connection: Connection = psycopg2.connect(dsn, connection_factory=factory)
             return connection
+
+    def _take_role(self, connection: Connection, role: str) -> None:
+        from db_ops.postgres.connection.role import take_role
+
+        try:
+            take_role(self, connection, role)
+        except BaseException:
+            connection.close()
+            raise
 
     def _taking_notices(self) -> AbstractContextManager[None]:
         """Make events of what libpq writes to standard error, for a `with` block."""

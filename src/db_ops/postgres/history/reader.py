@@ -18,8 +18,7 @@ from psycopg2.errors import (
 )
 from psycopg2.extensions import connection as Connection
 
-from db_ops.errors.quote_ident import quote_ident
-from db_ops.postgres.catalog import major_version, revisions_and_comment
+from db_ops.postgres.catalog import current_role, major_version, revisions_and_comment
 from db_ops.postgres.history.table import TABLE, records_key
 from db_ops.postgres.schema.reading import (
     FINGERPRINT_FORMAT,
@@ -33,7 +32,8 @@ NO_RECORDS = "nothing is recorded in this database"
 _COLUMNS = f"""
     id, revision, action, heads, checksum, fingerprint,
     extract(epoch FROM finished_at)::float8 AS finished, seconds, role, os_user, command,
-    database <> current_database() AS copied, to_jsonb(history) -> 'parents' AS parents
+    database <> current_database() AS copied, to_jsonb(history) -> 'parents' AS parents,
+    nullif(to_jsonb(history) ->> 'acting_role', role) AS acting_role
     FROM {TABLE} WHERE version_table = %(key)s
 """
 _ROWS = f"SELECT row_to_json(r) FROM (SELECT {_COLUMNS} ORDER BY id) AS r"
@@ -64,6 +64,7 @@ class HistoryRow:
 
     `copied` tells that it was written in a database of another name, of which this one is a copy.
     `parents` is what the revision follows and depends on, None where that was not recorded.
+    `acting_role` is what `role` acted as, None if it was itself.
     """
 
     number: int
@@ -79,6 +80,7 @@ class HistoryRow:
     command: str | None
     copied: bool
     parents: tuple[str, ...] | None = None
+    acting_role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def _row(values: dict[str, Any]) -> HistoryRow:
 
 def grant_to_read(connection: Connection) -> str:
     """Return the SQL that lets this role read the records."""
-    role = quote_ident(connection.info.user)
+    role = current_role(connection)
     return (
         f"as their owner: GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO {role};"
         f" GRANT SELECT ON {TABLE} TO {role}"

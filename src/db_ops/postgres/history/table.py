@@ -6,6 +6,7 @@ from psycopg2.errors import DuplicateSchema, DuplicateTable, InsufficientPrivile
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors.quote_ident import quote_ident
+from db_ops.postgres.connection.role import acting_role
 from db_ops.settings import RECORDS_SCHEMA
 
 TABLE = f"{RECORDS_SCHEMA}.history"
@@ -26,6 +27,7 @@ _CREATE_TABLE = f"""
         finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         seconds double precision,
         role text NOT NULL DEFAULT session_user,
+        acting_role text DEFAULT current_user,
         os_user text,
         command text,
         database text NOT NULL DEFAULT current_database()
@@ -33,16 +35,20 @@ _CREATE_TABLE = f"""
     COMMENT ON TABLE {TABLE} IS '{_MARK}';
     GRANT SELECT ON {TABLE} TO PUBLIC;
 """
-# An earlier version of ours made the table without it.
-_ADD_PARENTS = f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS parents text[]"
+# An earlier version of ours made the table without them. Of its rows nobody knows the role.
+_ADD_COLUMNS = (
+    f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS parents text[],"
+    " ADD COLUMN IF NOT EXISTS acting_role text, ALTER COLUMN acting_role SET DEFAULT current_user"
+)
 _IS_IN_SEARCH_PATH = f"SELECT '{RECORDS_SCHEMA}' = ANY (current_schemas(false))"
 _STATE = f"""
     SELECT pg_get_userbyid(n.nspowner), pg_has_role(n.nspowner, 'USAGE'),
            EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid),
            obj_description(c.oid, 'pg_class'),
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT'),
-           session_user,
-           EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'parents')
+           current_user,
+           2 = (SELECT count(*) FROM pg_attribute
+                WHERE attrelid = c.oid AND attname IN ('parents', 'acting_role'))
     FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'history'
     WHERE n.nspname = '{RECORDS_SCHEMA}'
 """
@@ -65,7 +71,7 @@ def create_if_missing(connection: Connection) -> None:
         if not _is_ready(connection):
             raise
     except InsufficientPrivilege:
-        role = connection.info.user
+        role = acting_role(connection)
         raise HistoryUnavailable(
             f"role {role} may not create schema {RECORDS_SCHEMA}",
             "as the database's owner: "
@@ -93,9 +99,9 @@ def _is_ready(connection: Connection) -> bool:
             )
         if not is_whole:
             if not ours:
-                raise HistoryUnavailable(f"{TABLE} lacks a column", f"as {owner}: {_ADD_PARENTS}")
+                raise HistoryUnavailable(f"{TABLE} lacks a column", f"as {owner}: {_ADD_COLUMNS}")
             with connection.cursor() as cursor:
-                cursor.execute(_ADD_PARENTS)
+                cursor.execute(_ADD_COLUMNS)
         return True
     if mark is None and not occupied and ours:
         with connection.cursor() as cursor:
