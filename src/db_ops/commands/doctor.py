@@ -141,6 +141,9 @@ class _Examination:
         if settings.role is not None:
             source = sources.get("DB_OPS_ROLE", "pyproject.toml")
             yield Finding("settings", "role", settings.role, source)
+        if settings.soft_reset:
+            source = sources.get("DB_OPS_SOFT_RESET", "pyproject.toml")
+            yield Finding("settings", "recreate", "soft reset", source)
         declared = settings.declared_environment is not None
         source = sources.get("DB_OPS_ENVIRONMENT", ".env") if declared else "derived from the host"
         yield Finding("settings", "environment", settings.environment_for_people, source)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from db_ops.builds.rebuild import build_target
 from db_ops.builds.rebuild_in_place import recreate_under_own_name
+from db_ops.builds.soft_reset import emptied_target
 from db_ops.errors import InsufficientPrivilege
 from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.databases import database_oid, may_create_databases
@@ -35,26 +36,37 @@ def recreate(
     one as it was. Where it can only be built under its own name, because a revision names it or a
     pooler knows no other, the old one is kept as a snapshot until that has worked, and brought back
     if not. The guard asks for `confirm`, the exact name, unless settings and database agree that it
-    is disposable (`Refused`). Raises `DatabaseReplaced`, and what `init` and `delete_db` raise.
+    is disposable (`Refused`). With `soft_reset` in the settings, the database stays, and what the
+    role owns in it is dropped, before anything new is there. Raises `DatabaseReplaced`, and what
+    `init` and `delete_db` raise; a soft reset what `emptied_target` raises.
     """
     target = open_target(settings, "recreate", on_event)
     target.graph.goals()
     refuse_unfinished(target.settings.root, target.graph.pending(()))
     check_intent(target.server, confirm)
     seeds = seeds_of_new_database(target.settings, no_seed)
+    if target.settings.soft_reset:
+        return _reset(target, confirm, seeds)
     started = time.monotonic()
     with locked_maintenance_session(target.server) as connection:
         # What the guard then looks at is replaced, and no other one that has its name by then.
         present = database_oid(connection, target.server.url.database)
         with guarded_drop(target.server, connection, confirm):
             if not may_create_databases(connection):
-                raise InsufficientPrivilege.to_create(target.location, connection.info.user)
+                lacking = InsufficientPrivilege.to_create(target.location, connection.info.user)
+                raise lacking.or_reset() if present is not None else lacking
             done = build_target(
                 target, connection, from_migrations, replaces=True, present=present, seeds=seeds
             )
             if done is None:
                 done = _rebuild_in_place(target, connection, present, started, seeds)
     return Recreated(**vars(done), dropped=present is not None)
+
+
+def _reset(target: Target, confirm: str | None, seeds: tuple[str, ...]) -> Recreated:
+    with emptied_target(target, confirm) as (connection, dropped):
+        done = seeded(target, connection, migrate(target, connection), seeds)
+    return Recreated(**vars(done), dropped=True, soft_reset=dropped)
 
 
 def _rebuild_in_place(

@@ -16,9 +16,12 @@ from db_ops.errors.databases import (
     DumpFailed,
     DumpUnreadable,
     LoadFailed,
+    ObjectsLocked,
+    OthersWouldGo,
     SnapshotExists,
     SnapshotMissing,
     TemplateInUse,
+    VersionTableKept,
 )
 from db_ops.errors.migration import (
     AlembicFailed,
@@ -174,6 +177,8 @@ __all__ = [
     "NotCompared",
     "NotMeasurable",
     "NotThatFarAhead",
+    "ObjectsLocked",
+    "OthersWouldGo",
     "OutputLost",
     "PackageUnsuitable",
     "PasswordMissing",
@@ -216,6 +221,7 @@ __all__ = [
     "UsageError",
     "VersionTableDenied",
     "VersionTableHidden",
+    "VersionTableKept",
     "VersionTableUnusable",
     "VersionTablesDiffer",
 ]

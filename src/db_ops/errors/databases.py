@@ -42,6 +42,38 @@ class DatabaseReplaced(ServerError):
     then = "see what it is: db-ops status, then run this again"
 
 
+class OthersWouldGo(ServerError):
+    """What other roles own depends on what a soft reset drops, so it would be dropped too."""
+
+    what = "{location}: soft reset refused: it would also drop {objects}; {outcome}"
+    then = (
+        "drop that as its owner, or let it depend on nothing of this role's; then: db-ops recreate"
+    )
+    objects: tuple[str, ...]
+    outcome: str
+
+
+class ObjectsLocked(ServerError):
+    """A soft reset could not get a lock in time."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: a table is locked{blockers}; {outcome} (tried {attempts} times)"
+    then = "let that transaction end, or end it, then: db-ops recreate"
+    blockers: str
+    outcome: str
+    attempts: int
+
+
+class VersionTableKept(ServerError):
+    """The version table is another role's: a soft reset would leave it, and all it says."""
+
+    what = "{location}: soft reset refused: {table} belongs to {owner}, so it would stay as it is"
+    then = "as a superuser: ALTER TABLE {table} OWNER TO {role}, or set DB_OPS_ROLE={owner}"
+    table: str
+    owner: str
+    role: str
+
+
 class DatabaseInUse(ServerError):
     """Something that ending sessions does not end keeps the database from being dropped."""
 

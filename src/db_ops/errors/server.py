@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode
 from db_ops.errors.quote_ident import quote_ident
@@ -155,6 +156,11 @@ class InsufficientPrivilege(ServerError):
         alter = f"ALTER ROLE {quote_ident(role)} CREATEDB"
         remedy = f"as a superuser: {alter}, or create the database, owned by it"
         return cls(location, role, "create databases", remedy)
+
+    def or_reset(self) -> InsufficientPrivilege:
+        """Return the error for a database that may as well be emptied."""
+        soft = "to empty the database of what this role owns: DB_OPS_SOFT_RESET=1 db-ops recreate"
+        return replace(self, remedy=f"{self.remedy}; {soft}")
 
 
 class RoleMissing(ServerError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from db_ops.results.base import FrozenData
-from db_ops.results.migrate import Revision, Step
+from db_ops.results.migrate import ObjectsDropped, Revision, Step
 
 
 class Connected(FrozenData):
@@ -216,6 +216,7 @@ Event = (
     | InvalidIndexLeft
     | DatabaseDropped
     | DatabaseSetAside
+    | ObjectsDropped
     | BuildAbandoned
     | NotMarked
     | NotRecorded

@@ -91,10 +91,36 @@ class Initialised(Migrated):
     seeded: tuple[SeededTable, ...] | None = field(default=None, kw_only=True)
 
 
+class ObjectCount(FrozenData):
+    """So many objects of a kind, as the server calls it."""
+
+    kind: str
+    count: int
+
+
+class ObjectsDropped(FrozenData):
+    """What a soft reset dropped of what the role owns, in how many `transactions`.
+
+    `extensions`, what `others` own, and those of its own `schemas` that are not empty or could not
+    be created again, have stayed.
+    """
+
+    location: str
+    counts: tuple[ObjectCount, ...]
+    extensions: tuple[str, ...]
+    others: tuple[str, ...]
+    schemas: tuple[str, ...]
+    transactions: int
+
+
 class Recreated(Initialised):
-    """What `recreate` did; `dropped` is False when there was no database before."""
+    """What `recreate` did; `dropped` is False when there was no database before.
+
+    `soft_reset` is what it dropped in the database, None where it replaced the database.
+    """
 
     dropped: bool
+    soft_reset: ObjectsDropped | None = field(default=None, kw_only=True)
 
 
 class Seeded(Result):

@@ -36,6 +36,7 @@ from db_ops.results import (
     LeftOnServer,
     NotMarked,
     NotRecorded,
+    ObjectsDropped,
     OtherTables,
     PhaseStarted,
     RevisionFinished,
@@ -113,6 +114,8 @@ class Progress:
             verb = "applied" if event.direction == "upgrade" else "reverted"
             last = event.step.revision.id
             self._done = f"{event.position} of {event.total} revisions {verb}, the last {last}"
+        elif isinstance(event, ObjectsDropped):
+            self._done = "what the role owned is dropped"
         elif isinstance(event, BuildAbandoned):
             self._done = "the database is as it was"
 
@@ -229,6 +232,10 @@ def _announced(event: Event, *, verbose: bool) -> str:
                 f"{location}: cannot be built beside the present database, so that is kept as the "
                 f"snapshot {snapshot!r} until the rebuild has worked"
             )
+        case ObjectsDropped(location):
+            from db_ops.cli.render.soft_reset import soft_reset_text
+
+            return f"{location}: {soft_reset_text(event)}"
         case BuildAbandoned(location):
             return f"{location}: left as it was"
         case NotMarked(location, reason):

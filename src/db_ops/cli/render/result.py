@@ -112,8 +112,15 @@ def _lines(result: Result) -> Iterator[Line]:
 
 @_lines.register
 def _(result: Recreated) -> Iterator[Line]:
-    before = "dropped, created" if result.dropped else "created (there was none)"
-    yield f"{result.location}: {before}{_origin(result)}", "green"
+    if result.soft_reset is not None:
+        from db_ops.cli.render.soft_reset import kept_lines, soft_reset_text
+
+        done = f"{soft_reset_text(result.soft_reset)}, {_applied(result)}"
+        yield f"{result.location}: {done}", "green"
+        yield from kept_lines(result.soft_reset)
+    else:
+        before = "dropped, created" if result.dropped else "created (there was none)"
+        yield f"{result.location}: {before}{_origin(result)}", "green"
     yield from _seeded(result)
 
 
