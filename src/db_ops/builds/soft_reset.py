@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from psycopg2 import sql
-
 from db_ops.errors import ObjectsLocked, OthersWouldGo, VersionTableKept
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.postgres.connection.session import prepare_to_write
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
-from db_ops.postgres.owned_objects import OthersDepend, drop_owned_objects
+from db_ops.postgres.owned_objects import OthersDepend, drop_owned_objects, owned_by_another
 from db_ops.results import ObjectsDropped
 from db_ops.target.guard import check_mark, mark_lock
 from db_ops.target.target import Target
@@ -25,11 +23,6 @@ from db_ops.target.target import Target
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-_FOREIGN_TABLE = """
-    SELECT c.oid::regclass::text, pg_get_userbyid(relowner), quote_ident(current_user)
-    FROM pg_class c
-    WHERE c.oid = to_regclass(%s) AND pg_get_userbyid(relowner) <> current_user
-"""
 _PAUSE = 0.1  # seconds
 
 
@@ -61,12 +54,9 @@ def emptied_target(
 def _check_version_tables(target: Target, connection: Connection) -> None:
     project = target.project
     for names in ((project.version_table_schema, project.version_table), *project.tables):
-        name = sql.Identifier(*filter(None, names)).as_string(connection)
-        with connection.cursor() as cursor:
-            cursor.execute(_FOREIGN_TABLE, (name,))
-            row = cursor.fetchone()
-        if row is not None:
-            raise VersionTableKept(target.location, *map(str, row))
+        owned = owned_by_another(connection, *names)
+        if owned is not None:
+            raise VersionTableKept(target.location, *owned)
 
 
 def _drop(target: Target, connection: Connection) -> ObjectsDropped:

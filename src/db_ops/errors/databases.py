@@ -68,7 +68,9 @@ class VersionTableKept(ServerError):
     """The version table is another role's: a soft reset would leave it, and all it says."""
 
     what = "{location}: soft reset refused: {table} belongs to {owner}, so it would stay as it is"
-    then = "as a superuser: ALTER TABLE {table} OWNER TO {role}, or set DB_OPS_ROLE={owner}"
+    then = (
+        "as a superuser: ALTER TABLE {table} OWNER TO {role}, or migrate as that role: DB_OPS_ROLE"
+    )
     table: str
     owner: str
     role: str

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from psycopg2 import sql
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, OutOfMemory
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -115,6 +116,11 @@ _SCHEMAS = """
     FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner
     WHERE rolname = current_user AND n.oid = ANY (%s::oid[]) ORDER BY 1
 """
+_OWNED_BY_ANOTHER = """
+    SELECT c.oid::regclass::text, quote_ident(pg_get_userbyid(relowner)), quote_ident(current_user)
+    FROM pg_class c
+    WHERE c.oid = to_regclass(%s) AND pg_get_userbyid(relowner) <> current_user
+"""
 _EXTENSIONS = "SELECT extname FROM pg_extension WHERE oid >= 16384 ORDER BY 1"
 _DROP = {
     "function": "ROUTINE",
@@ -207,6 +213,17 @@ def drop_owned_objects(
             schemas=kept,
             transactions=done,
         )
+
+
+def owned_by_another(
+    connection: Connection, schema: str | None, table: str
+) -> tuple[str, str, str] | None:
+    """Return a table's name, its owner and this role, as SQL takes them, if another role owns it."""
+    name = sql.Identifier(*filter(None, (schema, table))).as_string(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(_OWNED_BY_ANOTHER, (name,))
+        row = cursor.fetchone()
+    return None if row is None else (str(row[0]), str(row[1]), str(row[2]))
 
 
 def _owned(cursor: Cursor) -> list[OwnedObject]:
