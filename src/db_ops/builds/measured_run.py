@@ -87,20 +87,18 @@ class _StatementsPerRevision:
             self.revisions.append((event.step.revision, self.begun, end))
 
 
-def _without_runner_statements(timeouts: str, statement: str) -> str:
+def _without_runner_statements(scratch: Target, statement: str) -> str:
     """Return *statement* without what the runner itself sends, alone or in front of it."""
-    if "INSERT INTO db_ops.history" in statement:
+    if "INSERT INTO db_ops.history" in statement or statement == scratch.set_role:
         return ""
-    return _SETTING_AFTER.sub("", statement.removeprefix(timeouts)).lstrip("; ")
+    return _SETTING_AFTER.sub("", statement.removeprefix(scratch.session_setup)).lstrip("; ")
 
 
 def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:
     with closing(scratch.server.connect()) as connection:
         major = major_version(connection)
         observer = Observer(connection, observed_tables(connection, scratch.project.version_table))
-        recorder = StatementRecorder(
-            observer, worth=partial(_without_runner_statements, scratch.timeouts)
-        )
+        recorder = StatementRecorder(observer, worth=partial(_without_runner_statements, scratch))
         statements_per_revision = _StatementsPerRevision(recorder)
 
         def on_event(event: Event) -> None:

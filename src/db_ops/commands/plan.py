@@ -68,7 +68,7 @@ def upgrade_sql(
         current,
         table=target.project.version_table,
         schema=target.project.version_table_schema,
-        timeouts=target.timeouts,
+        setup=target.session_setup,
     )
     said += notes(measurement)
     if position.ahead:

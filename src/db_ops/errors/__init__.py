@@ -90,6 +90,7 @@ from db_ops.errors.revisions import (
     VersionTablesDiffer,
     VersionTableUnusable,
 )
+from db_ops.errors.roles import InsufficientPrivilege, RoleMissing, RoleNotGranted
 from db_ops.errors.server import (
     ClientMissing,
     ClientRefusedConnection,
@@ -99,7 +100,6 @@ from db_ops.errors.server import (
     EmbeddedServerBusy,
     EmbeddedServerFailed,
     IndexInUse,
-    InsufficientPrivilege,
     MigrationLockHeld,
     NoMaintenanceDatabase,
     NoScratchDatabase,
@@ -107,8 +107,6 @@ from db_ops.errors.server import (
     ReadOnlyServer,
     RecordsUnavailable,
     Refused,
-    RoleMissing,
-    RoleNotGranted,
     ScratchServerDiffers,
     ServerError,
     ServerUnreachable,

@@ -46,9 +46,7 @@ class OthersWouldGo(ServerError):
     """What other roles own depends on what a soft reset drops, so it would be dropped too."""
 
     what = "{location}: soft reset refused: it would also drop {objects}; {outcome}"
-    then = (
-        "drop that as its owner, or let it depend on nothing of this role's; then: db-ops recreate"
-    )
+    then = "drop that as its owner, or what in it depends on this role's; then: db-ops recreate"
     objects: tuple[str, ...]
     outcome: str
 
@@ -68,9 +66,7 @@ class VersionTableKept(ServerError):
     """The version table is another role's: a soft reset would leave it, and all it says."""
 
     what = "{location}: soft reset refused: {table} belongs to {owner}, so it would stay as it is"
-    then = (
-        "as a superuser: ALTER TABLE {table} OWNER TO {role}, or migrate as that role: DB_OPS_ROLE"
-    )
+    then = "as a superuser: ALTER TABLE {table} OWNER TO {role}, or set DB_OPS_ROLE to its owner"
     table: str
     owner: str
     role: str

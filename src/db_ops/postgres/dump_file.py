@@ -16,7 +16,6 @@ from typing import BinaryIO
 
 from db_ops.errors import ClientMissing, DumpFailed, DumpUnreadable, LoadFailed
 from db_ops.postgres.client import ClientOutput, follow_client
-from db_ops.postgres.connection.role import set_role
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.embedded.programs import client_version, find_client
 from db_ops.results import OnEvent, TableCopied
@@ -228,12 +227,12 @@ def _script(path: Path, lines: Iterable[bytes], told: _Tables, server: Server) -
     Its own commands could connect to another database, or run a program of the shell. What is set
     at the beginning is left out where the *server* does not know it.
     """
-    settings, role = _settings(server), server.settings.role
+    settings, set_role = _settings(server), server.settings.set_role
     key = secrets.token_hex(16).encode()
     copying = is_whole = False
     is_head = True
     yield b"\\restrict " + key + b"\n"
-    yield b"" if role is None else f"{set_role(role)};\n".encode()
+    yield b"" if set_role is None else f"{set_role};\n".encode()
     try:
         for line in lines:
             if copying:

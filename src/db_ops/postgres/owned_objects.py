@@ -218,7 +218,7 @@ def drop_owned_objects(
 def owned_by_another(
     connection: Connection, schema: str | None, table: str
 ) -> tuple[str, str, str] | None:
-    """Return a table's name, its owner and this role, as SQL takes them, if another role owns it."""
+    """Return the name of another role's table, its owner and this role, as SQL takes them."""
     name = sql.Identifier(*filter(None, (schema, table))).as_string(connection)
     with connection.cursor() as cursor:
         cursor.execute(_OWNED_BY_ANOTHER, (name,))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from db_ops.errors.quote_ident import in_quotes
 from db_ops.settings.url import DatabaseUrl
 from db_ops.settings.variables import MIGRATION_URL
 
@@ -141,6 +142,11 @@ class Settings:
         """Whether the URL for migrations is known, and that of the application is not yet."""
         is_for_migrations = self.url is not None and self.url.source == MIGRATION_URL
         return is_for_migrations and self.application_url is None
+
+    @property
+    def set_role(self) -> str | None:
+        """The statement with which a session takes the role, None where none is named."""
+        return None if self.role is None else f"SET ROLE {in_quotes(self.role)}"
 
     def of_application(self) -> Settings:
         """Return the settings to connect with as the application does."""

@@ -11,19 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import import_checked, read_graph
-from db_ops.postgres.catalog import (
-    UnreadableVersionTable,
-    current_database,
-    recorded_revisions,
-    version_table_errors,
-)
-from db_ops.postgres.connection.role import set_role
+from db_ops.postgres import catalog
+from db_ops.postgres.connection import session
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.connection.session import (
-    prepare_to_write,
-    refuse_transaction_pooler,
-    set_up_session,
-)
 from db_ops.postgres.locks.advisory_lock import Waiting, advisory_lock, lock_key, take_advisory_lock
 from db_ops.results import NotRecorded, OnEvent
 from db_ops.settings import Settings
@@ -138,23 +128,25 @@ class Target:
         return self.server.watch
 
     @property
-    def timeouts(self) -> str:
-        """The `timeout_settings` in one string."""
-        return "; ".join(self.timeout_settings)
+    def session_setup(self) -> str:
+        """The `session_settings` in one string."""
+        return "; ".join(self.session_settings)
 
     @property
-    def timeout_settings(self) -> tuple[str, ...]:
-        """The statements that set the timeouts of a migration's session.
+    def session_settings(self) -> tuple[str, ...]:
+        """The statements that set the role and the timeouts of a migration's session.
 
         One gives up a tenth early: a reader queued behind it must be through by the time set.
         """
-        lock, statement = self.settings.lock_timeout * 900, self.settings.statement_timeout * 1000
-        return f"SET lock_timeout = {round(lock)}", f"SET statement_timeout = {round(statement)}"
+        lock = round(self.settings.lock_timeout * 900)
+        statement = round(self.settings.statement_timeout * 1000)
+        timeouts = f"SET lock_timeout = {lock}", f"SET statement_timeout = {statement}"
+        return (self.set_role, *timeouts) if self.set_role else timeouts
 
     @property
-    def role_settings(self) -> tuple[str, ...]:
+    def set_role(self) -> str | None:
         """The statement with which a session acts as the owner of what it creates, if any."""
-        return () if self.settings.role is None else (set_role(self.settings.role),)
+        return self.settings.set_role
 
     def open(self, *, read_only: bool = False) -> Connection:
         """Return a new connection with the timeouts of the settings.
@@ -163,12 +155,12 @@ class Target:
         """
         connection = self.server.connect()
         with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
-            refuse_transaction_pooler(self.server, connection)
+            session.refuse_transaction_pooler(self.server, connection)
             if read_only:
                 self.set_read_only(connection)
             else:
-                set_up_session(self.server, connection)
-                cursor.execute(self.timeouts)
+                session.set_up_session(self.server, connection)
+                cursor.execute(self.session_setup)
                 key = self._key("session", connection)
                 take_advisory_lock(connection, key, **self.lock_options)
                 if self.server.watch is not None:
@@ -178,7 +170,7 @@ class Target:
     def set_read_only(self, connection: Connection) -> None:
         """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
         with connection.cursor() as cursor:
-            cursor.execute(f"{self.timeouts}; SET default_transaction_read_only = on")
+            cursor.execute(f"{self.session_setup}; SET default_transaction_read_only = on")
 
     def remedy_for_right(self, message: str, statement: str) -> str:
         """Return what gives the right that *statement* lacked."""
@@ -200,7 +192,7 @@ class Target:
     def recorded_on(self, connection: Connection) -> tuple[str, ...]:
         """Return the revisions recorded now; of several tables, of the one furthest behind."""
         with self._version_table_read(connection):
-            first = recorded_revisions(connection, *self._version_table)
+            first = catalog.recorded_revisions(connection, *self._version_table)
         if not first:
             from db_ops.target.version_table import check_not_hidden
 
@@ -211,7 +203,9 @@ class Target:
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
         """Return the revisions recorded now in each version table."""
         tables = self._version_table[::-1], *self.project.tables
-        return tuple(recorded_revisions(connection, table, schema) for schema, table in tables)
+        return tuple(
+            catalog.recorded_revisions(connection, table, schema) for schema, table in tables
+        )
 
     def _furthest_behind(self, recorded: tuple[str, ...], asked: Connection) -> tuple[str, ...]:
         if not self.project.tables:
@@ -238,9 +232,9 @@ class Target:
     def _version_table_read(self, connection: Connection) -> Iterator[None]:
         """Say what is wrong with the version table that a `with` block cannot read."""
         try:
-            with version_table_errors():
+            with catalog.version_table_errors():
                 yield
-        except UnreadableVersionTable as error:
+        except catalog.UnreadableVersionTable as error:
             from db_ops.target.version_table import read_error
 
             raise read_error(self, connection, *error.args) from None
@@ -271,10 +265,10 @@ class Target:
             with self.server.target() as own, self.migration_lock(own):
                 yield own
             return
-        prepare_to_write(self.server, connection)
-        migrate, session = (self._key(one, connection) for one in ("migrate", "session"))
+        session.prepare_to_write(self.server, connection)
+        migrate, running = (self._key(one, connection) for one in ("migrate", "session"))
         with advisory_lock(connection, migrate, **self.lock_options):
-            with advisory_lock(connection, session, **self.lock_options):
+            with advisory_lock(connection, running, **self.lock_options):
                 pass
             yield connection
 
@@ -287,7 +281,7 @@ class Target:
 
     def _key(self, purpose: str, connection: Connection) -> int:
         # A pooler may know the database by several names: the server's own is the same for all.
-        return lock_key(purpose, current_database(connection), *self._version_table[::-1])
+        return lock_key(purpose, catalog.current_database(connection), *self._version_table[::-1])
 
     @property
     def lock_options(self) -> Waiting:

@@ -76,11 +76,11 @@ class Database(Protocol):
         """What notes, or refuses, what a session commits outside of this database, if anything."""
 
     @property
-    def timeout_settings(self) -> tuple[str, ...]:
-        """The statements that set the timeouts of a migration's session."""
+    def session_settings(self) -> tuple[str, ...]:
+        """The statements that set the role and the timeouts of a migration's session."""
 
     @property
-    def role_settings(self) -> tuple[str, ...]:
+    def set_role(self) -> str | None:
         """The statement with which a session acts as the owner of what it creates, if any."""
 
     def open(self, *, read_only: bool = False) -> DriverConnection:
@@ -185,7 +185,7 @@ def choose_connection(project: Project, database: Database, session: Session) ->
 
     session.uses_own_connection = needs_own_connection(project)
     session.keeps_driver = not database.is_measured
-    session.role_settings = database.role_settings
+    session.set_role = database.set_role
     session.watch = database.transaction_watch
 
 
@@ -198,12 +198,7 @@ def _session_settings(run: Run, position: int) -> tuple[str, ...]:
     """
     waits = position >= run.total or not run.database.is_being_built
     commit = "DEFAULT" if waits else "off"
-    database = run.database
-    return (
-        *database.role_settings,
-        *database.timeout_settings,
-        f"SET synchronous_commit = {commit}",
-    )
+    return (*run.database.session_settings, f"SET synchronous_commit = {commit}")
 
 
 def _reporting(
@@ -232,13 +227,13 @@ def _reporting(
                     cursor.execute("; ".join(settings))
                 driver.autocommit = False
             else:
-                run_settings(context.connection, settings)
+                run_settings(context.connection, *settings)
                 context.connection.commit()
             run.on_event(RevisionStarted(revision, run.direction, position, run.total, scratch))
             if recording is not None:
                 recording.begin()
-            if run.database.role_settings:
-                _keep_role(step, context, run.database.role_settings)
+            if run.database.set_role:
+                _keep_role(step, context, run.database.set_role)
             started = time.monotonic()
             yield step
             done = Step(revision, time.monotonic() - started)
@@ -249,7 +244,7 @@ def _reporting(
     return steps
 
 
-def _keep_role(step: MigrationStep, context: Any, role_settings: tuple[str, ...]) -> None:
+def _keep_role(step: MigrationStep, context: Any, set_role: str) -> None:
     """Let *step* write the version table as the role that owns it, whatever its revision has taken.
 
     After RESET ROLE, or the end of another session authorization, that is who has logged in.
@@ -258,7 +253,7 @@ def _keep_role(step: MigrationStep, context: Any, role_settings: tuple[str, ...]
 
     def revise_and_return(**arguments: Any) -> None:
         revise(**arguments)
-        run_settings(context.connection, role_settings)
+        run_settings(context.connection, set_role)
 
     step.migration_fn = revise_and_return
 

@@ -59,7 +59,7 @@ class Session:
     for an env.py that does not call `db_ops`: our database `is_known`; env.py has
     `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
     where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions and the
-    statements that are its `role_settings`; the
+    statement `set_role` for what it opens; the
     `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
     functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`,
     `questions` what a database was asked for it.
@@ -81,7 +81,7 @@ class Session:
     uses_own_connection: bool = False
     keeps_driver: bool = False
     watch: TransactionWatch | None = None
-    role_settings: tuple[str, ...] = ()
+    set_role: str | None = None
     uses_driver: bool = False
     called_run_migrations: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -212,7 +212,7 @@ def _refuse_empty(metadata: MetaData) -> None:
         raise EmptyMetadata(str(Path(context.script.dir) / "env.py"))
 
 
-def run_settings(connection: Connection, settings: Iterable[str]) -> None:
+def run_settings(connection: Connection, *settings: str) -> None:
     """Run the statements *settings*; a percent sign is one for any driver."""
     for statement in settings:
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})

@@ -94,8 +94,8 @@ class Engines:
             self.known.append(fresh)
             self._redirect(dialect, ours)
             pooled = self.original_pool_connect(fresh)
-            for statement in session.role_settings:
-                pooled.cursor().execute(statement)
+            if session.set_role:
+                pooled.cursor().execute(session.set_role)
                 pooled.commit()
             return pooled
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
@@ -150,8 +150,8 @@ class Engines:
             self.redirected.append(engine.pool)
             engine.pool._creator = lambda *record: self._connected(engine, ours)
         connection = self.original_connect(engine)
-        if self.session.role_settings:
-            run_settings(connection, self.session.role_settings)
+        if self.session.set_role:
+            run_settings(connection, self.session.set_role)
             connection.commit()
         watch = self.session.watch
         if watch is not None:

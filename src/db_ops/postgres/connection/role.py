@@ -27,16 +27,22 @@ _LACKS_CREATEDB = """
 _SIMILAR = "SELECT rolname FROM pg_roles WHERE lower(rolname) = lower(%s)"
 
 
-def set_role(role: str) -> str:
-    """Return the statement that takes *role*, in the spelling that the settings have."""
-    return f"SET ROLE {in_quotes(role)}"
+def take_role(server: Server, connection: Connection) -> None:
+    """Act in a new session as the role that the settings name, if they do; else close it.
 
-
-def take_role(server: Server, connection: Connection, role: str) -> None:
-    """Act as *role* in a new session. Raises `RoleMissing`, `RoleNotGranted`, `TransactionPooler`.
-
-    The embedded server is the project's own, and is given the role.
+    The embedded server is the project's own, and is given the role. Raises `RoleMissing`,
+    `RoleNotGranted`, `TransactionPooler`.
     """
+    role, set_role = server.settings.role, server.settings.set_role
+    if role is not None and set_role is not None:
+        try:
+            _take(server, connection, role, set_role)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _take(server: Server, connection: Connection, role: str, set_role: str) -> None:
     from db_ops.postgres.connection.session import refuse_transaction_pooler
 
     # Behind one, a session of the service's would keep it.
@@ -44,7 +50,7 @@ def take_role(server: Server, connection: Connection, role: str) -> None:
     refuse_transaction_pooler(own, connection)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(set_role(role))
+            cursor.execute(set_role)
     except psycopg2.Error as error:
         if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE:
             raise _not_granted(server, connection, role) from None
@@ -56,7 +62,7 @@ def take_role(server: Server, connection: Connection, role: str) -> None:
             # Another process may have been faster.
             with suppress(psycopg2.errors.DuplicateObject, psycopg2.errors.UniqueViolation):
                 cursor.execute(f"CREATE ROLE {in_quotes(role)}")
-            cursor.execute(set_role(role))
+            cursor.execute(set_role)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from db_ops.errors import (
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.notices import forward_notices
 from db_ops.postgres.connection.readiness import NOT_NOW, reason_to_wait
+from db_ops.postgres.connection.role import take_role
 from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
 
@@ -111,8 +112,7 @@ class Server:
                     said = str(error)
             else:
                 connection.autocommit = True
-                if self.settings.role is not None:
-                    self._take_role(connection, self.settings.role)
+                take_role(self, connection)
                 self.on_event(Connected(connection.cancel))
                 return connection
             waited = time.monotonic() - started
@@ -156,11 +156,8 @@ class Server:
         sessions would block CREATE DATABASE. Raises `NoMaintenanceDatabase`.
         """
         named = self.settings.maintenance_database
-        candidates = [
-            name
-            for name in ((named,) if named else MAINTENANCE_DATABASES)
-            if name != self.url.database
-        ]
+        names = (named,) if named else MAINTENANCE_DATABASES
+        candidates = [name for name in names if name != self.url.database]
         rejections = []
         for name in candidates:
             try:
@@ -207,15 +204,6 @@ class Server:
             dsn = make_dsn(**parameters)
             connection: Connection = psycopg2.connect(dsn, connection_factory=factory)
             return connection
-
-    def _take_role(self, connection: Connection, role: str) -> None:
-        from db_ops.postgres.connection.role import take_role
-
-        try:
-            take_role(self, connection, role)
-        except BaseException:
-            connection.close()
-            raise
 
     def _taking_notices(self) -> AbstractContextManager[None]:
         """Make events of what libpq writes to standard error, for a `with` block."""

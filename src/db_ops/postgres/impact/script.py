@@ -31,7 +31,7 @@ def write_script(
     *,
     table: str,
     schema: str | None,
-    timeouts: str,
+    setup: str,
 ) -> str:
     """Return SQL for `psql -v ON_ERROR_STOP=1 -f` that does again what was measured.
 
@@ -41,7 +41,7 @@ def write_script(
     query = f"SELECT array_agg(version_num::text ORDER BY version_num) FROM {name}"
     expected = f"ARRAY[{', '.join(map(_literal, sorted(current)))}]::text[]"
     guard = _STANDS_ELSEWHERE.format(table=_literal(name), query=_literal(query), expected=expected)
-    head = [r"\set ON_ERROR_STOP on", "SET client_encoding = 'UTF8';", f"{timeouts};", guard]
+    head = [r"\set ON_ERROR_STOP on", "SET client_encoding = 'UTF8';", f"{setup};", guard]
     # The version table may be there, empty, and is not in the scratch database.
     parts: list[str | MeasuredStatement] = [
         replace(one, sql=_CREATE_TABLE.sub("CREATE TABLE IF NOT EXISTS", one.sql))
