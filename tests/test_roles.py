@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,7 +115,7 @@ def test_the_records_say_who_has_logged_in_and_as_whom(
     assert rows == [(role, owner)]
     assert f" by {role} as {owner} (" in owned.run("history").succeeded().out
     told = json.loads(owned.run("history", "--json").succeeded().out)
-    entry = told["result"]["entries"][0] if "result" in told else told["entries"][0]
+    entry = told["entries"][0]
     assert (entry["role"], entry["acting_role"]) == (role, owner)
 
 
@@ -138,7 +141,9 @@ def test_what_a_revision_makes_of_the_role_ends_with_it(
     query(server_url, f"ALTER ROLE {role} NOINHERIT")
     owned.revision("0003", f"op.execute('{taken}')")
     owned.table("0004", "four")
-    owned.run("upgrade").succeeded()
+    env_py = owned.root / "alembic" / "env.py"
+    env_py.write_text("import logging\n\nlogging.basicConfig(level='INFO')\n" + env_py.read_text())
+    assert "Running upgrade 0003 -> 0004" in owned.run("upgrade").succeeded().err
     assert owners(owned, server_url) == [owner]
     acted = owned.query("SELECT acting_role FROM db_ops.history WHERE revision = '0003'")
     assert acted == [(owner,)]
@@ -149,6 +154,39 @@ def test_the_plain_command_acts_as_the_role(owned: Project, owner: str, server_u
     owned.table("0003", "three")
     owned.alembic("upgrade", "head").succeeded()
     assert owners(owned, server_url) == [owner]
+
+
+def test_a_script_for_psql_takes_the_role_and_a_plan_does_not_show_it(
+    owned: Project, owner: str, server_url: str
+) -> None:
+    owned.run("init").succeeded()
+    owned.table("0003", "three")
+    plan = owned.run("upgrade", "--plan").succeeded()
+    assert "CREATE TABLE three" in plan.out
+    assert "SET ROLE" not in plan.out
+    script = owned.run("upgrade", "--sql").succeeded().out
+    assert script.count(f'SET ROLE "{owner}"') == 1
+    # psql alone knows the first line.
+    query(owned.url, script.partition("\n")[2])
+    assert owners(owned, server_url) == [owner]
+
+
+def test_the_embedded_server_is_given_the_role(project: Project, owner: str) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="db_ops-role-"))
+    folder.chmod(0o755)
+    try:
+        shutil.copytree(project.root, folder / "project")
+        there = replace(project, root=folder / "project")
+        there.env = {**project.env, "DB_OPS_ROLE": "Table owner"}
+        del there.env["DATABASE_URL"]
+        there.table("0001", "one")
+        there.run("init").succeeded()
+        there.run("recreate").succeeded()
+        out = there.run("shell", "-c", "SELECT tableowner FROM pg_tables WHERE tablename = 'one'")
+        assert "Table owner" in out.succeeded().out
+        there.run("stop").succeeded()
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_seed_writes_as_the_role(owned: Project, owner: str, server_url: str) -> None:

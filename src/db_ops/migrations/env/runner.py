@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import DbOpsError
@@ -251,6 +252,7 @@ def _keep_role(step: MigrationStep, context: Any, set_role: str) -> None:
     """
     revise = step.migration_fn
 
+    @wraps(revise)  # Alembic's log names it
     def revise_and_return(**arguments: Any) -> None:
         revise(**arguments)
         run_settings(context.connection, set_role)
