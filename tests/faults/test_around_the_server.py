@@ -153,6 +153,42 @@ def test_sessions_of_a_transaction_pooler_keep_no_setting_of_ours(
     assert left_in_sessions(migrated.url) == []
 
 
+def test_sessions_of_a_transaction_pooler_are_given_no_role(
+    migrated: Project, transaction_pooler: Pooler
+) -> None:
+    migrated.url = transaction_pooler.url(migrated.url)
+    migrated.env["DB_OPS_ROLE"] = "pg_monitor"
+    for command in ("status", "init"):
+        refuses_a_transaction_pooler(migrated.run(command))
+    who = [query(migrated.url, "SELECT current_user = session_user") for _ in range(5)]
+    assert who == [[(True,)]] * 5
+
+
+def test_a_url_for_migrations_leads_past_a_transaction_pooler(
+    pending: Project, transaction_pooler: Pooler
+) -> None:
+    direct = pending.env["DB_OPS_MIGRATION_URL"] = pending.url
+    pending.url = transaction_pooler.url(direct)
+    assert "1 revision applied" in pending.run("upgrade").succeeded().out
+    assert "42" in pending.run("shell", "-c", "SELECT id FROM one").succeeded().out
+
+
+def test_a_session_pooler_keeps_a_role_for_its_client_alone(
+    migrated: Project, session_pooler: Pooler, role: str
+) -> None:
+    migrated.query(f"GRANT CREATE ON SCHEMA public TO {role}")
+    migrated.query(f"GRANT ALL ON alembic_version TO {role}")
+    direct = migrated.url
+    migrated.url = session_pooler.url(direct)
+    migrated.env |= {"DB_OPS_ROLE": role, "DB_OPS_RECORDS": "0"}
+    migrated.table("0004", "four")
+    migrated.run("upgrade").succeeded()
+    owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'four'"
+    assert query(direct, owner) == [(role,)]
+    assert query(migrated.url, "SELECT current_user = session_user") == [(True,)]
+    query(direct, f"DROP OWNED BY {role} CASCADE")
+
+
 def left_in_sessions(url: str) -> list[tuple[object, ...]]:
     """Return the settings that some sessions of a pool have and new ones have not."""
     # What PgBouncer itself keeps for each client.

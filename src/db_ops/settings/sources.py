@@ -166,7 +166,8 @@ def _with_migration_url(settings: Settings, url: DatabaseUrl) -> Settings:
         raise InvalidSettings(
             {MIGRATION_URL: f"{what} {application.database!r}; set both in the same place"}
         )
-    sources = {**sources, "url": MIGRATION_URL, "application_url": own}
+    source = f"{MIGRATION_URL} in .env" if _is_in_file(MIGRATION_URL) else MIGRATION_URL
+    sources = {**sources, "url": source, "application_url": own}
     return replace(settings, url=url, application_url=application, sources=sources)
 
 
