@@ -258,3 +258,15 @@ def test_an_env_py_of_the_project_s_own_migrates_as_the_role(
     foreign.run("downgrade", "-s", "1").succeeded()
     foreign.run("upgrade").succeeded()
     assert owners(owned, server_url) == [owner]
+
+
+def test_a_database_of_who_logs_in_says_what_the_role_lacks_in_it(
+    owned: Project, owner: str, role: str, server_url: str
+) -> None:
+    acted = owned.env.pop("DB_OPS_ROLE")
+    owned.run("init").succeeded()
+    owned.env["DB_OPS_ROLE"] = acted
+    owned.table("0003", "three")
+    outcome = owned.run("upgrade").failed(FAILED)
+    assert "alembic_version" in outcome.error
+    assert f"belongs to {role}" in outcome.hint or f"as {role}" in outcome.hint, outcome.err
