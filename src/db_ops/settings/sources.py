@@ -158,8 +158,7 @@ def _with_migration_url(settings: Settings, url: DatabaseUrl) -> Settings:
     A pooler may know the database by another name. One that is typed before a command, beside a
     `.env` that has both, is meant to lead elsewhere, and would not.
     """
-    application, sources = settings.url, settings.sources
-    own = sources.get("url", "")
+    application, own = settings.url, settings.sources.get("url", "")
     typed_alone = not own.endswith(".env") and _is_in_file(MIGRATION_URL)
     if typed_alone and application is not None and application.database != url.database:
         what = f"in .env: names the database {url.database!r}, {own} in the environment"
@@ -167,7 +166,7 @@ def _with_migration_url(settings: Settings, url: DatabaseUrl) -> Settings:
             {MIGRATION_URL: f"{what} {application.database!r}; set both in the same place"}
         )
     source = f"{MIGRATION_URL} in .env" if _is_in_file(MIGRATION_URL) else MIGRATION_URL
-    sources = {**sources, "url": source, "application_url": own}
+    sources = {**settings.sources, "url": source, "application_url": own}
     return replace(settings, url=url, application_url=application, sources=sources)
 
 
