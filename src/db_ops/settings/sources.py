@@ -84,14 +84,11 @@ def load(
     env = _Variables(variables)
     named = alembic_ini if alembic_ini is not None else variables.get("DB_OPS_ALEMBIC_INI")
     if named is not None and not named.strip():
-        what = {"DB_OPS_ALEMBIC_INI": "set, but empty; unset it, or name the file"}
-        raise (
-            InvalidSettings(what)
-            if alembic_ini is None
-            else UsageError(
+        if alembic_ini is not None:
+            raise UsageError(
                 "--config: it is empty", "name the project's alembic.ini, or leave it out"
             )
-        )
+        raise InvalidSettings({"DB_OPS_ALEMBIC_INI": "set, but empty; unset it, or name the file"})
     files = find_project(here, named)
     variable = TEST_URL if for_tests else files.declared.get("url_env", URL)
     url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
