@@ -367,7 +367,9 @@ class Walk:
         path.write_text(source.replace(line, f"{line}{column}\n", 1))
         before = self.place.files()
         words = ("create-migration", "-m", "corpus note", "--no-rename", *branch)
-        self.step("changed model", *words)
+        result = self.step("changed model", *words, "--json", allowed=(0, 3))
+        if result.code == 3:
+            self.incomplete(json.loads(result.out))
         written = self.place.files() - before
         if not any(NOTE in path.read_text() for path in written):
             self.say("changed model", "no file with the new column")
@@ -382,6 +384,16 @@ class Walk:
             path.unlink()
         if written:
             self.step("changed model", "recreate")
+
+    def incomplete(self, created: dict[str, Any]) -> None:
+        """Say why a revision is not complete: what the server refuses is the project's own."""
+        left_out = created["left_out"]
+        if created["todos"] or created["unproven"]:
+            first = (*created["todos"], *created["unproven"])[0]
+            self.say("changed model", f"the file is not complete: {first}")
+        elif left_out:
+            said = f"{OWN}: the server refuses {len(left_out)} of its indexes and constraints"
+            self.say("changed model", said)
 
     def by_hand(self) -> None:
         """Change six things by hand; verify names each, and what it prints undoes it."""

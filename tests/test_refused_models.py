@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.support.project import Project
 
 DOC = """
@@ -97,3 +99,70 @@ def test_types_that_no_table_creates_are_compared_and_written(project: Project) 
     project.run("upgrade").succeeded()
     project.query("INSERT INTO docs (x, y) VALUES ('late', '{new,late}')")
     project.run("verify").succeeded()
+
+
+SHELVES = """
+    op.execute("CREATE EXTENSION pg_trgm")
+    op.execute("CREATE TABLE shelves (id serial PRIMARY KEY, name text)")
+    op.execute("CREATE TABLE books (id serial PRIMARY KEY, shelf text)")
+    op.execute("CREATE INDEX ix_name ON shelves USING gin (name gin_trgm_ops)")
+    op.execute("CREATE INDEX ix_twice ON shelves (name DESC)")
+"""
+REFUSED_ALONE = """
+class Shelf(Base):
+    __tablename__ = "shelves"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name = mapped_column(sa.Text)
+    height = mapped_column(sa.Integer)
+    __table_args__ = (
+        sa.Index("ix_name", "name", postgresql_using="gin"),
+        sa.Index("ix_twice", "name"),
+        sa.Index("ix_twice", "id"),
+    )
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shelf = mapped_column(sa.Text, sa.ForeignKey("shelves.id", name="fk_shelf", use_alter=True))
+"""
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE indexname IN ('ix_name', 'ix_twice') ORDER BY 1"
+
+
+def test_the_rest_is_written_where_an_index_or_a_constraint_is_refused(project: Project) -> None:
+    project.revision("0001", SHELVES)
+    project.run("init").succeeded()
+    before = project.query(INDEXES)
+    project.models(REFUSED_ALONE)
+    outcome = project.run("create-migration", "-m", "height")
+    assert outcome.code == 3, outcome.err
+    said = [line for line in outcome.out.splitlines() if line.startswith("left out: ")]
+    assert [line.split(": ")[1].partition(" (models.py:")[0] for line in said] == [
+        "index ix_name on shelves",
+        "index ix_twice on shelves",
+        "constraint fk_shelf on books",
+    ]
+    assert "no default operator class" in said[0]
+    written = project.revision_files[-1].read_text()
+    assert "height" in written
+    assert "ix_" not in written
+    assert "fk_shelf" not in written
+    project.run("upgrade").succeeded()
+    assert project.query(INDEXES) == before
+    outcome = project.run("verify")
+    assert outcome.code == 3
+    assert ": compared in part only: " in outcome.out
+    assert "the models are ahead" not in outcome.out
+    outcome = project.run("create-migration", "-m", "more", "--json")
+    found = json.loads(outcome.out)
+    assert outcome.code == 3
+    assert (found["revision"], len(found["left_out"])) == (None, 3)
+    assert len(project.revision_files) == 2
+
+
+def test_a_refused_table_is_an_error_with_a_refused_index_named_beside_it(project: Project) -> None:
+    project.models(DOC.format("Geometry") + REFUSED_ALONE)
+    outcome = project.run("create-migration", "-m", "docs").failed(1)
+    assert "the server refused table docs: " in outcome.error
+    assert "also refused: CREATE INDEX ix_twice" in outcome.err
+    assert project.revision_files == []

@@ -127,8 +127,7 @@ def build_models_schema(
     unchecked = tuple(
         f"models: {one.summary!r} was refused and is not compared: {one.reason}" for one in failed
     )
-    statements = [one.statement for one in failed]
-    schema = with_unbuilt_objects(schema, migrations, statements)
+    schema = with_unbuilt_objects(schema, migrations, failed)
     if untyped is not None:
         schema = with_undefined_tables(schema, migrations, untyped)
         unchecked += (_incomplete(target, metadata),)

@@ -25,9 +25,9 @@ from db_ops.migrations.autogenerate.write_hooks import missing_hooks
 from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.revisions.names import branch_head
 from db_ops.migrations.revisions.unfinished import refuse_unfinished
-from db_ops.postgres.failure_tolerant_cursor import TABLE
+from db_ops.postgres.failure_tolerant_cursor import TABLE, FailedStatement
 from db_ops.postgres.impact.squawk import require_squawk
-from db_ops.postgres.schema.dependencies import create_extension
+from db_ops.postgres.schema.dependencies import create_extension, unbuilt_alone
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.ownership import without_rights
 from db_ops.results import (
@@ -63,8 +63,9 @@ def create_migration(
     Each *extension* that models need and the migrations lack is created first.
     Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
     Without a change, no file is written; one that does not import is removed again; one that does
-    not keep what it promises stays, and the result's exit code is 3. In development, the project's
-    schema file is written, if it names one.
+    not keep what it promises stays, and the result's exit code is 3. So it is where the server
+    refuses an index or a constraint of the models: that is left out, and `left_out` names it. In
+    development, the project's schema file is written, if it names one.
 
     Raises `UsageError` for an empty message, `RenameUndecided`, `ModelsRefused`,
     `UnfinishedMigration`, `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`,
@@ -97,8 +98,10 @@ def create_migration(
             new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
             on_event(PhaseStarted("building the models"))
             models = build_models_schema(scratch, metadata, start, new)
-            if models.refused:
-                raise _models_refused(target, models.refused, text, new)
+            left_out = [one for one in models.refused if _can_be_left_out(one, start)]
+            blocking = [one for one in models.refused if one not in left_out]
+            if blocking:
+                raise _models_refused(target, [*blocking, *left_out], text, new)
             if narrowed.is_narrowed:
                 narrowed = run_autogenerate(target.project, work, head).session.scope
             is_relevant = change_filter(target, models, start, narrowed)
@@ -118,6 +121,7 @@ def create_migration(
             (),
             unproven=base.unchecked if base.is_unproven else (),
             unchecked=() if base.is_unproven else base.unchecked,
+            left_out=tuple(_refusal(target, one.failure) for one in left_out),
         )
         if not plan.changes:
             return created
@@ -178,6 +182,24 @@ def _checked(message: str) -> str:
 
 def _has_extension(schema: Schema, name: str) -> bool:
     return any(kind == "extension" and one.strip('"') == name for kind, one in schema.objects)
+
+
+def _can_be_left_out(refused: RefusedModel, start: Schema) -> bool:
+    """Tell whether the rest of the models can be compared without what was *refused*.
+
+    A new one that an extension would make possible belongs into the same revision. One that the
+    migrations have, whatever the models say of it, needs none.
+    """
+    if refused.failure.alone is None:
+        return False
+    return refused.extension is None or bool(unbuilt_alone(start, refused.failure))
+
+
+def _refusal(target: Target, failure: FailedStatement) -> str:
+    kind, name = failure.alone or ("", "")
+    place = table_declared_at(failure.table)
+    at = f" ({target.project.display(place.path)}:{place.line})" if place else ""
+    return f"{kind} {name} on {failure.table}{at}: the server refused it: {failure.reason}"
 
 
 def _models_refused(

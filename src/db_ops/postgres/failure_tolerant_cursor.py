@@ -17,12 +17,20 @@ from psycopg2.errorcodes import (
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.repair import last_part
 
 TABLE = "table or sequence"
 _DEPTH = 4
 _NAME = r'(?:"(?:[^"]|"")*"|[\w.])+'
 _TABLE = re.compile(rf"\b(?:TABLE|ON)\s+({_NAME})")
+# What makes one object, or says something of it, that no other statement of the models needs.
+_ALONE = re.compile(
+    rf"""\s*(?:CREATE\s+(?:UNIQUE\s+)?(?P<index>INDEX)\s+(?:(?:CONCURRENTLY|IF\s+NOT\s+EXISTS)\s+)*
+    |ALTER\s+TABLE\s+{_NAME}\s+ADD\s+CONSTRAINT\s+
+    |COMMENT\s+ON\s+CONSTRAINT\s+)(?P<name>{_NAME})""",
+    re.VERBOSE | re.IGNORECASE,
+)
 _MISSING = {
     UNDEFINED_OBJECT: "type, collation or operator class",
     UNDEFINED_FUNCTION: "function",
@@ -44,6 +52,14 @@ class FailedStatement:
         """The plain name of the table that the statement is about, if it is about one."""
         found = _TABLE.search(self.statement)
         return last_part(found[1]).strip('"') if found else ""
+
+    @property
+    def alone(self) -> tuple[str, str] | None:
+        """Kind and plain name of the index or constraint that it would have made, if one."""
+        found = _ALONE.match(self.statement)
+        if found is None:
+            return None
+        return "index" if found["index"] else "constraint", unquoted_parts(found["name"])[-1]
 
     @property
     def missing(self) -> str | None:

@@ -14,7 +14,8 @@ class MigrationCreated(Result):
     fail, `unsafe` what of it would hurt on tables with rows and users, as measured. `todos` is what
     could not be written, `unproven` what went wrong when it was tried: with either, the file is no
     revision yet. `kept` is what its downgrade leaves as it is. `unchecked` says what could not be
-    looked at. `schema_file` is None where there is none to write.
+    looked at, `left_out` which indexes and constraints of the models the server refuses: those are
+    in no file. `schema_file` is None where there is none to write.
     """
 
     revision: Revision | None
@@ -27,10 +28,12 @@ class MigrationCreated(Result):
     kept: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     schema_file: SchemaFile | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.DIFFERENT if self.todos or self.unproven else ExitCode.DONE
+        open_ends = self.todos or self.unproven or self.left_out
+        return ExitCode.DIFFERENT if open_ends else ExitCode.DONE
 
 
 class MigrationRebased(Result):

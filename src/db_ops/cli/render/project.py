@@ -18,8 +18,12 @@ _OF_A_KIND = 2
 
 def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
     yield from first_lines(map(one_line, result.unchecked), _SHOWN, "note: ", "yellow")
+    yield from first_lines(map(one_line, result.left_out), _SHOWN, "left out: ", "bold red")
     if result.revision is None:
-        yield "models and migrations agree: no file written", "green"
+        if result.left_out:
+            yield "nothing else differs: no file written", "yellow"
+        else:
+            yield "models and migrations agree: no file written", "green"
         return
     yield result.revision.path, "yellow" if result.exit_code else "green"
     yield from first_lines(map(one_line, result.operations), _OPERATIONS, "  ")

@@ -6,7 +6,11 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
+from psycopg2.errorcodes import DUPLICATE_TABLE
+
 from db_ops.errors.quote_ident import quote_ident
+from db_ops.postgres.failure_tolerant_cursor import FailedStatement
+from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 from db_ops.postgres.schema.repair import undo_missing
 
@@ -62,14 +66,20 @@ def required_statements(migrations: Schema, statement: str) -> Iterator[str]:
                 yield ";\n".join(create)
 
 
-def with_unbuilt_objects(models: Schema, migrations: Schema, failed: Iterable[str]) -> Schema:
+def with_unbuilt_objects(
+    models: Schema, migrations: Schema, failed: Iterable[FailedStatement]
+) -> Schema:
     """Return *models* with what *failed* statements would have made as *migrations* have it.
 
-    So that a comparison says nothing of what could not be built.
+    So that a comparison says nothing of what could not be built. Of a name that models give twice,
+    nobody knows which they mean.
     """
     objects = dict(models.objects)
-    for statement in failed:
-        words = set(_WORD.findall(statement))
+    for failure in failed:
+        if failure.alone is not None:
+            objects |= unbuilt_alone(migrations, failure)
+            continue
+        words = set(_WORD.findall(failure.statement))
         for kind in _OF_MODELS:
             for one in _of_kind(migrations, kind):
                 if (kind, one.name) not in models.objects and _words(one) <= words:
@@ -81,6 +91,20 @@ def with_unbuilt_objects(models: Schema, migrations: Schema, failed: Iterable[st
         if one.parent in borrowed and key not in models.objects
     }
     return replace(models, objects=objects)
+
+
+def unbuilt_alone(
+    migrations: Schema, failed: FailedStatement
+) -> dict[tuple[str, str], SchemaObject]:
+    """Return the index or constraint of *migrations* that a *failed* statement would have made."""
+    kind, name = failed.alone or ("", "")
+    anywhere = kind == "index" and failed.sqlstate == DUPLICATE_TABLE
+    return {
+        (kind, one.name): one
+        for one in _of_kind(migrations, kind)
+        if unquoted_parts(one.name)[-1] == name
+        and (anywhere or unquoted_parts(one.parent or "")[-1:] == (failed.table,))
+    }
 
 
 def with_undefined_tables(models: Schema, migrations: Schema, untyped: Container[str]) -> Schema:
