@@ -36,7 +36,8 @@ def test_a_package_that_is_too_old_is_one_line_and_a_hint(
     _shadow(tmp_path / "beside", name, "1.3.24", source)
     project.table("r1", "books")
     argv = ["db-ops", "init"]
-    env = {**project.env, "PYTHONPATH": str(tmp_path / "beside")}
+    # Without a variable that environs has to parse, it is not asked.
+    env = {**project.env, "PYTHONPATH": str(tmp_path / "beside"), "DB_OPS_LOCK_RETRIES": "3"}
     outcome = run(argv, cwd=project.root, env=env).failed(2)
     assert f"{name} is 1.3.24; db_ops needs " in outcome.error
     assert outcome.hint.startswith(f"python -m pip install '{name}>=")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from db_ops.settings import sources, variables
+from db_ops.settings import parsed_variables, sources, variables
 from tests.support.project import Project
 from tests.support.schemas import validated
 
@@ -178,6 +178,10 @@ def test_a_mistake_in_pyproject_is_sought_there(project: Project) -> None:
 
 
 def test_every_variable_that_is_read_is_listed_once() -> None:
-    read = set(re.findall(r'"(DB_OPS_[A-Z_]+)"', Path(sources.__file__).read_text()))
-    assert read <= set(variables.OWN)
+    read, parsed = (
+        set(re.findall(r'"(DB_OPS_[A-Z_]+)"', Path(module.__file__).read_text()))
+        for module in (sources, parsed_variables)
+    )
+    assert read | parsed <= set(variables.OWN)
+    assert parsed == set(variables.PARSED)
     assert len(variables.OWN) == len(set(variables.OWN))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
 
 from db_ops.errors.misuse import MisuseError
 
@@ -29,6 +28,9 @@ class PackageUnsuitable(MisuseError):
 
 def unsuitable_packages() -> Iterator[PackageUnsuitable]:
     """Yield an error for each required package that is not there or older than required."""
+    # It imports the parser of mails, for an error that hardly anybody meets.
+    from importlib.metadata import PackageNotFoundError, requires, version
+
     try:
         required = requires(NAME) or ()
     except PackageNotFoundError:

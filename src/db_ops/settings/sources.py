@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,13 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from environs import Env, EnvError, EnvValidationError
-
-# environs 11 to 14, which allow marshmallow 3, do not export these.
-from marshmallow import ValidationError, validate
-
 from db_ops.errors import InvalidSettings, UsageError
-from db_ops.settings.libpq_defaults import NOT_UTF_8, is_utf_8
+from db_ops.settings.libpq_defaults import NOT_UTF_8
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.project_files import find_project, find_root
 from db_ops.settings.url import DatabaseUrl
@@ -29,6 +23,7 @@ from db_ops.settings.variables import (
     FILE_SUFFIX,
     MIGRATION_URL,
     OWN,
+    PARSED,
     SCRATCH_URL,
     TEST_URL,
     URL,
@@ -37,22 +32,6 @@ from db_ops.settings.variables import (
 
 _NOT_CI = ("", "0", "false")
 SCRATCH_VARIABLE = SCRATCH_URL
-ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-
-
-class _Variables(Env):
-    """environs' parsers, over variables that were found already."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        super().__init__(eager=False, expand_vars=False)
-        self._found = variables
-
-    def _get_from_environ(
-        self, key: str, default: Any, *, proxied: bool = False
-    ) -> tuple[str, Any, str | None]:
-        # From environs 11 to 15 the one place that looks a variable up. There is no public way but
-        # a file, and up to 14 environs writes what is in that file to os.environ.
-        return key, self._found.get(key, default), None
 
 
 def load(
@@ -81,7 +60,6 @@ def load(
     """
     here = (start or Path.cwd()).resolve()
     variables, notes = read_variables(find_root(here) or here)
-    env = _Variables(variables)
     named = alembic_ini if alembic_ini is not None else variables.get("DB_OPS_ALEMBIC_INI")
     if named is not None and not named.strip():
         if alembic_ini is not None:
@@ -92,38 +70,23 @@ def load(
     files = find_project(here, named)
     variable = TEST_URL if for_tests else files.declared.get("url_env", URL)
     url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
-    in_ci = env.str("CI", "") not in _NOT_CI
     migration = None if for_tests else _from_file_or_plain(variables, MIGRATION_URL)[0]
-    try:
-        given: dict[str, Any] = {
-            "declared_environment": TEST if for_tests else _environment(env),
-            "maintenance_database": env.str(
-                "DB_OPS_MAINTENANCE_DATABASE", None, validate=[validate.Length(min=1), _utf_8]
-            ),
-            "connect_timeout": _seconds(env, "DB_OPS_CONNECT_TIMEOUT", least=1),
-            "wait_timeout": _seconds(env, "DB_OPS_WAIT_TIMEOUT"),
-            "migration_lock_timeout": _seconds(env, "DB_OPS_MIGRATION_LOCK_TIMEOUT"),
-            "lock_timeout": _seconds(env, "DB_OPS_LOCK_TIMEOUT"),
-            "lock_retries": env.int("DB_OPS_LOCK_RETRIES", None, validate=validate.Range(min=0)),
-            "statement_timeout": _seconds(env, "DB_OPS_STATEMENT_TIMEOUT"),
-            # A machine that builds and goes away would make one for nobody.
-            "spare": env.bool("DB_OPS_SPARE", True) and not in_ci,
-            "in_ci": in_ci,
-            "records": env.bool("DB_OPS_RECORDS", files.declared.get("records")),
-            "ahead_is_different": env.bool(
-                "DB_OPS_AHEAD_IS_DIFFERENT", files.declared.get("ahead_is_different")
-            ),
-            "squawk": files.declared.get("squawk"),
-            "role": None if for_tests else _role(env, files.declared.get("role")),
-            "soft_reset": env.bool("DB_OPS_SOFT_RESET", files.declared.get("soft_reset")),
-            "user_cache": _user_cache(),
-        }
-        env.seal()
-    except EnvValidationError as error:
-        problems: dict[str, list[str]] = dict(error.error_messages)  # type: ignore[arg-type]  # environs types it as a union; seal() gives the mapping
-        raise InvalidSettings({name: " ".join(said) for name, said in problems.items()}) from None
-    except EnvError as error:
-        raise InvalidSettings({"the environment": str(error)}) from None
+    declared = files.declared
+    taken = ("records", "ahead_is_different", "squawk", "role", "soft_reset")
+    given: dict[str, Any] = {name: declared.get(name) for name in taken}
+    in_ci = variables.get("CI", "") not in _NOT_CI
+    given |= {"user_cache": _user_cache(), "spare": True, "in_ci": in_ci}
+    if any(name in variables for name in PARSED):
+        from db_ops.settings.parsed_variables import parse_variables
+
+        given |= parse_variables(variables)
+    if for_tests:
+        given["declared_environment"] = TEST
+    # `none`, as SQL has it, is the role of the connection.
+    if for_tests or given["role"] == "none":
+        given["role"] = None
+    # A machine that builds and goes away would make one for nobody.
+    given["spare"] &= not in_ci
     if for_tests and url is None:
         given["embedded"] = True
     settings = Settings(
@@ -169,13 +132,6 @@ def _with_migration_url(settings: Settings, url: DatabaseUrl) -> Settings:
 
 def _is_in_file(name: str) -> bool:
     return name not in os.environ and name + FILE_SUFFIX not in os.environ
-
-
-def _role(env: Env, declared: str | None) -> str | None:
-    """Return the role to act as; `none`, as SQL has it, is that of the connection."""
-    named = env.str("DB_OPS_ROLE", None, validate=[validate.Length(min=1, max=63), _utf_8])
-    role = declared if named is None else named
-    return None if role == "none" else role
 
 
 def _seeds(declared: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
@@ -266,21 +222,6 @@ def _user_cache() -> Path | None:
     with suppress(RuntimeError):
         return Path.home() / ".cache" / "db_ops"
     return None
-
-
-def _utf_8(value: str) -> None:
-    if not is_utf_8(value):
-        raise ValidationError(NOT_UTF_8)
-
-
-def _environment(env: Env) -> str | None:
-    wanted = "{input!r} is not a word of lower-case letters, digits, - and _, as development is"
-    name = validate.Regexp(ENVIRONMENT_NAME, error=wanted)
-    return env.str("DB_OPS_ENVIRONMENT", None, validate=name)
-
-
-def _seconds(env: Env, name: str, least: float = 0) -> float | None:
-    return env.float(name, None, validate=validate.Range(min=least, max=86_400))
 
 
 def _sources(

@@ -42,6 +42,25 @@ OWN = (
     "DB_OPS_WAIT_TIMEOUT",
     "DB_OPS_X",
 )
+# Those that are not taken as they are.
+PARSED = tuple(
+    f"DB_OPS_{name}"
+    for name in (
+        "AHEAD_IS_DIFFERENT",
+        "CONNECT_TIMEOUT",
+        "ENVIRONMENT",
+        "LOCK_RETRIES",
+        "LOCK_TIMEOUT",
+        "MAINTENANCE_DATABASE",
+        "MIGRATION_LOCK_TIMEOUT",
+        "RECORDS",
+        "ROLE",
+        "SOFT_RESET",
+        "SPARE",
+        "STATEMENT_TIMEOUT",
+        "WAIT_TIMEOUT",
+    )
+)
 # The files for GitHub and GitLab read these, in jobs that run our commands.
 _OF_CI = ("DB_OPS_COMMANDS", "DB_OPS_INSTALL")
 _FILES = tuple(name + FILE_SUFFIX for name in (TEST_URL, SCRATCH_URL, MIGRATION_URL))
