@@ -272,11 +272,12 @@ class Walk:
     def all(self) -> None:
         """Run the whole list; what cannot go on is left out, and has no cell."""
         place, branch = self.place, shlex.split(self.place.project.branch)
-        self.step("doctor", "doctor", allowed=(0, 3))
+        found = self.step("doctor", "doctor", allowed=(0, 3)).out
+        # The plain command cannot list those of every project.
+        self.revisions = int(re.search(r"files +(\d+) in|$", found)[1] or 0)
         if self.step("init", "init").code:
             return
         self.at_head("init")
-        self.revisions = len(re.findall(r"(?m)^\S.* -> ", place.plain("history").out))
         self.time()
         self.step("status", "status")
         own = self.verify("verify")
