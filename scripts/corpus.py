@@ -11,6 +11,7 @@ writes the results into the documentation.
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
 import shlex
@@ -271,7 +272,7 @@ class Walk:
 
     def all(self) -> None:
         """Run the whole list; what cannot go on is left out, and has no cell."""
-        place, branch = self.place, shlex.split(self.place.project.branch)
+        branch = shlex.split(self.place.project.branch)
         found = self.step("doctor", "doctor", allowed=(0, 3)).out
         # The plain command cannot list those of every project.
         self.revisions = int(re.search(r"files +(\d+) in|$", found)[1] or 0)
@@ -331,8 +332,9 @@ class Walk:
             says = "agrees" if check.code == 0 else "differs"
             partial = ", partial" if found["partial"] else ""
             if subjects or check.code or partial:
-                if check.code == 0 and subjects and all(map(_OF_A_DEFAULT.search, subjects)):
-                    says = "agrees, which does not compare server defaults here"
+                beyond = _beyond_check(found["differences"]) if check.code == 0 else ""
+                if beyond:
+                    says = f"agrees, which does not compare {beyond} here"
                     whose = f"{OWN}: "
                 else:
                     whose = f"{OWN}: " if subjects and check.code else ""
@@ -447,6 +449,31 @@ _BY_HAND = (
     f"""SELECT 'CREATE TABLE ' || quote_ident(n.nspname) || '.by_hand (id integer)'
         FROM {_TABLES} ORDER BY 1 LIMIT 1""",
 )
+
+
+def _beyond_check(differences: list[dict[str, Any]]) -> str:
+    """Say what `alembic check` has not compared, if that is all of *differences*."""
+    named: dict[str, None] = {}
+    keys: list[tuple[str, str]] = []
+    for one in differences:
+        models, migrations = (one["values"].get(side) or "" for side in ("models", "migrations"))
+        if _OF_A_DEFAULT.search(one["description"]):
+            named["server defaults"] = None
+        elif _is_predicate(models, migrations):
+            named["predicates of indexes"] = None
+        elif (models or migrations).startswith("FOREIGN KEY"):
+            keys.append((models, migrations))
+            named["names of foreign keys"] = None
+        else:
+            return ""
+    sides = (sorted(filter(None, side)) for side in zip(*keys, strict=True))
+    return "" if keys and operator.ne(*sides) else ", ".join(named)
+
+
+def _is_predicate(models: str, migrations: str) -> bool:
+    """Tell whether these are definitions of one index that differ in what stands after WHERE."""
+    found = [one.partition(" WHERE ")[0] for one in (models, migrations)]
+    return found[0] == found[1] and re.match("CREATE (UNIQUE )?INDEX ", models) is not None
 
 
 def _uv(*words: object) -> None:

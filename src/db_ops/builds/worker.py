@@ -155,7 +155,7 @@ def _forward_event(line: bytes, on_event: OnEvent) -> None:
 
 def prepare() -> None:
     """Make the next spare for the settings on standard input, and drop what was replaced."""
-    # No lower: on a busy machine it would hardly run, and the next command waits for what it builds.
+    # Lower, it would hardly run on a busy machine, and the next command waits for what it builds.
     os.nice(5)
     settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
     # What fails is left to the next command, which has somebody to tell.
