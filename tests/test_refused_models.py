@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from tests.support.project import Project
 
@@ -104,11 +105,15 @@ def test_types_that_no_table_creates_are_compared_and_written(project: Project) 
 SHELVES = """
     op.execute("CREATE EXTENSION pg_trgm")
     op.execute("CREATE TABLE shelves (id serial PRIMARY KEY, name text)")
-    op.execute("CREATE TABLE books (id serial PRIMARY KEY, shelf text)")
+    op.execute("CREATE TABLE books (id serial PRIMARY KEY, shelf text, name text, pages int)")
     op.execute("CREATE INDEX ix_name ON shelves USING gin (name gin_trgm_ops)")
     op.execute("CREATE INDEX ix_twice ON shelves (name DESC)")
 """
 REFUSED_ALONE = """
+# A foreign key gets its name from the server.
+Base.metadata.naming_convention = {**Base.metadata.naming_convention, "fk": None}
+
+
 class Shelf(Base):
     __tablename__ = "shelves"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -125,6 +130,12 @@ class Book(Base):
     __tablename__ = "books"
     id: Mapped[int] = mapped_column(primary_key=True)
     shelf = mapped_column(sa.Text, sa.ForeignKey("shelves.id", name="fk_shelf", use_alter=True))
+    name = mapped_column(sa.Text, sa.ForeignKey("shelves.name"))
+    pages = mapped_column(sa.Integer)
+    __table_args__ = (
+        sa.CheckConstraint("pages + ''", name="sum"),
+        sa.CheckConstraint("pages > 0", name="positive"),
+    )
 """
 INDEXES = "SELECT indexdef FROM pg_indexes WHERE indexname IN ('ix_name', 'ix_twice') ORDER BY 1"
 
@@ -136,17 +147,19 @@ def test_the_rest_is_written_where_an_index_or_a_constraint_is_refused(project: 
     project.models(REFUSED_ALONE)
     outcome = project.run("create-migration", "-m", "height")
     assert outcome.code == 3, outcome.err
-    said = [line for line in outcome.out.splitlines() if line.startswith("left out: ")]
-    assert [line.split(": ")[1].partition(" (models.py:")[0] for line in said] == [
+    said = re.findall(r"(?m)^left out: (.*) \(models.py:\d+\): the server refused", outcome.out)
+    assert sorted(said) == [
+        "constraint books_name_fkey on books",
+        "constraint ck_books_sum on books",
+        "constraint fk_shelf on books",
         "index ix_name on shelves",
         "index ix_twice on shelves",
-        "constraint fk_shelf on books",
     ]
-    assert "no default operator class" in said[0]
+    assert "no default operator class" in outcome.out
     written = project.revision_files[-1].read_text()
     assert "height" in written
-    assert "ix_" not in written
-    assert "fk_shelf" not in written
+    assert "ck_books_positive" in written
+    assert not re.search("ix_|fk_shelf|_sum|fkey", written)
     project.run("upgrade").succeeded()
     assert project.query(INDEXES) == before
     outcome = project.run("verify")
@@ -156,7 +169,7 @@ def test_the_rest_is_written_where_an_index_or_a_constraint_is_refused(project: 
     outcome = project.run("create-migration", "-m", "more", "--json")
     found = json.loads(outcome.out)
     assert outcome.code == 3
-    assert (found["revision"], len(found["left_out"])) == (None, 3)
+    assert (found["revision"], len(found["left_out"])) == (None, 5)
     assert len(project.revision_files) == 2
 
 

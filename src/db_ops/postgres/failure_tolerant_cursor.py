@@ -17,6 +17,7 @@ from psycopg2.errorcodes import (
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.repair import last_part
 
@@ -37,6 +38,13 @@ _MISSING = {
     INVALID_SCHEMA_NAME: "schema",
     UNDEFINED_TABLE: TABLE,
 }
+# As SQLAlchemy writes it: what the table consists of on a line each.
+_CREATE_TABLE = re.compile(
+    rf"\s*CREATE TABLE ({_NAME}) \(\n\t(.*?) ?\n\)", re.DOTALL | re.IGNORECASE
+)
+_CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME} (?:FOREIGN KEY|UNIQUE|CHECK|EXCLUDE)\b")
+_UNNAMED = re.compile(r"(FOREIGN KEY|UNIQUE) ?\(([^()]+)\)")
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -98,10 +106,28 @@ class StatementErrorHandler:
                     if error.pgcode is None:
                         raise
                     error_handler._create_missing(self.connection, _text(query))
-                    error_handler._retry(super().execute, query, vars)
+                    if vars or not error_handler._create_in_parts(super().execute, _text(query)):
+                        error_handler._retry(super().execute, query, vars)
 
         connection.autocommit = True
         connection.cursor_factory = TolerantCursor
+
+    def _create_in_parts(self, execute: Callable[..., None], statement: str) -> bool:
+        """Create a table and then its constraints, so that what is refused is one of those alone.
+
+        False, and nothing was done, if *statement* creates no table with constraints, or the server
+        refuses it without them too.
+        """
+        table, alone, constraints = constraints_apart(statement)
+        if not constraints:
+            return False
+        try:
+            execute(alone)
+        except psycopg2.Error:
+            return False
+        for constraint in constraints:
+            self._retry(execute, f"ALTER TABLE {table} ADD {constraint}", None)
+        return True
 
     def _retry(self, execute: Callable[..., None], query: object, values: object) -> None:
         try:
@@ -126,6 +152,41 @@ class StatementErrorHandler:
                     if attempt or depth == _DEPTH:
                         break
                     self._create_missing(connection, helper, depth + 1)
+
+
+def constraints_apart(statement: str) -> tuple[str, str, list[str]]:
+    """Return the table that *statement* creates, how to create it alone, and its constraints.
+
+    They are without its primary key and what is written beside a column. One without a name gets
+    that which the server would give it.
+    """
+    found = _CREATE_TABLE.match(statement)
+    if found is None:
+        return "", statement, []
+    table, body = found.groups()
+    kept: list[str] = []
+    constraints: list[str] = []
+    for line in body.split(", \n\t"):
+        named = _named(last_part(table).strip('"'), line)
+        if named is None:
+            kept.append(line)
+        else:
+            constraints.append(named)
+    start, end = found.span(2)
+    return table, f"{statement[:start]}{', '.join(kept)}{statement[end:]}", constraints
+
+
+def _named(table: str, line: str) -> str | None:
+    """Return a constraint with its name, None if *line* is none."""
+    if _CONSTRAINT.match(line):
+        return line
+    found = _UNNAMED.match(line)
+    if found is None:
+        return None
+    columns = [column.strip().strip('"') for column in found[2].split(",")]
+    name = "_".join((table, *columns, "fkey" if found[1] == "FOREIGN KEY" else "key"))
+    is_whole = len(name.encode()) <= _LONGEST_NAME
+    return f"CONSTRAINT {quote_ident(name)} {line}" if is_whole else None
 
 
 def _text(query: object) -> str:
