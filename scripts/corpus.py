@@ -413,12 +413,11 @@ class Walk:
         if len(new) < len(statements):
             self.say("by hand", f"{len(new)} of {len(statements)} named")
         for one in new:
-            if one["kind"] != "drift":
-                # The same once more, as `alembic check` names it.
-                continue
+            # None if it is the same once more, as `alembic check` names it.
+            statements = [text for text in one["remedies"] if not text.startswith("db-ops ")]
             try:
-                for remedy in one["remedies"]:
-                    self.place.sql(remedy)
+                for statement in statements:
+                    self.place.sql(statement)
             except psycopg2.Error as error:
                 self.say("by hand", f"{one['remedy']}: {error}")
         self.verify("by hand", before)
