@@ -460,6 +460,8 @@ def _beyond_check(differences: list[dict[str, Any]]) -> str:
             named["server defaults"] = None
         elif _is_predicate(models, migrations):
             named["predicates of indexes"] = None
+        elif models.startswith("PRIMARY KEY") or migrations.startswith("PRIMARY KEY"):
+            named["primary keys"] = None
         elif (models or migrations).startswith("FOREIGN KEY"):
             keys.append((models, migrations))
             named["names of foreign keys"] = None
