@@ -161,6 +161,26 @@ def test_a_failing_seed_names_file_and_line_and_leaves_the_migrated_database(
     assert seeded.query(ONE) == OF_THE_SEED
 
 
+def test_what_is_flushed_after_the_seed_has_returned_names_its_function(filled: Project) -> None:
+    flushed_late = """
+from sqlalchemy import Column, Integer
+from sqlalchemy.orm import declarative_base
+
+
+class One(declarative_base()):
+    __tablename__ = "one"
+    id = Column(Integer, primary_key=True)
+
+
+def seed(session):
+    session.add(One(id=2147483648))
+"""
+    write(filled, "seeds.py", flushed_late)
+    outcome = filled.run("seed").failed(1)
+    assert outcome.error.startswith("seeds.py:11: seed seeds:seed failed: integer out of range")
+    assert outcome.hint.startswith("correct seeds.py, then: ")
+
+
 @pytest.mark.parametrize("flags", [(), ("--from-migrations",)])
 def test_a_recreate_whose_seed_fails_leaves_the_database_as_it_was(
     filled: Project, flags: tuple[str, ...]

@@ -119,7 +119,7 @@ def _failure(target: Target, seed: str, error: BaseException) -> DbOpsError:
         found = source_locations(error)
         module = _file_of(seed)
         own = [one for one in found if str(one.path) == module]
-        place = (own or found or [_configured(target)])[-1]
+        place = (own or found or [_definition(target, seed)])[-1]
         deeper = tuple(one for one in found[-1:] if one != place)
     path = project.display(place.path)
     remedy = privilege_remedy(target, raised) or f"correct {path}"
@@ -147,7 +147,20 @@ def _file_of(seed: str) -> str:
     return str(getattr(module, "__file__", ""))
 
 
-def _configured(target: Target) -> SourceLocation:
-    from db_ops.migrations.env.error_location import SourceLocation
+def _definition(target: Target, seed: str) -> SourceLocation:
+    """Return where *seed* is written, or where it is named if that cannot be imported.
 
-    return SourceLocation(target.project.pyproject)
+    What its session still held is flushed after it has returned, so that no line of it is left.
+    """
+    import sys
+    from inspect import unwrap
+    from operator import attrgetter
+
+    from db_ops.migrations.env.error_location import SourceLocation, source_location
+
+    module, _, name = seed.partition(":")
+    try:
+        code = unwrap(attrgetter(name)(sys.modules[module])).__code__
+    except (KeyError, AttributeError):
+        return SourceLocation(target.project.pyproject)
+    return source_location(code.co_filename, code.co_firstlineno)
