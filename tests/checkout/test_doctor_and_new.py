@@ -132,6 +132,15 @@ def test_new_refuses_models_that_are_not_there(
     assert not (tmp_path / "alembic.ini").exists()
 
 
+def test_a_folder_without_a_project_is_told_of_new_and_of_the_setting(
+    tmp_path: Path, launcher: Launcher
+) -> None:
+    outcome = launcher.run(tmp_path, {}, "init", door="module").failed(2)
+    assert "no alembic.ini here or above" in outcome.error
+    assert "set DB_OPS_ALEMBIC_INI" in outcome.hint
+    assert outcome.hint.endswith(" new --models package.module:Base")
+
+
 def test_new_overwrites_nothing(tmp_path: Path, launcher: Launcher) -> None:
     (tmp_path / "models.py").write_text(MODELS)
     (tmp_path / "alembic.ini").write_text("mine")

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from db_ops.cli.commands import BY_NAME
 from db_ops.cli.declaration import COMMON_OPTIONS, Command, Kind, Option
-from db_ops.cli.other_tools import ELSEWHERE
+from db_ops.cli.other_tools import ELSEWHERE, LISTING
 from db_ops.cli.parsers import HELP, LINE_OPTIONS, PROGRAM_OPTIONS
 from db_ops.errors import UsageError
 
@@ -145,10 +145,11 @@ def _unknown_word(line: CommandLine, word: str) -> UsageError:
     if ours:
         problem = f"there is no command {word!r}"
         return UsageError(problem, f"this does what {word!r} does elsewhere: db-ops {ours}")
+    listing = word in LISTING
     near = get_close_matches(word.removeprefix("db."), BY_NAME, n=1, cutoff=0.6)
-    if near:
+    if near and not listing:
         return UsageError(f"there is no command {word!r}", f"did you mean: db-ops {near[0]}")
-    if line.command is None:
+    if listing or line.command is None:
         return UsageError(f"there is no command {word!r}", "see the commands: db-ops --help")
     return UsageError(
         f"{line.command.name}: {word!r} is neither one of its options nor a command",
@@ -158,7 +159,10 @@ def _unknown_word(line: CommandLine, word: str) -> UsageError:
 
 def _unknown_option(line: CommandLine, flag: str) -> UsageError:
     problem = f"{_command_prefix(line)}there is no option {flag}"
-    known = [option.name for option in line.options if len(option.name) > 1]
+    # What says the opposite is no correction: not `--no-seed` for `--seed`.
+    opposites = (f"no-{flag.lstrip('-')}", flag.lstrip("-").removeprefix("no-"))
+    names = (option.name for option in line.options if option.name not in opposites)
+    known = [name for name in names if len(name) > 1]
     near = get_close_matches(flag.lstrip("-"), known, n=1, cutoff=0.6) if len(flag) > 2 else []
     if near:
         return UsageError(problem, f"did you mean: db-ops {_command_word(line)}--{near[0]}")

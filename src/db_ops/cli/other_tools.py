@@ -41,4 +41,8 @@ ELSEWHERE = {
     "up": "upgrade",
     "update": "upgrade",
     "validate": "verify",
+    "version": "status",
 }
+
+# What is typed to see the commands.
+LISTING = ("help", "list", "ls")

@@ -125,7 +125,10 @@ class AlembicIniNotFound(MisuseError):
     """No `alembic.ini` in this folder or any above it."""
 
     what = "{path}: no alembic.ini here or above"
-    then = "run this inside the project, or set DB_OPS_ALEMBIC_INI to the path of its alembic.ini"
+    then = (
+        "run this inside the project, or set DB_OPS_ALEMBIC_INI to the path of its alembic.ini;"
+        " for a new project: db-ops new --models package.module:Base"
+    )
     path: str
 
 
