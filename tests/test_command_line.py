@@ -39,6 +39,8 @@ from tests.support.project import Project
         (("status", "-qz"), "there is no option -z", "... status --help"),
         (("status", "--json=1"), "--json: ignored explicit argument", "... status --help"),
         (("downgrade", "-s"), "-s/--steps: expected one argument", "... downgrade --help"),
+        (("downgrade", "0001"), "'0001' is not a number of revisions", "revert: ... history"),
+        (("downgrade", "-s", "a1f0"), "'a1f0' is not a number of rev", "revert: ... history"),
         (("downgrade", "-s", "--plan"), "-s lacks its value, N", "... downgrade --help"),
         (("snapshot",), "arguments are required: NAME", "... snapshot --help"),
         (("create-migration", "-m", "a", "-m", "b"), "more than once", "create-migration --help"),

@@ -84,7 +84,12 @@ def _steps(text: str | None) -> int | None:
     if text == "base":
         return None
     try:
+        # `0001` is a revision's name to who knows `alembic downgrade`, not one step.
+        if text and text != "0" and text.startswith("0"):
+            raise ValueError(text)
         return int(text) if text is not None else 1
     except ValueError:
-        problem = f"downgrade: --steps {text!r} is not a number"
-        raise UsageError(problem, "revert one: db-ops downgrade -s 1") from None
+        raise UsageError(
+            f"downgrade: --steps {text!r} is not a number of revisions",
+            "count those to revert: db-ops history; then, for one: db-ops downgrade -s 1",
+        ) from None
