@@ -12,26 +12,10 @@ import pytest
 
 from db_ops.settings import DatabaseUrl
 from tests.support.doors import command_line
-from tests.support.migrations import write_models
+from tests.support.migrations import THREE_TABLES, write_models
 from tests.support.project import Project
 from tests.support.terminal import Terminal, terminal
 
-MODELS = """
-class One(Base):
-    __tablename__ = "one"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    name: Mapped[str | None]
-
-
-class Two(Base):
-    __tablename__ = "two"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-
-
-class Three(Base):
-    __tablename__ = "three"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-"""
 # As long as the line takes to come, and once more.
 SLOW = 'op.execute("SELECT pg_sleep(1.4)")'
 
@@ -51,7 +35,7 @@ def slow(migrated: Project) -> Project:
     """A project at its third revision, whose fourth one takes its time, and whose models differ."""
     migrated.revision("0004", SLOW)
     migrated.revision("0005")
-    write_models(migrated, MODELS)
+    write_models(migrated, THREE_TABLES)
     return migrated
 
 
@@ -66,7 +50,7 @@ def test_verify_shows_how_far_the_migrations_are(slow: Project, door: str) -> No
 
 
 def test_create_migration_shows_what_it_tries(migrated: Project) -> None:
-    write_models(migrated, MODELS)
+    write_models(migrated, THREE_TABLES)
     make_slow(migrated, "ALTER TABLE one")
     with shown(migrated, "create-migration", "-m", "add name") as screen:
         screen.wait_for("      trying the revision: ")
@@ -132,7 +116,7 @@ def test_a_pipe_is_told_of_no_phase(slow: Project) -> None:
 
 
 def test_a_question_stands_still(migrated: Project) -> None:
-    write_models(migrated, MODELS.replace("name: Mapped", "label: Mapped"))
+    write_models(migrated, THREE_TABLES.replace("name: Mapped", "label: Mapped"))
     migrated.revision("0004", "op.execute('ALTER TABLE one ADD COLUMN name varchar')")
     with shown(migrated, "create-migration", "-m", "rename") as screen:
         screen.wait_for("[y/n]", timeout=120)

@@ -9,33 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.doors import Outcome
-from tests.support.migrations import write_models
+from tests.support.migrations import THREE_TABLES, write_models
 from tests.support.project import Project
 from tests.support.schemas import validated
-
-MODELS = """
-class One(Base):
-    __tablename__ = "one"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    name: Mapped[str | None]
-
-
-class Two(Base):
-    __tablename__ = "two"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-
-
-class Three(Base):
-    __tablename__ = "three"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-"""
 
 
 @pytest.fixture
 def named(migrated: Project) -> Project:
     """A project at its third revision that names a schema file, whose models add a column."""
     (migrated.root / "pyproject.toml").write_text('[tool.db_ops]\nschema_file = "schema.sql"\n')
-    write_models(migrated, MODELS)
+    write_models(migrated, THREE_TABLES)
     migrated.env["DB_OPS_TEST_URL"] = f"{migrated.url.rpartition('/')[0]}/postgres"
     return migrated
 
@@ -84,7 +67,7 @@ def test_create_migration_writes_the_schema_of_its_new_head(named: Project, door
 def test_check_models_names_what_is_stale_and_the_command_that_writes_it(
     named: Project, door: str
 ) -> None:
-    write_models(named, MODELS.replace("name: Mapped[str | None]", ""))
+    write_models(named, THREE_TABLES.replace("name: Mapped[str | None]", ""))
     outcome = check(named, door)
     assert "schema.sql: there is no such file" in outcome.out
     command = "inv db.check-models" if door == "inv" else "scripts/manage_db.py check-models"

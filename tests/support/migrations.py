@@ -10,6 +10,23 @@ from tests.support.project import MODELS_HEAD, Project
 
 CONVENTION = MODELS_HEAD
 NO_CONVENTION = MODELS_HEAD[: MODELS_HEAD.index("    metadata =")] + "    pass\n\n"
+# What the revisions of the fixture `migrated` make, and a column that they do not.
+THREE_TABLES = """
+class One(Base):
+    __tablename__ = "one"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str | None]
+
+
+class Two(Base):
+    __tablename__ = "two"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class Three(Base):
+    __tablename__ = "three"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+"""
 
 
 def write_models(project: Project, source: str, head: str = NO_CONVENTION) -> None:

@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from db_ops.postgres.schema.repair.addressing import last_part, literal, sql_keyword
 from db_ops.postgres.schema.repair.attributes import undo_attribute
-from db_ops.postgres.schema.repair.objects import undo_extra, undo_missing
+from db_ops.postgres.schema.repair.objects import type_clauses, undo_extra, undo_missing
 
-__all__ = ["last_part", "literal", "sql_keyword", "undo_attribute", "undo_extra", "undo_missing"]
+__all__ = [
+    "last_part",
+    "literal",
+    "sql_keyword",
+    "type_clauses",
+    "undo_attribute",
+    "undo_extra",
+    "undo_missing",
+]

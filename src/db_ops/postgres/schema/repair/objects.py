@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from db_ops.postgres.schema.objects import SchemaObject
 from db_ops.postgres.schema.repair.addressing import address, comment, last_part, query, sql_keyword
@@ -130,16 +130,22 @@ def _definition(found: SchemaObject) -> str:
     return found.attributes["definition"].strip().rstrip(";")
 
 
-def _column(found: SchemaObject) -> str | None:
-    of = found.attributes
-    if "identity" in of or "sequence" in of:
-        return None
+def type_clauses(of: Mapping[str, str]) -> list[str]:
+    """Return the type of a column, its collation, and how it is computed."""
     clauses = [of["type"]]
     if "collation" in of:
         clauses.append(f"COLLATE {of['collation']}")
     if "generated" in of:
         expression, _, how = of["generated"].rpartition(" ")
         clauses.append(f"GENERATED ALWAYS AS ({expression}) {how}")
+    return clauses
+
+
+def _column(found: SchemaObject) -> str | None:
+    of = found.attributes
+    if "identity" in of or "sequence" in of:
+        return None
+    clauses = type_clauses(of)
     if "default" in of:
         clauses.append(f"DEFAULT {of['default']}")
     if of["nullability"] != "NULL":

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from db_ops.postgres.schema.objects import Schema, SchemaObject
-from db_ops.postgres.schema.repair import literal
+from db_ops.postgres.schema.repair import literal, type_clauses
 from db_ops.postgres.schema.script.statements import after_constraint, told_apart
 from db_ops.postgres.schema.sequence_options import (
     OWN_SEQUENCE,
@@ -71,16 +71,10 @@ def _explicit_sequence(column: SchemaObject, schema: Schema) -> str | None:
 def _column(column: SchemaObject, sequence: str | None) -> str:
     of = column.attributes
     default = of.get("default")
-    kind = of["type"]
+    words = [column.label, *type_clauses(of)]
     if default == OWN_SEQUENCE:
         default = f"nextval({literal(sequence)}::regclass)" if sequence else None
-        kind = kind if sequence else SERIAL[kind]
-    words = [column.label, kind]
-    if "collation" in of:
-        words.append(f"COLLATE {of['collation']}")
-    if "generated" in of:
-        expression, _, how = of["generated"].rpartition(" ")
-        words.append(f"GENERATED ALWAYS AS ({expression}) {how}")
+        words[1] = words[1] if sequence else SERIAL[words[1]]
     if "identity" in of:
         words.append(f"GENERATED {of['identity']} AS IDENTITY")
         options = " ".join(new_options(of.get("sequence", "")))
