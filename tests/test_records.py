@@ -307,3 +307,8 @@ def test_python_finds_what_is_recorded_without_alembic(migrated: Project) -> Non
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_status_tells_of_the_last_record_where_the_version_table_is_gone(migrated: Project) -> None:
+    migrated.query("DROP TABLE alembic_version")
+    assert "the last record is of 0003" in migrated.run("status").succeeded().out

@@ -127,8 +127,9 @@ def apply_inspection(settings: Settings, project: Project, inspection: EnvInspec
     ):
         path = project.display(project.env_py)
         raise TwoDatabases(path, inspection.url.location, url.location)
-    if url is not None and inspection.search_path is not None:
-        settings = replace(settings, url=url.with_option("search_path", inspection.search_path))
+    if settings.url is not None and inspection.search_path is not None:
+        url = settings.url.with_option("search_path", inspection.search_path)
+        settings = replace(settings, url=url)
     return settings
 
 

@@ -189,7 +189,12 @@ def read_state(
             tuple(sorted(found["revisions"])), comment or "", last, digest, problem
         )
     revisions, comment = revisions_and_comment(connection, version_table, version_schema)
-    return RecordedState(revisions, comment, problem=problem, denied=denied)
+    last = None
+    if problem is NO_RECORDS and not revisions:
+        # The version table may be gone, and the records are not.
+        rows = read_records(connection, version_table, version_schema).rows
+        last, problem = (rows[-1], None) if rows else (None, problem)
+    return RecordedState(revisions, comment, last, problem=problem, denied=denied)
 
 
 def _row(values: dict[str, Any]) -> HistoryRow:
