@@ -227,6 +227,11 @@ def test_progress_names_each_table(migrated: Project) -> None:
     assert dumped["public.two"] == 4
     assert "public.two" in {one["table"] for one in told if one["loading"]}
     assert all(one["bytes"] >= 0 for one in told)
+    migrated.run("dump", "app.dump").succeeded()
+    lines = migrated.run("load", "app.dump").succeeded().err.splitlines()
+    told = [one for one in map(json.loads, lines) if one["event"] == "TableCopied"]
+    # pg_restore does not tell how far it has read.
+    assert {one["bytes"] for one in told} == {None}
 
 
 def test_no_argument_holds_the_password(

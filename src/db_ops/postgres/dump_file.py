@@ -53,12 +53,12 @@ _LOAD_REMEDIES = {
 
 @dataclass
 class _Tables:
-    """Tells of the tables that a client goes through, and how many bytes are done."""
+    """Tells of the tables that a client goes through, and how many bytes are done, if known."""
 
     on_event: OnEvent
     total: int | None
     loading: bool
-    size: Callable[[], int]
+    size: Callable[[], int | None]
     position: int = field(default=0, init=False)
     table: str = field(default="", init=False)
 
@@ -77,6 +77,10 @@ class _Tables:
         if self.table:
             done = TableCopied(self.table, self.position, self.total, self.size(), self.loading)
             self.on_event(done)
+
+
+def _unknown() -> None:
+    return None
 
 
 def format_of(path: Path) -> str | None:
@@ -131,11 +135,13 @@ def read_dump_file(server: Server, path: Path, *, grants: bool, major: int) -> s
     tables = None
     if format_of(path) == CUSTOM:
         archive, tables = _reader(server, path, major)
+    is_restored = archive is not None and client_version(Path(archive)) == major
     with path.open("rb") as file:
-        told = _Tables(server.on_event, tables, True, file.tell)
+        # What pg_restore reads, it does not tell.
+        told = _Tables(server.on_event, tables, True, _unknown if is_restored else file.tell)
         # What is lost in a crash is an empty database.
         url = server.url.with_option("synchronous_commit", "off")
-        if archive and client_version(Path(archive)) == major:
+        if archive and is_restored:
             program = archive
             jobs = str(min(_JOBS, os.cpu_count() or 1))
             owners = () if grants else _WITHOUT_GRANTS

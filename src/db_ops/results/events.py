@@ -156,13 +156,14 @@ class PhaseStarted(FrozenData):
 class TableCopied(FrozenData):
     """A dump is written or loaded: `table` is copied, the `position`th, `bytes` of the file done.
 
-    `total` is how many tables there are, None where that is not known. Told again while it lasts.
+    `total` is how many tables there are; None where that, or the bytes, cannot be known. Told again
+    while it lasts.
     """
 
     table: str
     position: int
     total: int | None
-    bytes: int
+    bytes: int | None
     loading: bool
 
 

@@ -174,10 +174,10 @@ def _follow(event: Event, live: LiveLine) -> None:
             live.begin("      for")
         case TableCopied(table, position, total, done, loading):
             of = "" if total is None else f" of {total}"
-            size = format_megabytes(done)
+            size = "" if done is None else f", {format_megabytes(done)}"
             live.begin(
                 f"      {'loading' if loading else 'dumping'} for",
-                f", table {position}{of}: {table}, {size}{bar(position, total)}",
+                f", table {position}{of}: {table}{size}{bar(position, total)}",
             )
         case Connected() | ConnectionNotice():
             pass
