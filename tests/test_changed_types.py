@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from db_ops.results import MigrationCreated
 from tests.support.project import Project, query
 
@@ -155,6 +157,19 @@ def test_money_as_text_is_spelt_by_a_setting_and_that_is_said(project: Project) 
     assert "refused: upgrade, where a value of agents.price does not fit" in changed(project)
 
 
+def test_a_number_that_becomes_money_is_the_same_amount(project: Project) -> None:
+    columns = {"name": "sa.Text", "price": "sa.Numeric(10, 2)", "old": "sa.Integer"}
+    with_columns(project, columns)
+    begin(project)
+    with_columns(project, {**columns, "price": "postgresql.MONEY", "old": "postgresql.MONEY"})
+    said = changed(project)
+    assert "refused: upgrade, where a value of agents.price does not fit money" in said
+    project.run("init").succeeded()
+    project.query("INSERT INTO agents (price, old) VALUES (1.5, 3)")
+    project.run("downgrade").succeeded()
+    assert project.query("SELECT price, old FROM agents") == [(Decimal("1.50"), 3)]
+
+
 def test_a_computed_column_that_becomes_plain_keeps_its_values(
     project: Project, server_url: str
 ) -> None:
@@ -179,6 +194,26 @@ def test_a_computed_column_that_becomes_plain_keeps_its_values(
     values = project.query("SELECT up, long FROM agents ORDER BY id")
     assert values == [("A", 2), ("BCD", 6), ("EF", 4)]
     project.run("upgrade").succeeded()
+
+
+def test_a_computed_column_becomes_plain_together_with_the_type_that_it_is_computed_from(
+    project: Project, server_url: str
+) -> None:
+    ((version,),) = query(server_url, "SELECT current_setting('server_version_num')::int / 10000")
+    kinds = {True: "twice", version < 18: "thrice"}
+    computed = {
+        name: f'sa.Integer, sa.Computed("number * {len(name)}", persisted={kind})'
+        for kind, name in kinds.items()
+    }
+    with_columns(project, {"number": "sa.Integer", **computed})
+    begin(project, rows="INSERT INTO agents (number) VALUES (2), (NULL)")
+    with_columns(project, {"number": "sa.BigInteger", **dict.fromkeys(computed, "sa.Integer")})
+    assert "WARNING" not in changed(project)
+    columns = ", ".join(("number", *computed))
+    before = project.query(f"SELECT {columns} FROM agents ORDER BY id")
+    for command in ("upgrade", "downgrade", "upgrade"):
+        project.run(command).succeeded()
+        assert project.query(f"SELECT {columns} FROM agents ORDER BY id") == before
 
 
 def test_a_type_without_a_cast_is_a_todo_that_says_so(project: Project) -> None:
@@ -336,10 +371,16 @@ def test_keys_change_their_type_together_with_what_refers_to_them(project: Proje
     assert project.query("SELECT * FROM notes") == []
 
 
-def test_a_dropped_column_names_the_view_that_speaks_of_it(project: Project) -> None:
+def test_a_dropped_column_or_table_names_the_view_that_speaks_of_it(project: Project) -> None:
     with_columns(project, {"name": "sa.Text", "other": "sa.Text"})
     begin(project, "CREATE VIEW named AS SELECT name FROM agents; CREATE VIEW again AS TABLE named")
     with_columns(project, {"other": "sa.Text"})
     outcome = project.run("create-migration", "-m", "change")
     assert outcome.code == 3
+    assert "in the way: view named, view again" in outcome.out
+    project.models(AGENT.replace("agents", "others"))
+    (path,) = project.root.glob("alembic/versions/*_change.py")
+    path.unlink()
+    outcome = project.run("create-migration", "-m", "drop")
+    assert "drop table agents: cannot drop table agents because other objects" in outcome.out
     assert "in the way: view named, view again" in outcome.out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.project import Project
 from tests.test_changed_types import begin, changed
 
@@ -130,14 +132,15 @@ def test_a_number_that_only_the_larger_type_holds_keeps_the_downgrade_back(
     assert project.query("SELECT max(id) FROM many") == [(10,)]
 
 
+@pytest.mark.parametrize(("before", "after"), [(SERIAL, IDENTITY), (IDENTITY, SERIAL)])
 def test_a_renamed_table_whose_numbers_come_from_elsewhere_now_gets_its_sequence_back(
-    project: Project,
+    project: Project, before: str, after: str
 ) -> None:
     """It is called as before, for the second upgrade to find it."""
     table = "class One(Base):\n    __tablename__ = {!r}\n    id = {}\n"
-    project.models(table.format("ones", SERIAL))
+    project.models(table.format("ones", before))
     begin(project, rows="INSERT INTO ones DEFAULT VALUES")
-    project.models(table.format("many", IDENTITY))
+    project.models(table.format("many", after))
     command = "create-migration", "-m", "change", "--rename", "ones:many"
     project.run(*command).succeeded()
     project.run("upgrade").succeeded()

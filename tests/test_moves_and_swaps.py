@@ -144,6 +144,34 @@ def test_names_that_are_swapped_are_asked_about_and_go_by_way_of_a_third(project
     assert project.query("SELECT z, m, n, o FROM a ORDER BY id") == rows
 
 
+def test_a_name_is_taken_over_from_what_is_dropped(project: Project) -> None:
+    model = "\n\nclass {0}(Base):\n    __tablename__ = {1!r}\n    id: Mapped[int] = {2}\n{3}"
+    column = "    {} = mapped_column(sa.{})\n"
+    key = "mapped_column(primary_key=True)"
+
+    def write(*models: tuple[str, str]) -> None:
+        texts = (model.format(name.title(), name, key, rest) for name, rest in models)
+        write_models(project, "".join(texts))
+
+    new = column.format("new", "Text")
+    write(("one", column.format("x", "Text") + column.format("y", "Date")), ("two", new))
+    proven(create(project, "create"))
+    project.prepare("init")
+    project.query("INSERT INTO one (x, y) VALUES ('kept', '2020-01-01')")
+    project.query("INSERT INTO two (new) VALUES ('lost'), ('as well')")
+    write(("two", column.format("y", "Text")))
+    result = proven(create(project, "take over", rename=["one:two", "one.x:y"]))
+    assert set(result.losses) == {
+        "drops table two with all its rows",
+        "drops column two.y with its values",
+    }
+    apply_and_agree(project)
+    assert project.query("SELECT y FROM two") == [("kept",)]
+    project.run("downgrade").succeeded()
+    assert project.query("SELECT x, y FROM one") == [("kept", None)]
+    assert project.query("SELECT new FROM two") == []
+
+
 def test_a_hint_never_offers_answers_that_exclude_each_other(project: Project) -> None:
     table = """
     class T(Base):

@@ -223,19 +223,43 @@ def test_what_is_announced_is_no_surprise_whatever_its_name(books: Project) -> N
 
 
 def test_an_enum_value_goes_unless_a_row_holds_it(books: Project) -> None:
+    """Also one that stands neither first nor last, and in an array."""
     books.revision(
         "0002",
-        "op.execute(\"CREATE TYPE mood AS ENUM ('good', 'bad')\")\n"
-        "op.execute('ALTER TABLE book ADD COLUMN mood mood')",
-        "op.execute('ALTER TABLE book DROP COLUMN mood')\nop.execute('DROP TYPE mood')",
+        "op.execute(\"CREATE TYPE mood AS ENUM ('good', 'it''s bad', 'fine')\")\n"
+        "op.execute('ALTER TABLE book ADD COLUMN moods mood[], ADD COLUMN mood mood NOT NULL')",
+        "op.execute('ALTER TABLE book DROP moods, DROP mood')\nop.execute('DROP TYPE mood')",
     )
-    column = "mood = mapped_column(sa.Enum('good', name='mood'))"
+    column = """mood = mapped_column(sa.Enum('good', 'fine', name='mood'), nullable=False)
+    moods = mapped_column(sa.ARRAY(sa.Enum('good', 'fine', name='mood')))"""
     books.models(MODELS.format(length=40, unique="", column=column))
     result = create(books)
-    assert (result.todos, result.unproven) == ((), ())
-    assert result.losses == ("removes 'bad' from mood: rows that hold it have to be changed first",)
-    (refusal,) = result.refusals
-    assert refusal == 'upgrade, where book has rows: invalid input value for enum mood: "bad"'
+    assert (result.todos, result.unproven, result.losses) == ((), (), ())
+    # The rows that it is tried on hold the others.
+    assert result.refusals == (
+        "upgrade, where a row holds 'it''s bad' of mood: removed from the type, so such rows have"
+        " to be changed first",
+    )
+
+
+def test_the_way_back_is_tried_on_rows_that_a_new_unique_key_takes(books: Project) -> None:
+    """Of a type with few values as well: a row less, rather than none."""
+    books.revision(
+        "0002",
+        "op.execute('CREATE TABLE shelf (id serial CONSTRAINT pk_shelf PRIMARY KEY)')\n"
+        "op.execute('ALTER TABLE book ADD at time, ADD sold boolean, ADD shelf_id integer"
+        " CONSTRAINT fk_shelf REFERENCES shelf')",
+        "op.execute('ALTER TABLE book DROP at, DROP sold, DROP shelf_id')\n"
+        "op.execute('DROP TABLE shelf')",
+    )
+    columns = """at = mapped_column(sa.Time, unique=True)
+    sold = mapped_column(sa.Boolean, unique=True)
+    shelf_id = mapped_column(sa.Integer)"""
+    books.models(MODELS.format(length=40, unique="", column=columns))
+    result = create(books)
+    assert (result.todos, result.unproven, result.unchecked) == ((), (), ())
+    back = [one for one in result.refusals if one.startswith("downgrade, where book has rows")]
+    assert any("fk_shelf" in one for one in back)
 
 
 def test_a_narrower_type_is_tried_on_values_that_fit(books: Project) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change
@@ -32,10 +32,10 @@ def describe_change(change: Change) -> str:
     return f"change {change.attribute} of {subject}: {before} -> {after}"
 
 
-def losses(changes: Iterable[Change]) -> Iterator[str]:
-    """Describe the data that each change loses, if it loses any."""
+def losses(changes: Iterable[Change], earlier: Mapping[str, str]) -> Iterator[str]:
+    """Describe the data that each change loses, if any, by the *earlier* name if it has one."""
     for change in changes:
-        name = display_name(change.name)
+        name = display_name(earlier.get(change.name, change.name))
         if change.attribute is None and change.expected is None:
             if change.kind == "table":
                 yield f"drops table {name} with all its rows"
@@ -43,13 +43,21 @@ def losses(changes: Iterable[Change]) -> Iterator[str]:
                 yield f"drops column {name} with its values"
             elif change.kind == "sequence":
                 yield f"drops sequence {name} and how far it has counted"
-        elif change.kind == "column" and change.attribute == "generated" and change.expected:
-            if change.actual is None:
-                yield f"replaces the values of {name} by computed ones"
-        elif change.kind == "enum" and change.attribute == "values":
-            gone = ", ".join(removed_values(change))
-            if gone:
-                yield f"removes {gone} from {name}: rows that hold it have to be changed first"
+        elif (
+            (change.kind, change.attribute) == ("column", "generated")
+            and change.expected
+            and change.actual is None
+        ):
+            yield f"replaces the values of {name} by computed ones"
+
+
+def refused_values(removed: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Describe which rows the upgrade fails on for what is *removed* from enums."""
+    for name, values in removed.items():
+        yield (
+            f"upgrade, where a row holds {', '.join(values)} of {display_name(name)}: removed"
+            " from the type, so such rows have to be changed first"
+        )
 
 
 def removed_values(change: Change) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from db_ops.generation.column_sequences import (
@@ -85,9 +85,14 @@ class ColumnChanges:
 
     def reason(self, change: Change, refusal: str | None) -> str | None:
         """Return why *change* was not written: what the server said, and what is in the way."""
-        if change.kind != "column" or change.actual is None:
-            return refusal
-        in_the_way = self.session.dependents([change.name]).in_the_way()
+        in_the_way: Iterable[tuple[str, str]] = ()
+        if change.kind == "column" and change.actual is not None:
+            in_the_way = self.session.dependents([change.name]).in_the_way()
+        elif change.kind == "table" and change.expected is None:
+            here = self.session.read().objects.values()
+            parts = [one.name for one in here if one.kind == "column" and one.parent == change.name]
+            found = self.session.dependents(parts).in_order()
+            in_the_way = (one for one in found if one[0] in ("view", "materialized view"))
         names = ", ".join(f"{kind} {display_name(name)}" for kind, name in in_the_way)
         return "; ".join(filter(None, (refusal, names and f"in the way: {names}"))) or None
 

@@ -53,7 +53,7 @@ def sequence_statements(
     if new == OWN_SEQUENCE == old:
         return (f"ALTER SEQUENCE {own} {' '.join(_changed_options(actual, wanted))}",)
     if new == "identity":
-        return tuple(_to_identity(actual, wanted, own))
+        return tuple(_to_identity(actual, wanted, own, original))
     if new == OWN_SEQUENCE:
         name = original or own or own_sequence_name(wanted)
         return tuple(_to_own(actual, wanted, own, name))
@@ -95,7 +95,9 @@ def _source(column: SchemaObject) -> str | None:
     return found[1].replace("''", "'") if found else None
 
 
-def _to_identity(actual: SchemaObject, wanted: SchemaObject, own: str | None) -> Iterator[str]:
+def _to_identity(
+    actual: SchemaObject, wanted: SchemaObject, own: str | None, original: str | None
+) -> Iterator[str]:
     alter, this = f"ALTER TABLE {actual.parent}", f"ALTER COLUMN {actual.label}"
     drawn = _source(actual)
     if "default" in actual.attributes:
@@ -107,7 +109,9 @@ def _to_identity(actual: SchemaObject, wanted: SchemaObject, own: str | None) ->
         yield f"ALTER SEQUENCE {own} RENAME TO {quote_ident(unquoted_parts(drawn)[-1])}"
     if actual.attributes["nullability"] == "NULL":
         yield f"{alter} {this} SET NOT NULL"
-    options = " ".join(new_options(wanted.attributes.get("sequence", "")))
+    is_renamed = original not in (None, own_sequence_name(actual))
+    named = [f"SEQUENCE NAME {original}"] if is_renamed else []
+    options = " ".join((*named, *new_options(wanted.attributes.get("sequence", ""))))
     options = f" ({options})" if options else ""
     yield f"{alter} {this} ADD GENERATED {wanted.attributes['identity']} AS IDENTITY{options}"
     yield _position(actual, wanted, _serial_sequence(actual), drawn)

@@ -6,11 +6,12 @@ What speaks of the column and keeps the server from it is dropped, and made agai
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from db_ops.generation.statements import ScratchSession, as_one_statement
 from db_ops.generation.value_checks import by_way_of
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
-from db_ops.postgres.schema.repair import undo_extra, undo_missing
+from db_ops.postgres.schema.repair import undo_attribute, undo_extra, undo_missing
 
 OF_TYPE = ("type", "collation")
 _TRIAL = "pg_temp.db_ops_cast"
@@ -44,12 +45,31 @@ def retype_candidates(
     alter = tuple(f"ALTER TABLE {table} {', '.join(parts)}" for table, parts in clauses.items())
     dependents = session.dependents(columns)
     for among in dict.fromkeys(((), dependents.in_the_way(), dependents.in_order())):
-        gone = [before.objects[key] for key in among if key in before.objects]
+        found = [before.objects[key] for key in among if key in before.objects]
+        plain = [one for one in found if _becomes_plain(one, goal)]
+        gone = [one for one in found if one not in plain]
         drop = [sql for one in reversed(gone) for sql in undo_extra(one)]
+        drop += [sql for one in plain for sql in undo_attribute(_as_plain(one), one, "generated")]
         back = [goal.objects[one.kind, one.name] for one in gone if _is_kept(one, goal)]
         create = [undo_missing(one) for one in back]
         if all(create):
             yield (*drop, *alter, *(sql for statements in create for sql in statements))
+
+
+def _becomes_plain(one: SchemaObject, goal: Schema) -> bool:
+    """Tell whether *one* is a generated column that keeps its values as a plain one."""
+    wanted = goal.objects.get((one.kind, one.name))
+    return (
+        one.kind == "column"
+        and "generated" in one.attributes
+        and wanted is not None
+        and "generated" not in wanted.attributes
+    )
+
+
+def _as_plain(one: SchemaObject) -> SchemaObject:
+    kept = {name: value for name, value in one.attributes.items() if name != "generated"}
+    return replace(one, attributes=kept)
 
 
 def _is_kept(one: SchemaObject, goal: Schema) -> bool:

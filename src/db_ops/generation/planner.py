@@ -17,6 +17,8 @@ from db_ops.generation.change_text import (
     explain_todo,
     is_left_by_downgrade,
     losses,
+    refused_values,
+    removed_values,
 )
 from db_ops.generation.column_changes import ColumnChanges
 from db_ops.generation.column_types import retyped_columns
@@ -110,7 +112,13 @@ class RevisionPlanner:
         plan.changes += tuple(describe_change(change) for change in changes)
         if not plan.changes and not self.unknown:
             return plan
-        plan.losses = tuple(losses(changes))
+        earlier = {one.new.name: one.old.name for one in renames if one.is_replaced}
+        plan.losses = tuple(losses(changes, earlier))
+        plan.removed_values = {
+            one.name: gone
+            for one in changes
+            if (one.kind, one.attribute) == ("enum", "values") and (gone := removed_values(one))
+        }
         self._statements(kinds=_FIRST)
         plan.upgrade += self._columns.prepare("upgrade", self._goal())
         self._draft(start)
@@ -128,7 +136,7 @@ class RevisionPlanner:
         )
         plan.upgrade += [todo_comment(text) for text in plan.todos]
         self._go_back(start, renamed)
-        plan.refusals = tuple(self._columns.refusals)
+        plan.refusals = (*refused_values(plan.removed_values), *self._columns.refusals)
         return plan
 
     def _changes(self, here: Schema | None = None) -> tuple[Change, ...]:

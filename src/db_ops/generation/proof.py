@@ -152,7 +152,7 @@ class RevisionGenerator:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
         base.scratch.keep_heads(graph)
-        rows = RowProof((*plan.losses, *plan.todos))
+        rows = RowProof((*plan.losses, *plan.todos), plan.removed_values)
         one_way = irreversible or not self.has_downgrade
         run = ProofRun(self.start, self.models, self.is_relevant, revision, one_way)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from db_ops.errors.quote_ident import in_quotes
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.generation.statements import (
     RevisionPlan,
     RevisionStatement,
@@ -26,12 +26,14 @@ _LONGEST = 63
 class Rename:
     """An object of the migrations, and the one of the models that it lives on as.
 
-    `is_swap`: the one that is called so now gets the old name.
+    `is_swap`: the one that is called so now gets the old name. One that `is_replaced` lives on as
+    none: its name is taken over before it is dropped.
     """
 
     old: SchemaObject
     new: SchemaObject
     is_swap: bool = False
+    is_replaced: bool = False
 
     @property
     def is_move(self) -> bool:
@@ -91,7 +93,7 @@ def rename_steps(renames: Iterable[Rename], names: Collection[str]) -> Iterator[
             yield _step(free[0].old, free[0].new)
             continue
         first = waiting[0]
-        third = _named(first.old, _third_name(first.old, names))
+        third = under_third_name(first.old, "_swapped", names)
         yield _step(first.old, third)
         waiting[0] = Rename(third, first.new)
 
@@ -134,18 +136,16 @@ def _if_there(old: SchemaObject, new: SchemaObject) -> RevisionStatement:
     )[0]
 
 
-def _third_name(found: SchemaObject, names: Collection[str]) -> str:
-    name = unquoted_parts(found.label)[-1]
-    third = f"{name[: _LONGEST - 20]}_swapped"
-    while any(unquoted_parts(other)[-1:] == (third,) for other in names):
+def under_third_name(found: SchemaObject, suffix: str, names: Iterable[str]) -> SchemaObject:
+    """Return *found* with *suffix* to its name, as none of the *names* is called."""
+    known = {unquoted_parts(other)[-1] for other in names}
+    third = f"{unquoted_parts(found.label)[-1][: _LONGEST - 20]}{suffix}"
+    while third in known:
         third += "_"
-    return third
-
-
-def _named(found: SchemaObject, name: str) -> SchemaObject:
-    quoted = in_quotes(name)
-    label = found.label.removesuffix(last_part(found.label)) + quoted
-    name = found.name.removesuffix(last_part(found.name)) + quoted
+    quoted = quote_ident(third)
+    label, name = (
+        one.removesuffix(last_part(found.label)) + quoted for one in (found.label, found.name)
+    )
     return replace(found, name=name, label=label)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 
 from db_ops.errors import RenameUndecided, UsageError
-from db_ops.generation.rename_steps import Rename
+from db_ops.generation.rename_steps import Rename, under_third_name
 from db_ops.postgres.schema.compare import compare_schemas, shape
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
@@ -52,13 +52,17 @@ def requested_renames(
 
 
 def _with_swaps(renames: list[Rename], models: Schema, migrations: Schema) -> list[Rename]:
-    """Add the other half of each swap of two names."""
+    """Add the other half of each swap of two names, and what makes way for another."""
     found = list(renames)
     for one in renames:
-        key = one.new.kind, one.new.name
+        there = migrations.objects.get((one.new.kind, one.new.name))
+        if there is None or any(there.name == each.old.name for each in found):
+            continue
         back = models.objects.get((one.old.kind, one.old.name))
-        if key in migrations.objects and back and all(key[1] != each.old.name for each in found):
-            found.append(Rename(migrations.objects[key], back))
+        names = [name for _, name in (*models.objects, *migrations.objects)]
+        replaced = back is None
+        new = back or under_third_name(there, "_replaced", names)
+        found.append(Rename(there, new, is_replaced=replaced))
     return found
 
 

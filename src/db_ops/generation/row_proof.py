@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from db_ops.postgres.rows import (
     read_tables,
     sequences_behind,
 )
-from db_ops.postgres.rows.tables import Table
+from db_ops.postgres.rows.tables import Table, without_labels
 from db_ops.target.target import Target
 
 if TYPE_CHECKING:
@@ -39,11 +39,13 @@ _NEXT = {EDGES: PLAIN, PLAIN: NONE}
 class RowProof:
     """What the rows of one scratch database say of a revision that loses what *losses* name.
 
-    `modes` are how much each table was filled, by its name; `wrong` is what goes wrong, `refusals`
-    what the server does not do with such rows, `unfilled` the tables that were tried without any.
+    No row has the *removed* values of enums, which are announced. `modes` are how much each table
+    was filled, by its name; `wrong` is what goes wrong, `refusals` what the server does not do with
+    such rows, `unfilled` the tables that were tried without any.
     """
 
     losses: Sequence[str]
+    removed: Mapping[str, Sequence[str]]
     modes: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, None] = field(default_factory=dict)
     refusals: dict[str, None] = field(default_factory=dict)
@@ -63,7 +65,8 @@ class RowProof:
         self._emptied.clear()
         with new.server.translate_errors("filling tables"):
             tables = read_tables(connection, new.project.version_table)
-            self._filling = fill_tables(connection, tables, self.modes)
+            kept = [without_labels(table, self.removed) for table in tables]
+            self._filling = fill_tables(connection, kept, self.modes)
             filled = {table.oid for table in self._filling.filled}
             self._unfilled = {table.oid for table in tables} - filled
             self._before = read_content(connection, tables)

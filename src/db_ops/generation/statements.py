@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,9 +32,10 @@ class RevisionStatement:
 class RevisionPlan:
     """The content of a revision: its `upgrade` and `downgrade`, and the text about them.
 
-    `changes` is what it does, `losses` what that loses, `refusals` which rows make it fail, `todos`
-    what could not be written, `kept` what `downgrade` leaves as it is. `replaces_older_names` where
-    the database that it was planned in has the new ones.
+    `changes` is what it does, `losses` what that loses, `refusals` which rows make it fail, for
+    instance with one of the `removed_values` of an enum, as literals; `todos` what could not be
+    written, `kept` what `downgrade` leaves as it is. `replaces_older_names` where the database that
+    it was planned in has the new ones.
     """
 
     upgrade: list[RevisionStatement] = field(default_factory=list)
@@ -42,6 +43,7 @@ class RevisionPlan:
     changes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    removed_values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     todos: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     replaces_older_names: bool = False

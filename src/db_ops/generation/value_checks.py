@@ -32,11 +32,13 @@ _WIDEST = {
 
 
 def by_way_of(before: str, after: str) -> str:
-    """Return the casts from *before* to *after*, which lead over integers for a boolean."""
+    """Return the casts from *before* to *after*, over integers for a boolean, or over numeric."""
     array = "[]" if before.endswith("[]") and after.endswith("[]") else ""
     kinds = {parts_of(one.removesuffix(array))[0] for one in (before, after)}
-    numbers = kinds <= {"boolean", *INTEGERS, "numeric", "real", "double precision"}
-    over = f"::integer{array}" if numbers and "boolean" in kinds else ""
+    numbers = {"boolean", *INTEGERS, "numeric", "real", "double precision"}
+    over = f"::integer{array}" if kinds <= numbers and "boolean" in kinds else ""
+    if "money" in kinds and kinds <= {"money", *numbers}:
+        over = f"::numeric{array}"
     return f"{over}::{after}"
 
 

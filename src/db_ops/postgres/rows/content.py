@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class Content:
         for oid, table in self.tables.items():
             if not self.counts[oid]:
                 continue
-            other = now.tables.get(oid) or now.named(table)
+            other = now.tables.get(oid) or now.made_anew(table, self.tables)
             if other is None:
                 yield Loss(table.display, None, f"table {table.display} is gone, with its rows")
                 continue
@@ -68,9 +68,10 @@ class Content:
                 if loss is not None:
                     yield loss
 
-    def named(self, table: Table) -> Table | None:
-        """Return the table of the same name."""
-        return next((one for one in self.tables.values() if one.name == table.name), None)
+    def made_anew(self, table: Table, before: Container[int]) -> Table | None:
+        """Return the table of the same name as *table*, unless it was there *before*."""
+        named = (one for one in self.tables.values() if one.name == table.name)
+        return next((one for one in named if one.oid not in before), None)
 
     def _column(
         self, connection: Connection, now: Content, table: Table, column: Column, other: Table
@@ -95,7 +96,7 @@ class Content:
         if same[0].declared == column.declared and column.base not in ("numeric", *_JSON):
             read = after
         else:
-            read = _read_as(connection, column, after)
+            read = _read_as(connection, column, after, same[0].declared)
             before = _read_as(connection, column, before)
         # An UPDATE moves rows, so they have no order to be compared in.
         missing, added = Counter(before) - Counter(read), Counter(read) - Counter(before)
@@ -129,21 +130,29 @@ def read_content(connection: Connection, tables: Sequence[Table]) -> Content:
     return Content({table.oid: table for table in tables}, counts, values)
 
 
-def _read_as(connection: Connection, column: Column, texts: Values) -> Values:
-    """Return *texts* as the type of *column* writes them; as they are where it cannot read them."""
+def _read_as(
+    connection: Connection, column: Column, texts: Values, written_by: str | None = None
+) -> Values:
+    """Return *texts* as the type of *column* writes them; as they are where it cannot read them.
+
+    They may be *written_by* another type, with a currency sign for instance.
+    """
     kind = "jsonb" if column.base in _JSON else column.declared
-    # Zeros behind the point are no part of a number.
-    read = f"trim_scale(one::{kind})" if column.base == "numeric" else f"one::{kind}"
-    statement = (
-        f"SELECT ({read})::text FROM unnest(%s::text[]) WITH ORDINALITY AS r(one, number)"
-        " ORDER BY number"
-    )
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, (list(texts),))
-            return tuple(one for (one,) in cursor.fetchall())
-    except psycopg2.Error:
-        return texts
+    ways = (f"one::{written_by}::{kind}", f"one::{written_by}::numeric::{kind}") * bool(written_by)
+    for way in (*ways, f"one::{kind}"):
+        # Zeros behind the point are no part of a number.
+        read = f"trim_scale({way})" if column.base == "numeric" else f"({way})"
+        statement = (
+            f"SELECT {read}::text FROM unnest(%s::text[]) WITH ORDINALITY AS r(one, number)"
+            " ORDER BY number"
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, (list(texts),))
+                return tuple(one for (one,) in cursor.fetchall())
+        except psycopg2.Error:
+            continue
+    return texts
 
 
 def _brief(text: str | None) -> str:

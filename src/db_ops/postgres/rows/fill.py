@@ -44,6 +44,7 @@ def fill_tables(
     """Give rows to each table, to what it refers to first.
 
     *modes* says by name which table gets PLAIN values or NONE; all others get those at the edges.
+    No column has a plain value twice, as far as its CHECKs allow: a new unique key takes them all.
     """
     filled, empty = [], []
     with _transaction(connection) as cursor:
@@ -52,7 +53,7 @@ def fill_tables(
             if mode == NONE:
                 continue
             rows = _Rows(cursor, table, tables, mode)
-            count, error = rows.insert(_ROWS)
+            count, error = rows.insert(_ROWS if mode == EDGES else rows.distinct())
             if count:
                 filled.append(table)
             else:
@@ -159,6 +160,12 @@ class _Rows:
                 break
         return count, error
 
+    def distinct(self) -> int:
+        """Return how many rows there can be, at most, of which no two share a value."""
+        values = [values_of(one, edges=False) for one in self.columns if not one.numbered]
+        referred = [rows for _, rows in self._referred() or ()]
+        return min(_ROWS, *map(len, filter(None, (*values, *referred))))
+
     def refusal(self) -> str:
         """Return why no row was found."""
         named = ", ".join(name for name, _, _ in self.table.checks)
@@ -192,6 +199,7 @@ class _Rows:
             count, error = self._sent("; ".join([statement] * wanted), None)
             return count and wanted, error
         conflict = "" if self.table.defers else " ON CONFLICT DO NOTHING"
+        limit = wanted * 4 if self.mode == EDGES else wanted
         texts = ", ".join(
             f"({number}, {', '.join(['%s'] * len(row))})" for number, row in enumerate(rows)
         )
@@ -201,7 +209,7 @@ class _Rows:
                 f"INSERT INTO {self.table.name} ({into})"
                 f" SELECT {into} FROM (SELECT db_ops_row, {casts} FROM (VALUES ",
                 f") AS texts(db_ops_row, {names})) AS made(db_ops_row, {names})"
-                f" WHERE {where} ORDER BY db_ops_row LIMIT {wanted * 4}{conflict}",
+                f" WHERE {where} ORDER BY db_ops_row LIMIT {limit}{conflict}",
             )
         )
         return self._sent(f"{head}{texts}{tail}", [text for row in rows for text in row])

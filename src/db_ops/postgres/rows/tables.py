@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from db_ops.postgres.schema.identifiers import display_name
+from db_ops.postgres.schema.repair import literal
 from db_ops.settings import RECORDS_SCHEMA
 
 if TYPE_CHECKING:
@@ -142,6 +144,19 @@ def read_tables(connection: Connection, version_table: str) -> tuple[Table, ...]
         _table(oid, schema, label, name, columns.get(oid, []), constraints.get(oid, []))
         for oid, schema, label, name in tables
     )
+
+
+def without_labels(table: Table, removed: Mapping[str, Sequence[str]]) -> Table:
+    """Return *table* without the *removed* labels of enums, literals by the type's full name."""
+    if not removed:
+        return table
+    names = {name: gone for full, gone in removed.items() for name in (full, display_name(full))}
+
+    def kept(column: Column) -> Column:
+        gone = names.get(column.type.removesuffix("[]"), ())
+        return replace(column, labels=[one for one in column.labels if literal(one) not in gone])
+
+    return replace(table, columns=tuple(map(kept, table.columns)))
 
 
 def _table(
