@@ -223,13 +223,14 @@ def test_what_is_announced_is_no_surprise_whatever_its_name(books: Project) -> N
 
 
 def test_an_enum_value_goes_unless_a_row_holds_it(books: Project) -> None:
-    """Also one that stands neither first nor last, and in an array."""
+    """Also one that stands neither first nor last, in an array, and where a view shows it."""
     books.revision(
         "0002",
         "op.execute(\"CREATE TYPE mood AS ENUM ('good', 'it''s bad', 'fine')\")\n"
         "op.execute('ALTER TABLE book ADD COLUMN moods mood[], ADD COLUMN mood mood NOT NULL')",
         "op.execute('ALTER TABLE book DROP moods, DROP mood')\nop.execute('DROP TYPE mood')",
     )
+    books.revision("0003", "op.execute('CREATE VIEW moody AS SELECT mood, moods FROM book')")
     column = """mood = mapped_column(sa.Enum('good', 'fine', name='mood'), nullable=False)
     moods = mapped_column(sa.ARRAY(sa.Enum('good', 'fine', name='mood')))"""
     books.models(MODELS.format(length=40, unique="", column=column))
@@ -260,6 +261,25 @@ def test_the_way_back_is_tried_on_rows_that_a_new_unique_key_takes(books: Projec
     assert (result.todos, result.unproven, result.unchecked) == ((), (), ())
     back = [one for one in result.refusals if one.startswith("downgrade, where book has rows")]
     assert any("fk_shelf" in one for one in back)
+
+
+def test_a_foreign_key_that_becomes_unique_may_refer_twice_to_the_same(books: Project) -> None:
+    books.revision(
+        "0002",
+        "op.execute('CREATE TABLE shelf (id serial CONSTRAINT pk_shelf PRIMARY KEY)')\n"
+        "op.execute('ALTER TABLE book ADD shelf_id integer CONSTRAINT fk_book_shelf_id_shelf"
+        " REFERENCES shelf')",
+    )
+    column = 'shelf_id = mapped_column(sa.ForeignKey("shelf.id"), unique=True)'
+    shelf = """
+
+class Shelf(Base):
+    __tablename__ = "shelf"
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+    books.models(MODELS.format(length=40, unique="", column=column) + shelf)
+    (refusal,) = create(books).refusals
+    assert "upgrade, where book has rows: could not create unique index" in refusal
 
 
 def test_a_narrower_type_is_tried_on_values_that_fit(books: Project) -> None:

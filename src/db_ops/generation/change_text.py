@@ -60,6 +60,12 @@ def refused_values(removed: Mapping[str, Sequence[str]]) -> Iterator[str]:
         )
 
 
+def values_removed(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
+    """Return the values that *changes* remove, by the enum's name."""
+    of_enums = (one for one in changes if (one.kind, one.attribute) == ("enum", "values"))
+    return {one.name: gone for one in of_enums if (gone := removed_values(one))}
+
+
 def removed_values(change: Change) -> tuple[str, ...]:
     """Return the values that an enum has in the migrations and has not in the models."""
     wanted = set(_values(change.expected))
@@ -82,12 +88,16 @@ def is_left_by_downgrade(change: Change) -> bool:
     return [value for value in present if value in wanted] == wanted
 
 
-def explain_left_by_downgrade(change: Change) -> str:
-    """Describe what a downgrade leaves, and why."""
-    stays = ", ".join(removed_values(change))
-    return (
-        f"{stays} stays in type {display_name(change.name)}: what depends on its columns holds it"
-    )
+def left_by_downgrade(changes: Iterable[Change]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Describe what a downgrade leaves of *changes*: what it may, and what it should not have."""
+    kept, lost = [], []
+    for change in changes:
+        if is_left_by_downgrade(change):
+            stays = f"{', '.join(removed_values(change))} stays in type {display_name(change.name)}"
+            kept.append(f"{stays}: what depends on its columns holds it")
+        else:
+            lost.append(f"not reverted: {describe_change(change)}")
+    return tuple(kept), tuple(lost)
 
 
 def _values(values: str | None) -> list[str]:

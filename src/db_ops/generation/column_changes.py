@@ -11,7 +11,13 @@ from db_ops.generation.column_sequences import (
     draws_alike,
     sequence_statements,
 )
-from db_ops.generation.column_types import OF_TYPE, retype_candidates, retyped_columns
+from db_ops.generation.column_types import (
+    OF_TYPE,
+    enum_candidates,
+    retype_candidates,
+    retyped_columns,
+)
+from db_ops.generation.differences import key
 from db_ops.generation.statements import (
     RevisionStatement,
     ScratchSession,
@@ -83,6 +89,16 @@ class ColumnChanges:
             taken += self._retype([name], goal)
         return taken
 
+    def rebuild_enum(self, change: Change, goal: Schema) -> list[RevisionStatement]:
+        """Give an enum the values of *goal*, with what stands in the way made again."""
+        before = self.session.read(grants=True)
+        for statements in enum_candidates(self.session, before, goal, change):
+            refusal = self.session.run(as_one_statement(statements))
+            if refusal is None:
+                return [*revision_statements(statements), *self.put_back(before, goal)]
+            self.refused[key(change)] = refusal
+        return []
+
     def reason(self, change: Change, refusal: str | None) -> str | None:
         """Return why *change* was not written: what the server said, and what is in the way."""
         in_the_way: Iterable[tuple[str, str]] = ()
@@ -103,7 +119,7 @@ class ColumnChanges:
 
         *before* has owners and rights, *goal* has not.
         """
-        rights = {key: one for key, one in before.objects.items() if key[0] in RIGHTS}
+        rights = {place: one for place, one in before.objects.items() if place[0] in RIGHTS}
         wanted = replace(goal, grants=True, objects={**goal.objects, **rights})
         taken: list[RevisionStatement] = []
         for _ in range(_ROUNDS):

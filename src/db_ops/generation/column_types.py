@@ -5,11 +5,13 @@ What speaks of the column and keeps the server from it is dropped, and made agai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from db_ops.generation.enum_rebuild import columns_of_enum, enum_rebuild_statements
 from db_ops.generation.statements import ScratchSession, as_one_statement
 from db_ops.generation.value_checks import by_way_of
+from db_ops.postgres.schema.dependents import Key
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.repair import undo_attribute, undo_extra, undo_missing
 
@@ -44,7 +46,24 @@ def retype_candidates(
         clauses.setdefault(actual.parent or "", []).extend(_with_default(actual, wanted, clause))
     alter = tuple(f"ALTER TABLE {table} {', '.join(parts)}" for table, parts in clauses.items())
     dependents = session.dependents(columns)
-    for among in dict.fromkeys(((), dependents.in_the_way(), dependents.in_order())):
+    orders = (), dependents.in_the_way(), dependents.in_order()
+    yield from _without(orders, before, goal, alter)
+
+
+def enum_candidates(
+    session: ScratchSession, before: Schema, goal: Schema, change: Change
+) -> Iterator[tuple[str, ...]]:
+    """Yield statements that give an enum its values of *goal*, the least invasive first."""
+    rebuild = enum_rebuild_statements(change, before)
+    columns = [one.name for one in columns_of_enum(before, change.name)]
+    yield from _without(((), session.dependents(columns).in_the_way()), before, goal, rebuild)
+
+
+def _without(
+    orders: Iterable[Sequence[Key]], before: Schema, goal: Schema, statements: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    """Yield *statements* between dropping the objects of an order and making those of *goal*."""
+    for among in dict.fromkeys(orders):
         found = [before.objects[key] for key in among if key in before.objects]
         plain = [one for one in found if _becomes_plain(one, goal)]
         gone = [one for one in found if one not in plain]
@@ -53,7 +72,7 @@ def retype_candidates(
         back = [goal.objects[one.kind, one.name] for one in gone if _is_kept(one, goal)]
         create = [undo_missing(one) for one in back]
         if all(create):
-            yield (*drop, *alter, *(sql for statements in create for sql in statements))
+            yield (*drop, *statements, *(sql for made in create for sql in made))
 
 
 def _becomes_plain(one: SchemaObject, goal: Schema) -> bool:

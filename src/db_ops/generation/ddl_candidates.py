@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_ops.generation.column_types import OF_TYPE
-from db_ops.generation.enum_rebuild import enum_rebuild_statements
 from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 from db_ops.postgres.schema.sequence_options import SERIAL, changed_options, new_options
 
@@ -22,8 +21,6 @@ def ddl_candidates(change: Change, wanted: Schema, actual: Schema) -> Iterator[t
         return
     if change.undo:
         yield change.undo
-    elif (change.kind, change.attribute) == ("enum", "values"):
-        yield enum_rebuild_statements(change, actual)
     found = wanted.objects.get((change.kind, change.name))
     if change.kind == "column" and found is not None:
         for sql in _column(change, found, actual):

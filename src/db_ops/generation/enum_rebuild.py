@@ -11,6 +11,11 @@ from db_ops.postgres.schema.objects import Change, Schema, SchemaObject
 _SUFFIX = "_replaced"
 
 
+def replaces_enum(change: Change) -> bool:
+    """Tell whether *change* is one of an enum's values that no other statement makes."""
+    return (change.kind, change.attribute) == ("enum", "values") and not change.undo
+
+
 def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
     """Return the statements that give the enum of *change* its expected values, whatever uses it.
 
@@ -21,7 +26,7 @@ def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
     name = change.name
     label = quote_ident(unquoted_parts(name)[-1] + _SUFFIX)
     schema = schema_prefix(name)
-    columns = [found for found in _of_kind(before, "column") if _is_of(found, name)]
+    columns = columns_of_enum(before, name)
     tables = {column.parent for column in columns}
     in_the_way = [
         found
@@ -38,14 +43,19 @@ def enum_rebuild_statements(change: Change, before: Schema) -> tuple[str, ...]:
     return tuple(statements)
 
 
+def columns_of_enum(schema: Schema, name: str) -> list[SchemaObject]:
+    """Return the columns of the enum *name*, and of arrays of it."""
+    return [
+        found
+        for found in _of_kind(schema, "column")
+        if found.attributes["type"].removesuffix("[]") == name
+    ]
+
+
 def _of_kind(schema: Schema, kind: str) -> Iterator[SchemaObject]:
     for (its_kind, _), found in sorted(schema.objects.items()):
         if its_kind == kind:
             yield found
-
-
-def _is_of(column: SchemaObject, name: str) -> bool:
-    return column.attributes["type"].removesuffix("[]") == name
 
 
 def _retyped(column: SchemaObject) -> str:

@@ -13,12 +13,11 @@ from db_ops.errors.quote_ident import quote_ident
 from db_ops.generation.change_text import (
     changed_attributes,
     describe_change,
-    explain_left_by_downgrade,
     explain_todo,
-    is_left_by_downgrade,
+    left_by_downgrade,
     losses,
     refused_values,
-    removed_values,
+    values_removed,
 )
 from db_ops.generation.column_changes import ColumnChanges
 from db_ops.generation.column_types import retyped_columns
@@ -31,6 +30,7 @@ from db_ops.generation.differences import (
     ordered,
     relevant_changes,
 )
+from db_ops.generation.enum_rebuild import replaces_enum
 from db_ops.generation.rename_steps import Rename, rename_steps, replace_older_names
 from db_ops.generation.renames import renamed_parts
 from db_ops.generation.statements import (
@@ -114,11 +114,7 @@ class RevisionPlanner:
             return plan
         earlier = {one.new.name: one.old.name for one in renames if one.is_replaced}
         plan.losses = tuple(losses(changes, earlier))
-        plan.removed_values = {
-            one.name: gone
-            for one in changes
-            if (one.kind, one.attribute) == ("enum", "values") and (gone := removed_values(one))
-        }
+        plan.removed_values = values_removed(changes)
         self._statements(kinds=_FIRST)
         plan.upgrade += self._columns.prepare("upgrade", self._goal())
         self._draft(start)
@@ -183,10 +179,13 @@ class RevisionPlanner:
             self._undo.append(revision_statements(undo))
 
     def _settle(
-        self, change: Change, before: Schema, done: set[tuple[str, ...]]
+        self, change: Change, before: Schema, done: set[tuple[str, ...]], end: Schema | None = None
     ) -> tuple[RevisionStatement, ...]:
-        tries = (sql for sql in ddl_candidates(change, self.models, before) if sql not in done)
-        sql = self._first_settling(tries, change, self.models)
+        if replaces_enum(change):
+            return tuple(self._columns.rebuild_enum(change, end or self._goal()))
+        wanted = end or self.models
+        tries = (sql for sql in ddl_candidates(change, wanted, before) if sql not in done)
+        sql = self._first_settling(tries, change, wanted)
         done.add(sql)
         return revision_statements(sql)
 
@@ -285,24 +284,14 @@ class RevisionPlanner:
             here = self.session.read()
             left = ordered(compare_schemas(start, here))
             taken = [
-                statement for change in left for statement in self._revert(change, start, here)
+                statement
+                for change in left
+                for statement in self._settle(change, here, set(), start)
             ]
             if not taken:
                 break
             plan.downgrade += taken
-        found = compare_schemas(start, self.session.read())
-        plan.kept += tuple(
-            explain_left_by_downgrade(change) for change in found if is_left_by_downgrade(change)
-        )
-        plan.downgrade += map(comment, plan.kept)
-        lost = [
-            f"not reverted: {describe_change(change)}"
-            for change in found
-            if not is_left_by_downgrade(change)
-        ]
-        plan.downgrade += [todo_comment(text) for text in lost]
-        plan.todos += tuple(lost)
-
-    def _revert(self, change: Change, start: Schema, here: Schema) -> tuple[RevisionStatement, ...]:
-        tries = ddl_candidates(change, start, here)
-        return revision_statements(self._first_settling(tries, change, start))
+        kept, lost = left_by_downgrade(compare_schemas(start, self.session.read()))
+        plan.kept += kept
+        plan.downgrade += (*map(comment, plan.kept), *map(todo_comment, lost))
+        plan.todos += lost

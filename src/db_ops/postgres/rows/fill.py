@@ -239,7 +239,8 @@ class _Rows:
             about = (*(text for text in texts if one.name in text), *one.rules)
             values[one.number] = values_of(one, edges=self.mode == EDGES, checks=about)
         bound = {number for _, _, numbers in self.table.checks for number in numbers}
-        bound |= {number for key in self.table.keys for number in key}
+        keyed = {number for key in self.table.keys for number in key}
+        bound |= keyed
         # The same rows for the same catalogs.
         chance = random.Random(self.table.name)
         for number in range(self.first, self.first + tries):
@@ -257,8 +258,9 @@ class _Rows:
                 else:
                     row[one.number] = known[number % min(len(known), _ROWS)]
             for reference, rows in referred:
-                # Without any it refers to itself.
-                taken = rows[number % len(rows)] if rows else [row[n] for n in reference.referred]
+                # Without any it refers to itself. Twice to the same, unless a key forbids that.
+                most = len(rows) if keyed & set(reference.columns) else min(len(rows), _ROWS)
+                taken = rows[number % most] if rows else [row[n] for n in reference.referred]
                 may_be_empty = not any(self.table.column(n).required for n in reference.columns)
                 if self.mode == EDGES and may_be_empty and number % 3 == 2:
                     taken = (None,) * len(reference.columns)
