@@ -163,7 +163,11 @@ def _event(kind: type[Any], known: dict[str, Schema]) -> Schema:
 
 def _fields(kind: type[Any], known: dict[str, Schema]) -> dict[str, Schema]:
     hints = typing.get_type_hints(kind)
-    return {field.name: _of(hints[field.name], known) for field in dataclasses.fields(kind)}
+    if issubclass(kind, DbOpsError):
+        names = kind.field_names()
+    else:
+        names = tuple(field.name for field in dataclasses.fields(kind))
+    return {name: _of(hints[name], known) for name in names}
 
 
 def _of(hint: Any, known: dict[str, Schema]) -> Schema:

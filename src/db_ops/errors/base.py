@@ -8,9 +8,8 @@ Python reads its fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, dataclass_transform
+from typing import ClassVar, Self, dataclass_transform
 
 from db_ops.errors.invocation import as_typed
 
@@ -36,7 +35,8 @@ class ExitCode(IntEnum):
 class DbOpsError(Exception):
     """Base of all errors of `db_ops`.
 
-    A subclass is a dataclass of its fields; `what` and `then` are format strings over them.
+    A subclass has fields as a dataclass has; `what` and `then` are format strings over them. It is
+    none: a hundred constructors would be compiled at every start, for the one error that is raised.
     A hint names commands as they are typed at the door that this process was called through.
     """
 
@@ -44,9 +44,26 @@ class DbOpsError(Exception):
     what: ClassVar[str]
     then: ClassVar[str]
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        dataclass(eq=False, repr=False)(cls)
+    def __init__(self, *values: object, **named: object) -> None:
+        names = self.field_names()
+        given = {**dict(zip(names, values, strict=False)), **named}
+        missing = [name for name in names if name not in given and not hasattr(type(self), name)]
+        if missing or given.keys() - set(names) or len(given) < len(values) + len(named):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
+        for name in names:
+            # A default is an attribute of the class.
+            setattr(self, name, given[name] if name in given else getattr(type(self), name))
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """Return the fields in their order, those of a base class first."""
+        kinds = (kind for kind in reversed(cls.__mro__) if issubclass(kind, DbOpsError))
+        hints = {name: hint for kind in kinds for name, hint in kind.__annotations__.items()}
+        return tuple(name for name, hint in hints.items() if "ClassVar" not in hint)
+
+    def replaced(self, **named: object) -> Self:
+        """Return the same error with other values in the fields that are *named*."""
+        return type(self)(**{**vars(self), **named})
 
     @property
     def message(self) -> str:

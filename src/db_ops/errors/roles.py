@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from db_ops.errors.quote_ident import quote_ident
 from db_ops.errors.server import ServerError
 
@@ -27,7 +25,7 @@ class InsufficientPrivilege(ServerError):
     def or_reset(self) -> InsufficientPrivilege:
         """Return the error for a database that may as well be emptied."""
         soft = "to empty the database of what this role owns: DB_OPS_SOFT_RESET=1 db-ops recreate"
-        return replace(self, remedy=f"{self.remedy}; {soft}")
+        return self.replaced(remedy=f"{self.remedy}; {soft}")
 
 
 class RoleMissing(ServerError):

@@ -218,7 +218,7 @@ def _said_of(source: str) -> Iterator[None]:
     try:
         yield
     except _MISTAKES as error:
-        raise replace(error, source=source) from None
+        raise error.replaced(source=source) from None
 
 
 def _as_libpq_writes(name: str, value: object) -> str:

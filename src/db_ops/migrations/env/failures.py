@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import (
@@ -116,7 +115,7 @@ def explain_statement(database: Database, action: str, error: BaseException) -> 
     failed = StatementFailed(
         database.location, action, reason_of(error), said.sqlstate or "none", said=said.lines
     )
-    return replace(failed, remedy=remedy) if remedy else failed
+    return failed.replaced(remedy=remedy) if remedy else failed
 
 
 def is_lock_timeout(error: BaseException) -> bool:
