@@ -47,7 +47,7 @@ def prepare_in_background(target: Target, seeds: tuple[str, ...] = ()) -> None:
         process = _start(target, "prepare", subprocess.DEVNULL)
         assert process.stdin is not None
         with process.stdin as pipe:
-            pipe.write(_encoded(target, seeds))
+            pipe.write(encode_settings(target, seeds))
         # It outlives us by design, and Popen need not warn of that.
         process.returncode = 0
 
@@ -91,7 +91,7 @@ def _started(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
         assert process.stdout is not None
         try:
             with suppress(BrokenPipeError), process.stdin as pipe:
-                pipe.write(_encoded(target, seeds))
+                pipe.write(encode_settings(target, seeds))
             yield cast(BinaryIO, process.stdout)
         except BaseException:
             # Nobody waits for it any more; what it leaves is swept.
@@ -105,7 +105,7 @@ def _forked(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
     # We shall need them as well.
     import_alembic()
     ours, theirs = os.pipe()
-    settings = _decoded(_encoded(target, seeds))
+    settings = decode_settings(encode_settings(target, seeds))
     with warnings.catch_warnings():
         # Python 3.12 sees the threads, and not what they do.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -157,7 +157,7 @@ def prepare() -> None:
     """Make the next spare for the settings on standard input, and drop what was replaced."""
     # Lower, it would hardly run on a busy machine, and the next command waits for what it builds.
     os.nice(5)
-    settings = replace(_decoded(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
+    settings = replace(decode_settings(sys.stdin.buffer.read()), wait_timeout=_PATIENCE)
     # What fails is left to the next command, which has somebody to tell.
     with suppress(DbOpsError), _builder(settings) as builder:
         if builder is not None:
@@ -169,7 +169,7 @@ def make_template() -> None:
     """Make the template for the settings on standard input; write what fails to standard output."""
     answer = os.dup(1)
     os.dup2(2, 1)  # what the project prints is no part of the answer
-    _make_template(_decoded(sys.stdin.buffer.read()), answer)
+    _make_template(decode_settings(sys.stdin.buffer.read()), answer)
 
 
 def _make_template(settings: Settings, descriptor: int) -> None:
@@ -207,7 +207,8 @@ def _start(target: Target, task: str, stdout: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _encoded(target: Target, seeds: tuple[str, ...]) -> bytes:
+def encode_settings(target: Target, seeds: tuple[str, ...] = ()) -> bytes:
+    """Return the settings of *target*, with its server as it was found, for another process."""
     # The server as it was found: an embedded one that was stopped must not be started again.
     url = target.server.url
     plain: dict[str, Any] = {
@@ -225,7 +226,8 @@ def _encoded(target: Target, seeds: tuple[str, ...]) -> bytes:
     return json.dumps(plain).encode()
 
 
-def _decoded(text: bytes) -> Settings:
+def decode_settings(text: bytes | str) -> Settings:
+    """Return the settings that `encode_settings` was given."""
     plain: dict[str, Any] = json.loads(text)
     cache, folder = plain.pop("user_cache"), plain.pop("folder")
     return Settings(

@@ -37,8 +37,14 @@ def upgrade(load: Load, options: Options, on_event: OnEvent) -> Result:
     if check and not options["plan"]:
         problem = "upgrade: --check is about what --plan finds"
         raise UsageError(problem, "write both: db-ops upgrade --plan --check")
+    against = options["against"]
+    if against is not None and not options["plan"]:
+        problem = "upgrade: --against is about what --plan shows"
+        raise UsageError(problem, "write both: db-ops upgrade --plan --against REF")
     if options["plan"]:
-        return db_ops.plan_upgrade(load(), revision=revision, check=check, on_event=on_event)
+        return db_ops.plan_upgrade(
+            load(), revision=revision, check=check, against=against, on_event=on_event
+        )
     if options["sql"]:
         return db_ops.upgrade_sql(load(), revision=revision, on_event=on_event)
     unfinished = options["unfinished"]
@@ -64,7 +70,7 @@ def stamp(load: Load, options: Options, on_event: OnEvent) -> Result:
 
 
 def check_models(load: Load, options: Options, on_event: OnEvent) -> Result:
-    return db_ops.check_models(load(for_tests=True), write=options["write"], on_event=on_event)
+    return db_ops.check_models(load(for_tests=True), **options, on_event=on_event)
 
 
 def snapshots(load: Load, options: Options, on_event: OnEvent) -> Result:

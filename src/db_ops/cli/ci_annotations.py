@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from db_ops.cli.render.release import finding_text
 from db_ops.cli.render.result import result_lines
 from db_ops.cli.terminal import one_line, options, replace_unencodable, write
 from db_ops.errors import DbOpsError
@@ -61,6 +62,9 @@ def _annotations(done: Result | DbOpsError) -> Iterator[Annotation]:
     elif isinstance(done, Verified):
         for difference in done.differences:
             yield Annotation(difference.description, as_typed(difference.remedy))
+        for finding in done.release.findings if done.release else ():
+            path = _in_repository(finding.revision.path if finding.revision else None)
+            yield Annotation(finding_text(finding), finding.instead, path)
     elif done.exit_code:
         yield Annotation("\n".join(result_lines(done)))
 

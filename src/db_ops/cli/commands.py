@@ -29,6 +29,12 @@ _PLAN = Option(
     "p",
 )
 
+
+def _against(what: str) -> Option:
+    text = f"{what} whether the models of this release, a git tag or commit, survive what is new."
+    return Option("against", text, None, Kind.VALUE, "REF")
+
+
 COMMANDS = (
     Command(
         "init",
@@ -108,6 +114,7 @@ COMMANDS = (
                 "REVISION",
             ),
             _BRANCH,
+            _against("Tell"),
         ),
         shows="check-models",
         body=adapters.create_migration,
@@ -130,6 +137,7 @@ COMMANDS = (
             Option("unfinished", "Apply revisions that hold a TODO of create-migration too.", "u"),
             _PLAN,
             Option("check", "With --plan, exit with code 3 if anything unsafe is found.", "c"),
+            _against("With --plan, tell"),
             Option(
                 "sql", "Change nothing; print the SQL that would run, as a script for psql.", "s"
             ),
@@ -239,7 +247,7 @@ COMMANDS = (
         "Check that models and migrations agree, in a scratch database.",
         "The service's own database is not needed. Exits with code 3 if there is a difference, also"
         " of the schema file, if the project names one.",
-        (Option("write", "Write the project's schema file.", "w"),),
+        (Option("write", "Write the project's schema file.", "w"), _against("Check")),
         shows="check-models",
         writes_with=("write",),
         body=adapters.check_models,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from db_ops.builds.built_schema import read_built_schema
@@ -9,20 +10,26 @@ from db_ops.builds.schema_file import schema_file_difference, write_schema_file
 from db_ops.builds.test_databases import database_factory
 from db_ops.commands.verify import verify
 from db_ops.errors import UsageError
+from db_ops.generation.running_release import check_release
 from db_ops.results import OnEvent, SchemaFile, Verified, ignore
 from db_ops.settings import Settings
 from db_ops.target.target import Target
 
 
 def check_models(
-    settings: Settings, *, write: bool = False, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    write: bool = False,
+    against: str | None = None,
+    on_event: OnEvent = ignore,
 ) -> Verified:
     """Verify the models against a database that the migrations make for it, and that goes again.
 
     For hooks and CI. *settings* are those for tests (`load(for_tests=True)`): the server is that of
     `DB_OPS_TEST_URL` or the embedded one, whatever `DATABASE_URL` says. Unchanged migrations are
     not run again. A schema file that is not what the migrations make is a difference; with *write*
-    it is written. Raises what `verify` and `init` raise.
+    it is written. *against* names a release, a tag or commit of git: whether its models survive the
+    revisions after it is found out too. Raises what `verify`, `init` and `check_release` raise.
     """
     if write and settings.schema_file is None:
         raise UsageError(
@@ -35,6 +42,9 @@ def check_models(
         try:
             found = verify(replace(settings, url=url), on_event=on_event)
             assert isinstance(found, Verified)  # the other kind is for a look that is quick
+            if against is not None:
+                command = f"db-ops check-models --against {shlex.quote(against)}"
+                found = replace(found, release=check_release(made.target, against, command))
             if settings.schema_file is not None:
                 at = made.target.at(replace(made.target.server, url=url))
                 found = _with_schema_file(found, at, write=write)

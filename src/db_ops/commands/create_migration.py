@@ -11,9 +11,10 @@ from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_s
 from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.schema_file import write_schema_file
 from db_ops.builds.scratch import ScratchDatabases
-from db_ops.errors import EmptyMetadata, ModelsRefused, UsageError
+from db_ops.errors import DbOpsError, EmptyMetadata, ModelsRefused, UsageError
 from db_ops.generation import requested_renames
 from db_ops.generation.proof import RevisionGenerator, change_filter
+from db_ops.generation.running_release import check_release
 from db_ops.generation.schema_copy import RevisionBase
 from db_ops.migrations.autogenerate.incomplete_models import missing_table
 from db_ops.migrations.autogenerate.model_source import table_declared_at
@@ -23,6 +24,7 @@ from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.autogenerate.write_errors import check_template
 from db_ops.migrations.autogenerate.write_hooks import missing_hooks
 from db_ops.migrations.env.run_env import load_models
+from db_ops.migrations.release_checkout import find_commit
 from db_ops.migrations.revisions.names import branch_head
 from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.failure_tolerant_cursor import TABLE, FailedStatement
@@ -52,6 +54,7 @@ def create_migration(
     irreversible: bool = False,
     extension: Sequence[str] = (),
     branch: str | None = None,
+    against: str | None = None,
     on_event: OnEvent = ignore,
 ) -> MigrationCreated:
     """Write one revision file from what the models have and the migrations have not.
@@ -65,7 +68,8 @@ def create_migration(
     Without a change, no file is written; one that does not import is removed again; one that does
     not keep what it promises stays, and the result's exit code is 3. So it is where the server
     refuses an index or a constraint of the models: that is left out, and `left_out` names it. In
-    development, the project's schema file is written, if it names one.
+    development, the project's schema file is written, if it names one. *against* names a release,
+    a tag or commit of git: `release` tells whether its models survive the revisions after it.
 
     Raises `UsageError` for an empty message, `RenameUndecided`, `ModelsRefused`,
     `UnfinishedMigration`, `MultipleHeads`, `NoScratchDatabase`, `EmptyMetadata`,
@@ -73,6 +77,8 @@ def create_migration(
     """
     text = _checked(message)
     target = open_target(settings, "create-migration", revisions_as_phase(on_event))
+    if against is not None:
+        find_commit(target.settings.root, against, "run the same command again")
     if settings.squawk:
         require_squawk()
     command = f"db-ops create-migration -m {shlex.quote(text)} --branch"
@@ -124,11 +130,11 @@ def create_migration(
             left_out=tuple(_refusal(target, one.failure) for one in left_out),
         )
         if not plan.changes:
-            return created
+            return _with_release(created, target, against)
         revision = generator.write(plan, irreversible=irreversible)
         trial_run = generator.prove(base, revision, plan, irreversible=irreversible)
         schema_file = _schema_file(target, base, trial_run.schema)
-    return replace(
+    created = replace(
         created,
         revision=revision,
         operations=plan.changes,
@@ -141,6 +147,24 @@ def create_migration(
         kept=() if irreversible or not generator.has_downgrade else plan.kept,
         schema_file=schema_file,
     )
+    return _with_release(created, replace(target, graph=base.scratch.host.graph), against)
+
+
+def _with_release(
+    created: MigrationCreated, target: Target, against: str | None
+) -> MigrationCreated:
+    """Return what was *created*, with what the release *against* meets after it.
+
+    The file is written by now: what keeps that from being found out is told, and no failure.
+    """
+    if against is None:
+        return created
+    command = f"db-ops check-models --against {shlex.quote(against)}"
+    try:
+        return replace(created, release=check_release(target, against, command))
+    except DbOpsError as error:
+        told = f"--against {against} was not looked at: {error.message}; {error.hint}"
+        return replace(created, unchecked=(*created.unchecked, told))
 
 
 def _load_models(target: Target, message: str) -> tuple[Any, AutogenerateScope]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.measured_run import measure_downgrade, measure_upgrade
 from db_ops.errors import UsageError
 from db_ops.generation.rehearsal import scratch_database_at
+from db_ops.generation.running_release import check_release
 from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.postgres.catalog import estimated_rows
 from db_ops.postgres.impact import notes, write_script, writes_version_table
@@ -32,14 +34,16 @@ def plan_upgrade(
     *,
     revision: str | None = None,
     check: bool = False,
+    against: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Planned:
     """Tell what `upgrade` would run, statement by statement, with what was measured of each.
 
     The revisions run in a scratch database that stands where the target does. The target is only
     read, without any lock but a reader's on the version table. With *check*, what is unsafe makes
-    the exit code 3. Raises `NoScratchDatabase`, `RebuildFailed`, `DatabaseMissing`,
-    `UnknownRevisions`.
+    the exit code 3. *against* names a release, a tag or commit of git: whether its models survive
+    the revisions is found out too. Raises `NoScratchDatabase`, `RebuildFailed`, `DatabaseMissing`,
+    `UnknownRevisions`, and what `check_release` raises.
     """
     target = _open(settings, "upgrade", on_event)
     with target.server.target() as connection:
@@ -47,7 +51,11 @@ def plan_upgrade(
     current = position.recorded
     goal, measurement, said = _upgrade(target, position, revision, "db-ops upgrade --plan -r")
     planned = _planned(target, "upgrade", current, goal, measurement, rows, said)
-    return replace(planned, ahead=position.ahead, check=check)
+    release = None
+    if against is not None:
+        command = f"db-ops upgrade --plan --against {shlex.quote(against)}"
+        release = check_release(target, against, command, goal, current)
+    return replace(planned, ahead=position.ahead, check=check, release=release)
 
 
 def upgrade_sql(

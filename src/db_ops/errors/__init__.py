@@ -72,6 +72,7 @@ from db_ops.errors.misuse import (
     UsageError,
 )
 from db_ops.errors.packages import PackageUnsuitable
+from db_ops.errors.release import NoRepository, ReferenceUnknown, ReleaseAhead, ReleaseBroken
 from db_ops.errors.revisions import (
     AmbiguousDowngrade,
     DatabaseAhead,
@@ -169,6 +170,7 @@ __all__ = [
     "MultipleHeads",
     "NeededByOthers",
     "NoMaintenanceDatabase",
+    "NoRepository",
     "NoScratchDatabase",
     "NoSuchRevision",
     "NotAtHead",
@@ -183,7 +185,10 @@ __all__ = [
     "ReadOnlyServer",
     "RebuildFailed",
     "RecordsUnavailable",
+    "ReferenceUnknown",
     "Refused",
+    "ReleaseAhead",
+    "ReleaseBroken",
     "RenameUndecided",
     "ReservedDatabase",
     "RevisionFileBroken",

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         UnsafePattern,
     )
     from db_ops.results.project import Diagnosis, Finding, Scaffolded
+    from db_ops.results.release import ReleaseCheck, ReleaseFinding
     from db_ops.results.server import (
         Cache,
         CachedDatabase,
@@ -100,6 +101,7 @@ _MODULES = (
     "project",
     "diagram",
     "plan",
+    "release",
 )
 
 __all__ = [
@@ -151,6 +153,8 @@ __all__ = [
     "QuicklyVerified",
     "Record",
     "Recreated",
+    "ReleaseCheck",
+    "ReleaseFinding",
     "Restored",
     "Result",
     "Revision",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from db_ops.errors import ExitCode
 from db_ops.results.migrate import Result, Revision, SchemaFile
 from db_ops.results.plan import UnsafePattern
+from db_ops.results.release import ReleaseCheck
 
 
 class MigrationCreated(Result):
@@ -15,7 +16,8 @@ class MigrationCreated(Result):
     could not be written, `unproven` what went wrong when it was tried: with either, the file is no
     revision yet. `kept` is what its downgrade leaves as it is. `unchecked` says what could not be
     looked at, `left_out` which indexes and constraints of the models the server refuses: those are
-    in no file. `schema_file` is None where there is none to write.
+    in no file. `schema_file` is None where there is none to write. `release` is what was found
+    for the release that `--against` names, and changes no exit code.
     """
 
     revision: Revision | None
@@ -29,6 +31,7 @@ class MigrationCreated(Result):
     unchecked: tuple[str, ...] = ()
     schema_file: SchemaFile | None = None
     left_out: tuple[str, ...] = ()
+    release: ReleaseCheck | None = None
 
     @property
     def exit_code(self) -> ExitCode:

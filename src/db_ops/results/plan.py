@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from db_ops.errors import ExitCode
 from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, Revision
+from db_ops.results.release import ReleaseCheck
 
 
 class Effect(FrozenData):
@@ -83,6 +84,7 @@ class Planned(Result):
     server's estimate of the rows of each table that is named in an effect. The statements that
     record a revision are left out. `notes` say what a scratch database cannot show. `ahead` is that
     of `Status`: then there is nothing to apply. One to `check` exits with 3 if anything is unsafe.
+    `release` is what was found for the release that `--against` names.
     """
 
     direction: str
@@ -93,10 +95,12 @@ class Planned(Result):
     notes: tuple[str, ...]
     ahead: tuple[str, ...] = ()
     check: bool = False
+    release: ReleaseCheck | None = None
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.DIFFERENT if self.check and self.unsafe else ExitCode.DONE
+        found = self.unsafe or (self.release is not None and self.release.findings)
+        return ExitCode.DIFFERENT if self.check and found else ExitCode.DONE
 
     @property
     def unsafe(self) -> tuple[UnsafePattern, ...]:

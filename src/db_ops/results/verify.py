@@ -8,6 +8,7 @@ from dataclasses import field
 from db_ops.errors import ExitCode
 from db_ops.results.base import FrozenData
 from db_ops.results.migrate import Result, SchemaFile
+from db_ops.results.release import ReleaseCheck
 from db_ops.results.status import Drift
 
 
@@ -45,7 +46,8 @@ class Verified(Result):
     each side was come by, `seconds` how long each part took. `alembic` is what `alembic check`
     would change, None if it could not run. `stale` names entries of the baseline that match
     nothing; `accepted` how many differences were written to `baseline` just now, None if that was
-    not asked for. `schema_file` is that of the project, where `check-models` has looked at one.
+    not asked for. `schema_file` is that of the project, where `check-models` has looked at one, and
+    `release` what it has found for the release that `--against` names.
     """
 
     heads: tuple[str, ...]
@@ -66,6 +68,7 @@ class Verified(Result):
     ahead: tuple[str, ...] = ()
     ahead_is_different: bool = False
     schema_file: SchemaFile | None = None
+    release: ReleaseCheck | None = None
 
     @property
     def agrees(self) -> bool:
@@ -77,5 +80,6 @@ class Verified(Result):
 
     @property
     def exit_code(self) -> ExitCode:
-        different = not self.agrees or (self.ahead and self.ahead_is_different)
+        different = not self.agrees or bool(self.ahead and self.ahead_is_different)
+        different = different or bool(self.release and self.release.findings)
         return ExitCode.DIFFERENT if different else ExitCode.DONE

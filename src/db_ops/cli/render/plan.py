@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from db_ops.cli.format import Line, position_text, revision_names
+from db_ops.cli.render.release import release_lines
 from db_ops.cli.terminal import options
 from db_ops.results import Effect, MeasuredRevision, MeasuredStatement, Planned, Script
 
@@ -32,6 +33,7 @@ def plan_lines(result: Planned) -> Iterator[Line]:
             f"{result.location}: {position_text(result.current, result.ahead)}, nothing to do",
             "green",
         )
+        yield from release_lines(result.release)
         return
     for number, measured in enumerate(result.revisions, start=1):
         position = f"{number}/{len(result.revisions)}"
@@ -47,6 +49,7 @@ def plan_lines(result: Planned) -> Iterator[Line]:
         f" {revision_names(result.current)} to {goal}, {_verdict(result)}; nothing was changed",
         "green" if not result.unsafe else "yellow",
     )
+    yield from release_lines(result.release)
 
 
 def _revision(measured: MeasuredRevision, rows: Mapping[str, int]) -> Iterator[Line]:

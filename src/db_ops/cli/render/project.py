@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from db_ops.cli.format import Line, schema_file_lines
+from db_ops.cli.render.release import release_lines
 from db_ops.cli.terminal import one_line
 from db_ops.cli.truncation import first_lines
 from db_ops.errors.invocation import as_typed
@@ -24,6 +25,7 @@ def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
             yield "nothing else differs: no file written", "yellow"
         else:
             yield "models and migrations agree: no file written", "green"
+        yield from release_lines(result.release)
         return
     yield result.revision.path, "yellow" if result.exit_code else "green"
     yield from first_lines(map(one_line, result.operations), _OPERATIONS, "  ")
@@ -34,6 +36,7 @@ def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
     yield from first_lines(map(one_line, result.unproven), _SHOWN, "not proven: ", "bold red")
     yield from first_lines(map(one_line, result.kept), _SHOWN, "downgrade: ")
     yield from schema_file_lines(result.schema_file)
+    yield from release_lines(result.release)
     if result.todos or result.unproven:
         yield f"complete {result.revision.path}, then run {as_typed('db-ops verify')}", ""
     else:

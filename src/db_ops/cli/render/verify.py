@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from db_ops.cli.format import Line, ahead_text, revision_names, schema_file_lines
+from db_ops.cli.render.release import release_lines
 from db_ops.cli.terminal import one_line, options, seconds
 from db_ops.cli.truncation import first_lines
 from db_ops.errors.base import enumerate_names
@@ -44,6 +45,7 @@ def verified_lines(result: Verified) -> Iterator[Line]:
         yield f"next: {as_typed(remedy)}", ""
     for line in _notes(result):
         yield line, ""
+    yield from release_lines(result.release)
 
 
 def difference_lines(location: str, differences: Sequence[Difference]) -> Iterator[Line]:

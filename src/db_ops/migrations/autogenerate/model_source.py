@@ -5,10 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.env.error_location import SourceLocation, is_project_file, source_location
+
+if TYPE_CHECKING:
+    from db_ops.migrations.project import Project
 
 # "Foreign key associated with column 'book.shelf_id' could not find table ..."; "mapped class
 # Mapper[Book(book)]"; "Table 'book' is already defined".
@@ -36,13 +41,72 @@ def table_declared_at(table: str) -> SourceLocation | None:
     return None
 
 
-def _own_modules() -> Iterator[tuple[Path, ast.Module]]:
-    for module in list(sys.modules.values()):
+@dataclass(frozen=True)
+class ModelSource:
+    """Where models declare tables and columns, by the classes that are mapped to them."""
+
+    mappers: Mapping[Any, Any]
+
+    @classmethod
+    def of(cls, tables: Iterable[Any]) -> ModelSource:
+        """Look for the classes among all that SQLAlchemy knows."""
+        from sqlalchemy.orm import mapperlib
+
+        wanted = set(tables)
+        return cls(
+            {
+                mapper.local_table: mapper
+                for registry in mapperlib._all_registries()
+                for mapper in registry.mappers
+                if mapper.local_table in wanted and not mapper.inherits
+            }
+        )
+
+    def places(self, project: Project, table: Any) -> dict[str, tuple[str, int | None, str]]:
+        """Return path, line and code of each column of *table*, and under `""` of itself."""
+        mapper = self.mappers.get(table)
+        names = [table.name] if mapper is None else [mapper.class_.__name__, table.name]
+        for name in names:
+            for path, tree in _own_modules(name, mapper and mapper.class_.__module__):
+                if _line_of(tree, name, None) is None:
+                    continue
+                found = {}
+                for column in ("", *table.columns.keys()):
+                    line = _line_of(tree, name, self._attribute(mapper, table, column) or None)
+                    place = source_location(str(path), line)
+                    found[column and table.columns[column].name] = (
+                        project.display(path),
+                        line,
+                        place.code,
+                    )
+                return found
+        return {}
+
+    def _attribute(self, mapper: Any, table: Any, column: str) -> str:
+        if not column or mapper is None:
+            return column
+        # A column may have another name in the class.
+        return (
+            mapper._columntoproperty[table.columns[column]].key
+            if (table.columns[column] in mapper._columntoproperty)
+            else column
+        )
+
+
+def _own_modules(
+    containing: str = "", first: str | None = None
+) -> Iterator[tuple[Path, ast.Module]]:
+    """Yield the project's modules that have *containing* in their source; *first* is first."""
+    modules = [sys.modules.get(first or ""), *sys.modules.values()]
+    for module in dict.fromkeys(modules):
         file = getattr(module, "__file__", None)
         if not file or not file.endswith(".py") or not is_project_file(file):
             continue
         try:
-            yield Path(file), ast.parse(Path(file).read_bytes())
+            source = Path(file).read_bytes()
+            if containing.encode() not in source:
+                continue
+            yield Path(file), ast.parse(source)
         except (OSError, SyntaxError, ValueError):
             continue
 

@@ -85,6 +85,13 @@ def insert_one_row(connection: Connection, tables: Sequence[Table]) -> Iterator[
                 yield table, error
 
 
+def add_rows(connection: Connection, tables: Sequence[Table]) -> None:
+    """Add rows to which no other one refers to each table, as far as some are found."""
+    with _transaction(connection) as cursor:
+        for table in _in_order(tables):
+            _Rows(cursor, table, tables, PLAIN, first=_ROWS + 5).insert(1)
+
+
 @contextmanager
 def _transaction(connection: Connection, *, keep: bool = True) -> Iterator[Cursor]:
     """Run a `with` block in one transaction, which is rolled back unless *keep*."""
