@@ -189,11 +189,13 @@ def test_values_that_a_revision_writes_and_the_release_cannot_read_are_found(
 ) -> None:
     shop.revision("0002", "op.execute(\"ALTER TYPE size ADD VALUE 'huge'\")")
     shop.revision("0003", "op.execute(\"UPDATE books SET size = 'huge'\")")
-    shop.revision("0004", "op.execute('ALTER TABLE books ALTER COLUMN notes TYPE jsonb"
-                  " USING to_jsonb(pages)')")
+    shop.revision(
+        "0004",
+        "op.execute('ALTER TABLE books ALTER COLUMN notes TYPE jsonb USING to_jsonb(pages)')",
+    )
     _, release = check(shop)
     found = by_subject(release["findings"])
     assert set(found) == {"books.size", "books.notes"}
     assert found["books.size"]["certain"]
     assert "LookupError" in found["books.size"]["what"]
-    assert "it reads int, and str before" in found["books.notes"]["what"]
+    assert "reads int, and str before" in found["books.notes"]["what"]

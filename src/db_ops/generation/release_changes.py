@@ -194,3 +194,33 @@ def is_narrower(old: str, new: str) -> bool:
     if kind not in texts or other not in texts or new_size is None:
         return False
     return size is None or int(new_size) < int(size)
+
+
+def differs(
+    before: RelationFacts, column: str, *attributes: str
+) -> Callable[[RelationFacts | None], bool]:
+    """Return what tells whether a column has other *attributes* than *before*."""
+
+    def is_done(relation: RelationFacts | None) -> bool:
+        if relation is None or column not in relation.columns:
+            return False
+        old, new = before.columns.get(column), relation.columns[column]
+        return any(getattr(old, one, None) != getattr(new, one) for one in attributes)
+
+    return is_done
+
+
+def has_constraint(name: str, relation: RelationFacts | None) -> bool:
+    return relation is not None and any(one.name == name for one in relation.constraints)
+
+
+def has_label(column: str, label: str, relation: RelationFacts | None) -> bool:
+    return (
+        relation is not None
+        and column in relation.columns
+        and label in relation.columns[column].labels
+    )
+
+
+def lacks_label(column: str, label: str, relation: RelationFacts | None) -> bool:
+    return not has_label(column, label, relation)

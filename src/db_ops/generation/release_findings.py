@@ -11,8 +11,12 @@ from db_ops.generation.release_changes import (
     KINDS,
     Name,
     ReleaseSchemas,
+    differs,
+    has_constraint,
+    has_label,
     is_narrower,
     is_new,
+    lacks_label,
     new_constraints,
     unfilled,
 )
@@ -69,7 +73,7 @@ class ReleaseFindings:
                     "release first what reads the new values, and what writes them after that"
                     " runs everywhere",
                     ("SELECT",),
-                    partial(_has_label, column, added[0]),
+                    partial(has_label, column, added[0]),
                     certain=False,
                 )
 
@@ -122,7 +126,8 @@ class ReleaseFindings:
         for column in sorted(self.schemas.known[name] & after.columns.keys()):
             old, new = before.columns[column].type, after.columns[column].type
             changed = f"{old} is {new} now: " if old != new else ""
-            what, operations = "", ("SELECT",)
+            what = ""
+            operations: tuple[str, ...] = ("SELECT",)
             if column in unreadable:
                 what = f"{changed}reading it fails: {unreadable[column]}"
             elif column in types:
@@ -137,7 +142,7 @@ class ReleaseFindings:
                     what,
                     beside,
                     operations,
-                    _differs(before, column, "type"),
+                    differs(before, column, "type"),
                     certain=column in unreadable or column in types,
                 )
 
@@ -179,7 +184,7 @@ class ReleaseFindings:
                 )
             else:
                 continue
-            facts = _differs(before, column, "required", "default")
+            facts = differs(before, column, "required", "default")
             certain = "may leave" not in what
             yield self._finding(name, column, what, instead, ("INSERT",), facts, certain=certain)
 
@@ -198,7 +203,7 @@ class ReleaseFindings:
                 "release first what no longer writes it, and take it away in a revision after that"
                 " runs everywhere, when no row has it",
                 _WRITES,
-                lambda r, has=partial(_has_label, column, labels[0]): not has(r),
+                partial(lacks_label, column, labels[0]),
             )
 
     def _constraints(
@@ -227,7 +232,7 @@ class ReleaseFindings:
                 f"the new {KINDS[one.kind]} {one.name} {verb} what it writes: {one.definition}",
                 f"release first what keeps to it, and add it {_AFTER}",
                 tuple(dict.fromkeys(failed.get(one.name, ()))) or _WRITES,
-                partial(_has_constraint, one.name),
+                partial(has_constraint, one.name),
                 certain=certain,
             )
 
@@ -290,33 +295,9 @@ class ReleaseFindings:
         return found
 
 
-def _differs(
-    before: RelationFacts, column: str, *attributes: str
-) -> Callable[[RelationFacts | None], bool]:
-    def is_done(relation: RelationFacts | None) -> bool:
-        if relation is None or column not in relation.columns:
-            return False
-        old, new = before.columns.get(column), relation.columns[column]
-        return any(getattr(old, one, None) != getattr(new, one) for one in attributes)
-
-    return is_done
-
-
 def _is_of_reading(failure: Mapping[str, str]) -> bool:
     return failure["operation"] == "SELECT" and not failure["sqlstate"]
 
 
 def _listed(labels: Sequence[str]) -> str:
     return ", ".join(repr(one) for one in labels)
-
-
-def _has_constraint(name: str, relation: RelationFacts | None) -> bool:
-    return relation is not None and any(one.name == name for one in relation.constraints)
-
-
-def _has_label(column: str, label: str, relation: RelationFacts | None) -> bool:
-    return (
-        relation is not None
-        and column in relation.columns
-        and label in relation.columns[column].labels
-    )

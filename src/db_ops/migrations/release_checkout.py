@@ -21,7 +21,7 @@ _NOT_READ = (".pyc", ".pyo", ".so", ".log", ".db", ".sqlite", ".sqlite3")
 
 @dataclass(frozen=True)
 class ReleaseCheckout:
-    """The files of `commit`, which `reference` names, in `folder`; `top` is where the user's are."""
+    """The files of `commit`, which `reference` names, in `folder`; the user's are at `top`."""
 
     reference: str
     commit: str

@@ -139,7 +139,7 @@ class TableRun:
                 self._try("DELETE", "DELETE", lambda: self._delete(sample), keep=True)
             by_column = {self.table.c[key]: value for key, value in values.items()}
             self._execute(insert(self.table).values(by_column).return_defaults())
-            if not self._rows:
+            if not self._rows and not self.unreadable:
                 # What is written can be read again.
                 self._read(select(self.table))
 
@@ -202,7 +202,7 @@ class TableRun:
     def _try(
         self, operation: str, variant: str, work: Callable[[], object], *, keep: bool = False
     ) -> dict[str, str] | None:
-        """Return why *work* failed, if it did; what it wrote is rolled back, unless it may *keep*."""
+        """Return why *work* failed, if it did; unless it may *keep* it, what it wrote goes again."""
         from sqlalchemy import text
         from sqlalchemy.exc import DBAPIError
 
