@@ -40,7 +40,8 @@ MODELS = """
         title: Mapped[str] = mapped_column(sa.String(40))
         isbn: Mapped[str | None]
         pages: Mapped[int]
-        written = mapped_column("written_at", sa.DateTime(timezone=True), server_default=sa.func.now())
+        written: Mapped[datetime] = mapped_column(
+            "written_at", sa.DateTime(True), server_default=sa.func.now())
         size: Mapped[Size]
         notes: Mapped[str | None]
         price: Mapped[Decimal] = mapped_column(sa.Numeric(8, 2), default=Decimal(1))
@@ -49,12 +50,16 @@ MODELS = """
 """
 FIRST = """
     op.execute("CREATE TYPE size AS ENUM ('small', 'large')")
-    op.execute("CREATE TABLE shelves (id serial PRIMARY KEY, label varchar(20) NOT NULL UNIQUE)")
-    op.execute("CREATE TABLE authors (id serial PRIMARY KEY, name text NOT NULL)")
-    op.execute('''CREATE TABLE books (id serial PRIMARY KEY, title varchar(40) NOT NULL,
-        shelf_id integer NOT NULL REFERENCES shelves, isbn varchar, pages integer NOT NULL,
-        written_at timestamptz NOT NULL DEFAULT now(), size size NOT NULL, notes varchar,
-        price numeric(8, 2) NOT NULL, seen timestamp, extra jsonb)''')
+    op.execute('''
+        CREATE TABLE shelves (id serial, label varchar(20) NOT NULL,
+            CONSTRAINT pk_shelves PRIMARY KEY (id), CONSTRAINT uq_shelves_label UNIQUE (label));
+        CREATE TABLE authors (id serial, name varchar NOT NULL,
+            CONSTRAINT pk_authors PRIMARY KEY (id));
+        CREATE TABLE books (id serial, title varchar(40) NOT NULL,
+            shelf_id integer NOT NULL CONSTRAINT fk_books_shelf_id_shelves REFERENCES shelves,
+            isbn varchar, pages integer NOT NULL, written_at timestamptz NOT NULL DEFAULT now(),
+            size size NOT NULL, notes varchar, price numeric(8, 2) NOT NULL, seen timestamp,
+            extra jsonb, CONSTRAINT pk_books PRIMARY KEY (id))''')
 """
 
 
@@ -81,7 +86,7 @@ def shop(project: Project, server_url: str) -> Project:
     project.models(MODELS)
     project.revision("0001", FIRST, summary="the shop")
     project.env["DB_OPS_TEST_URL"] = server_url
-    (project.root / ".gitignore").write_text(".env\n__pycache__/\n.db_ops/\n")
+    (project.root / ".gitignore").write_text(".env\n__pycache__/\n.db_ops/\ncache/\n")
     git(project.root, "init", "-qb", "main")
     commit(project.root, "1.0")
     return project
@@ -149,7 +154,7 @@ def test_what_breaks_the_release_is_named_with_its_revision_its_model_and_the_st
     assert "'large'" in found["books.size"]["what"]
     assert {one["path"] for one in release["findings"]} == {"models.py"}
     assert found["books.pages"]["code"] == "pages: Mapped[int]"
-    assert found["books.written_at"]["code"].startswith("written = mapped_column(")
+    assert found["books.written_at"]["code"] == "written: Mapped[datetime] = mapped_column("
 
 
 HARMLESS = {
@@ -164,7 +169,7 @@ HARMLESS = {
     "0010": "ALTER TABLE shelves ADD COLUMN code text UNIQUE",
     "0011": "ALTER TABLE books ALTER COLUMN price TYPE numeric(10, 2),"
     " ADD CONSTRAINT titled CHECK (title IS NOT NULL)",
-    "0012": "ALTER TABLE shelves DROP CONSTRAINT shelves_label_key, ADD UNIQUE (label, room)",
+    "0012": "ALTER TABLE shelves DROP CONSTRAINT uq_shelves_label, ADD UNIQUE (label, room)",
 }
 
 
@@ -199,3 +204,120 @@ def test_values_that_a_revision_writes_and_the_release_cannot_read_are_found(
     assert found["books.size"]["certain"]
     assert "LookupError" in found["books.size"]["what"]
     assert "reads int, and str before" in found["books.notes"]["what"]
+
+
+def test_a_migration_is_told_what_it_does_to_the_release_when_it_is_written(
+    shop: Project, door: str
+) -> None:
+    changed = MODELS.replace("isbn: Mapped[str | None]", "isbn: Mapped[str]")
+    shop.models(changed.replace("        name: Mapped[str]\n", ""))
+    before = (
+        git(shop.root, "status", "--porcelain", "--ignored"),
+        git(shop.root, "worktree", "list"),
+    )
+    outcome = shop.run("create-migration", "-m", "no names", "--against", "1.0", door=door)
+    assert "breaks: authors.name: the column is gone" in outcome.out
+    assert "model models.py:" in outcome.out
+    assert "may break: books.isbn: the column is NOT NULL now" in outcome.out
+    assert "instead: release first" in outcome.out
+    assert outcome.code == 0
+    shop.newest_file.unlink()
+    now = git(shop.root, "status", "--porcelain", "--ignored"), git(shop.root, "worktree", "list")
+    assert set(now[0].splitlines()) - set(before[0].splitlines()) <= {
+        "!! __pycache__/",
+        "?? alembic/",
+    }
+    assert now[1] == before[1]
+
+
+def test_a_plan_shows_what_becomes_of_the_release_and_counts_it_if_asked(shop: Project) -> None:
+    shop.prepare("init")
+    shop.revision("0002", "op.drop_column('authors', 'name')", summary="no names")
+    outcome = shop.run("upgrade", "--plan", "--against", "1.0")
+    assert outcome.code == 0
+    assert "1.0 (" in outcome.out
+    assert "does not survive 1 revision after it" in outcome.out
+    assert "by 0002 alembic/versions/0002.py; SELECT, INSERT, UPDATE" in outcome.out
+    counted = shop.run("upgrade", "--plan", "--check", "--against", "1.0", "--json")
+    assert counted.code == 3
+    (finding,) = json.loads(counted.out)["release"]["findings"]
+    assert finding["subject"] == "authors.name"
+    assert shop.query("SELECT version_num FROM alembic_version") == [("0001",)]
+    refused = shop.run("upgrade", "--against", "1.0")
+    assert refused.code == 2
+    assert "upgrade --plan --against REF" in refused.err
+
+
+def test_nothing_is_run_where_no_revision_follows_the_release(shop: Project) -> None:
+    outcome = shop.run("check-models", "--against", "1.0")
+    assert "no revision follows it (0001)" in outcome.out
+    assert outcome.code == 0
+
+
+def test_a_release_that_cannot_be_looked_at_is_told_with_what_helps(
+    shop: Project, tmp_path: Path
+) -> None:
+    unknown = shop.run("check-models", "--against", "2.0")
+    assert unknown.code == 2
+    assert "--against 2.0: git knows no such tag, branch or commit" in unknown.err
+    option = shop.run("check-models", "--against=--help")
+    assert option.code == 2
+    assert "git knows no such" in option.err
+
+    # Its models need what is not there.
+    (shop.root / "models.py").write_text("import sqlalchemy\nimport gone_package\n")
+    commit(shop.root, "broken")
+    shop.models(MODELS)
+    shop.revision("0002", "op.drop_column('authors', 'name')")
+    broken = shop.run("check-models", "--against", "broken")
+    assert broken.code == 1
+    assert "models.py:2: its models do not import here: ModuleNotFoundError" in broken.err
+    assert "import gone_package" in broken.err
+
+    # It has a revision that this checkout lacks.
+    commit(shop.root, "ahead")
+    (shop.root / "alembic" / "versions" / "0002.py").unlink()
+    ahead = shop.run("check-models", "--against", "ahead")
+    assert ahead.code == 1
+    assert "has revisions that this checkout has not: 0002" in ahead.err
+    assert "git merge ahead" in ahead.err
+
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{shop.root}", str(shallow))
+    (shop.root / ".git").rename(tmp_path / "git")
+    without = shop.run("check-models", "--against", "1.0")
+    assert without.code == 2
+    assert "is in no git repository" in without.err
+    shop.root = shallow
+    clone = shop.run("check-models", "--against", "1.0")
+    assert clone.code == 2
+    assert "this clone is shallow" in clone.err
+    assert "fetch-depth: 0" in clone.err
+
+
+def test_the_release_is_imported_from_its_own_files_with_what_git_ignores(
+    shop: Project,
+) -> None:
+    (shop.root / "settings").mkdir()
+    (shop.root / "settings" / "__init__.py").write_text("from settings.names import AUTHORS\n")
+    (shop.root / "settings" / "names.py").write_text("AUTHORS = 'authors'\n")
+    shop.models("from settings import AUTHORS\nfrom local import LOCAL\n" + MODELS)
+    source = (shop.root / "models.py").read_text()
+    (shop.root / "models.py").write_text(
+        "from settings import AUTHORS\nfrom local import LOCAL\nassert LOCAL\n"
+        + source.split("from local import LOCAL\n")[0].replace("from settings import AUTHORS\n", "")
+        + __import__("textwrap").dedent(MODELS).replace('"authors"', "AUTHORS")
+    )
+    with (shop.root / ".gitignore").open("a") as ignore:
+        ignore.write("local.py\n")
+    (shop.root / "local.py").write_text("LOCAL = True\n")
+    commit(shop.root, "2.0")
+    # The models of now, in the same modules, have another name.
+    (shop.root / "settings" / "names.py").write_text("AUTHORS = 'writers'\n")
+    shop.revision("0002", "op.rename_table('authors', 'writers')")
+    outcome = shop.run("check-models", "--against", "2.0", "--json")
+    (finding,) = json.loads(outcome.out)["release"]["findings"]
+    assert finding["subject"] == "authors"
+    assert not list(
+        Path(os.environ.get("TMPDIR", "/tmp")).glob("db_ops_release_*/checkout/local.py")
+    )

@@ -202,7 +202,7 @@ class TableRun:
     def _try(
         self, operation: str, variant: str, work: Callable[[], object], *, keep: bool = False
     ) -> dict[str, str] | None:
-        """Return why *work* failed, if it did; unless it may *keep* it, what it wrote goes again."""
+        """Return why *work* failed, if it did; what it wrote goes again unless it may *keep* it."""
         from sqlalchemy import text
         from sqlalchemy.exc import DBAPIError
 

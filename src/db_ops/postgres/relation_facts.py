@@ -58,7 +58,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class ConstraintFacts:
-    """A constraint; `columns` are numbers, empty for a unique index that is not over these alone."""
+    """A constraint; `columns` are numbers, empty for an index with a condition or expressions."""
 
     kind: str
     name: str
