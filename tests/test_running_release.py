@@ -225,6 +225,7 @@ def test_a_migration_is_told_what_it_does_to_the_release_when_it_is_written(
     now = git(shop.root, "status", "--porcelain", "--ignored"), git(shop.root, "worktree", "list")
     assert set(now[0].splitlines()) - set(before[0].splitlines()) <= {
         "!! __pycache__/",
+        "!! cache/",
         "?? alembic/",
     }
     assert now[1] == before[1]
