@@ -22,11 +22,15 @@ from db_ops.builds.worker import decode_settings, encode_settings
 from db_ops.errors import CommandRunning, DbOpsError, ReleaseBroken
 from db_ops.migrations.autogenerate.model_source import ModelSource
 from db_ops.migrations.env.error_location import describe_failure, innermost_location
-from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.env.runtime import connection_over
 from db_ops.migrations.project import Project, project_of
 from db_ops.migrations.release_checkout import ReleaseCheckout
-from db_ops.migrations.release_statements import Columns, Name, ReleaseStatements
+from db_ops.migrations.release_statements import (
+    Columns,
+    Name,
+    ReleaseStatements,
+    import_release_models,
+)
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.relation_facts import Relations
@@ -207,10 +211,7 @@ def _import(project: Project, top: Path, folder: Path) -> Any:
     """Import the models as env.py of the release does, from its files alone."""
     sys.dont_write_bytecode = True
     _move_imports(top, folder)
-    from alembic.script import ScriptDirectory
-
-    # No revision of it is run, or imported.
-    metadata, _ = load_models(project, ScriptDirectory.from_config(project.alembic_config()))
+    metadata = import_release_models(project)
     ours = Path(__file__).parents[1]
     for module in list(sys.modules.values()):
         file = Path(getattr(module, "__file__", None) or "/")

@@ -108,8 +108,7 @@ class ReleaseFindings:
             what = "the column is gone"
             instead = (
                 "release first what no longer reads or writes it (if it is NOT NULL without a"
-                " default, drop NOT NULL before), and drop it in a revision after that runs"
-                " everywhere"
+                f" default, drop NOT NULL before), and drop it {_AFTER}"
             )
         return self._finding(
             name, column, what, instead, operations, lambda r: r is None or column not in r.columns
@@ -178,10 +177,7 @@ class ReleaseFindings:
                 )
             elif before.columns[column].default and not after.columns[column].default:
                 what = "its default is gone, and its INSERTs rely on that"
-                instead = (
-                    "release first what fills it itself, and drop the default in a revision after"
-                    " that runs everywhere"
-                )
+                instead = f"release first what fills it itself, and drop the default {_AFTER}"
             else:
                 continue
             facts = differs(before, column, "required", "default")
@@ -200,8 +196,7 @@ class ReleaseFindings:
                 name,
                 column,
                 f"the type has {_listed(labels)} no longer, which the models write",
-                "release first what no longer writes it, and take it away in a revision after that"
-                " runs everywhere, when no row has it",
+                f"release first what no longer writes it, and take it away {_AFTER}",
                 _WRITES,
                 partial(lacks_label, column, labels[0]),
             )
@@ -259,8 +254,7 @@ class ReleaseFindings:
                 name,
                 retyped[0] if len(retyped) == 1 else "",
                 f"{operations[0]} fails: {message}",
-                "release first what does without it, and change this in a revision after that runs"
-                " everywhere",
+                f"release first what does without it, and change this {_AFTER}",
                 tuple(dict.fromkeys(operations)),
                 lambda r: r != before,
             )

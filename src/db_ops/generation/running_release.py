@@ -94,7 +94,7 @@ class _Run:
             scratch_database_at(target, check.recorded, or_copy=self.or_copy) as (scratch, said),
             scratch.server.target() as session,
         ):
-            rows = RowProof(())
+            rows = RowProof((), {})
             tables = read_tables(session, scratch.project.version_table)
             rows.modes = {table.name: mode for table in tables}
             rows.fill(scratch, session)

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from db_ops.errors import NoRepository, ReferenceUnknown
+from db_ops.settings.environment import variables
 
 # What git tells a hook about the repository that it runs in is about the user's index.
 _OF_HOOKS = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
@@ -112,7 +113,7 @@ def _git(
 def _run(
     folder: Path, *arguments: str, more: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes] | None:
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_HOOKS}
+    environment = {name: value for name, value in variables().items() if name not in _OF_HOOKS}
     argv = ["git", "-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false", *arguments]
     try:
         return subprocess.run(

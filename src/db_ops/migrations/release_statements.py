@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.autogenerate.models import metadatas
+from db_ops.migrations.env.run_env import load_models
 from db_ops.migrations.table_statements import OPERATIONS, TableRun, labels_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
+
+    from db_ops.migrations.project import Project
 
 # Schema, None for the default one, and name.
 Name = tuple[str | None, str]
@@ -34,6 +37,14 @@ class Columns:
 
     def __call__(self, table: Table) -> frozenset[str] | None:
         return self.of.get((table.schema, table.name))
+
+
+def import_release_models(project: Project) -> Any:
+    """Return what env.py of *project* gives as metadata; no revision is run, or imported."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(project.alembic_config())
+    return load_models(project, scripts)[0]
 
 
 @dataclass

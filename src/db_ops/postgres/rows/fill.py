@@ -88,8 +88,7 @@ def insert_one_row(connection: Connection, tables: Sequence[Table]) -> Iterator[
 def add_rows(connection: Connection, tables: Sequence[Table]) -> None:
     """Add rows to which no other one refers to each table, as far as some are found."""
     with _transaction(connection) as cursor:
-        for table in _in_order(tables):
-            _Rows(cursor, table, tables, PLAIN, first=_ROWS + 5).insert(1)
+        _ = [_Rows(cursor, one, tables, PLAIN, _ROWS + 5).insert(1) for one in _in_order(tables)]
 
 
 @contextmanager
