@@ -125,7 +125,7 @@ class ReleaseFindings:
         for column in sorted(self.schemas.known[name] & after.columns.keys()):
             old, new = before.columns[column].type, after.columns[column].type
             changed = f"{old} is {new} now: " if old != new else ""
-            what = ""
+            what, instead = "", beside
             operations: tuple[str, ...] = ("SELECT",)
             if column in unreadable:
                 what = f"{changed}reading it fails: {unreadable[column]}"
@@ -134,12 +134,13 @@ class ReleaseFindings:
                 what = f"{changed}it reads {' or '.join(now)}, and {' or '.join(was)} before"
             elif is_narrower(old, new):
                 what, operations = f"{changed}values that do not fit are refused or cut", _WRITES
+                instead = f"release first what keeps to it, and narrow it {_AFTER}"
             if what:
                 yield self._finding(
                     name,
                     column,
                     what,
-                    beside,
+                    instead,
                     operations,
                     differs(before, column, "type"),
                     certain=column in unreadable or column in types,
