@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from db_ops.commands.squash import squash
     from db_ops.commands.stamp import find_revisions, stamp
     from db_ops.commands.status import status
+    from db_ops.commands.undo import undo, undo_list
     from db_ops.commands.upgrade import upgrade
     from db_ops.commands.verify import verify
     from db_ops.errors import DbOpsError
@@ -58,6 +59,7 @@ _HOMES = {
     "snapshots": "commands.snapshot",
     "start": "commands.server",
     "stop": "commands.server",
+    "undo_list": "commands.undo",
     "upgrade_sql": "commands.plan",
     "url": "commands.server",
 }
@@ -95,6 +97,8 @@ __all__ = [
     "start",
     "status",
     "stop",
+    "undo",
+    "undo_list",
     "upgrade",
     "upgrade_sql",
     "url",

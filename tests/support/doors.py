@@ -89,7 +89,7 @@ _COMMANDS = frozenset(
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
         "status", "history", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
         "diagram", "check-models", "doctor", "new", "shell", "stamp", "dump", "load", "seed",
-        "squash",
+        "squash", "undo",
     )
 )  # fmt: skip
 

@@ -23,6 +23,7 @@ from db_ops.postgres.own_databases import drop_unused_databases, scratch_databas
 from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import spare_lock, spare_of
 from db_ops.postgres.trial import TrialWatch
+from db_ops.postgres.undo import PresentTarget
 from db_ops.results import BuildAbandoned, Origin, PhaseStarted, SeededTable
 
 _NO_SUCH_DATABASE = "3D000"
@@ -36,12 +37,11 @@ class _TargetCreatedMeanwhile(Exception):
 class Builder(TemplateBuilder):
     """Builds the target.
 
-    One that is there already is replaced only if `replaces`, and only the one whose oid is
-    `present`.
+    One that is there already is replaced only if `replaces`, and only the one that is `present`.
     """
 
     replaces: bool = False
-    present: int | None = None
+    present: PresentTarget | None = None
 
     def build(self) -> BuildResult | None:
         """Replace the target by a migrated database; the present one is renamed.
@@ -111,14 +111,14 @@ class Builder(TemplateBuilder):
         return self._place_copy(built, started) or self.migrate(started, keep=False)
 
     def _place(self, name: str, built: BuildResult, started: float) -> BuildResult:
-        server, replaced = self.target.server, None
+        server = self.target.server
         if self.replaces:
             server.on_event(PhaseStarted("replacing the database"))
-            replaced = replace_target(server, self.connection, name, self.present)
+            replace_target(server, self.connection, name, self.present)
         elif not rename_to_target(server, self.connection, name):
             raise _TargetCreatedMeanwhile
         origin = replace(built.origin, seconds=time.monotonic() - started)
-        return replace(built, origin=origin, replaced=replaced)
+        return replace(built, origin=origin)
 
     def _settle_failed_build(self, scratch: str, error: BaseException) -> None:
         """Decide what a failed build leaves: the database as it was, or what was built so far."""

@@ -9,6 +9,7 @@ from db_ops.builds.builder import Builder
 from db_ops.builds.template_builder import BuildResult
 from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.postgres.own_databases import drop_unused_databases
+from db_ops.postgres.undo import PresentTarget
 from db_ops.results import Initialised
 from db_ops.target.target import Target
 
@@ -22,7 +23,7 @@ def build_target(
     from_migrations: bool,
     *,
     replaces: bool,
-    present: int | None = None,
+    present: PresentTarget | None = None,
     seeds: tuple[str, ...] = (),
 ) -> Initialised | None:
     """Replace the target by a copy of a template, or by what will be one, if that can be done.
@@ -43,7 +44,7 @@ def build_target(
         from db_ops.builds.worker import prepare_in_background
 
         prepare_in_background(target, seeds)
-    elif built and built.replaced:
+    elif built and present:
         drop_unused_databases(connection)
     if built is None:
         return None
@@ -59,7 +60,7 @@ def build_target(
 
 
 def _build_replacement(
-    target: Target, connection: Connection, present: int | None, seeds: tuple[str, ...]
+    target: Target, connection: Connection, present: PresentTarget | None, seeds: tuple[str, ...]
 ) -> BuildResult | None:
     """Run the migrations and the *seeds* in a scratch database and replace the target by it.
 

@@ -17,6 +17,7 @@ from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_oid
 from db_ops.postgres.own_databases import SNAPSHOT, own_name
 from db_ops.postgres.replacement import RenamedTarget
+from db_ops.postgres.undo import PresentTarget
 from db_ops.results import BuildAbandoned, DatabaseCreated, DatabaseDropped, DatabaseSetAside
 from db_ops.target.target import Target
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recreate_under_own_name(
-    target: Target, connection: Connection, present: int | None
+    target: Target, connection: Connection, present: PresentTarget | None
 ) -> Iterator[None]:
     """Create the target anew for a `with` block; if that fails, the *present* one is there again.
 
-    *present* is its oid, None if there is none: then what the block has made stays. Raises
+    Without one that is *present*, what the block has made stays. Raises
     `DatabaseReplaced`, `RebuildFailed`, and what `drop_failure` returns.
     """
     server = target.server
@@ -49,12 +50,12 @@ def recreate_under_own_name(
             if isinstance(error, MigrationFailed | SeedFailed):
                 raise error.of_rebuild() from error
         raise
-    if aside is not None:
-        aside.drop()
+    if aside is not None and present is not None:
+        aside.give_up(present)
         server.on_event(DatabaseDropped(server.location))
 
 
-def _set_aside(target: Target, connection: Connection, present: int) -> RenamedTarget:
+def _set_aside(target: Target, connection: Connection, present: PresentTarget) -> RenamedTarget:
     server = target.server
     recorded: tuple[str, ...] = ()
     # One that lets nobody in can be rebuilt all the same.

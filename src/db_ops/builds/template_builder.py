@@ -47,12 +47,11 @@ class OwnNameStored(Exception):
 
 @dataclass(frozen=True)
 class BuildResult:
-    """How the target was built, and the name of the database that it replaced, if any."""
+    """How the target was built."""
 
     origin: Origin
     steps: tuple[Step, ...] = ()
     seeded: tuple[SeededTable, ...] | None = None
-    replaced: str | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,12 @@ def snapshots(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.snapshots(load(), drop_name=options["drop"], on_event=on_event)
 
 
+def undo(load: Load, options: Options, on_event: OnEvent) -> Result:
+    if options["list"]:
+        return db_ops.undo_list(load(), on_event=on_event)
+    return db_ops.undo(load(), confirm=options["confirm"], on_event=on_event)
+
+
 def load_dump(load: Load, options: Options, on_event: OnEvent) -> Result:
     given = dict(options)
     return db_ops.load_dump(load(), given.pop("file"), **given, on_event=on_event)

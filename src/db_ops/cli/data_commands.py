@@ -24,6 +24,21 @@ _FILE = Option(
 
 DATA_COMMANDS = (
     Command(
+        "undo",
+        DATA,
+        "Bring back the database, with its data, as it was before delete-db, recreate, restore,"
+        " load or downgrade.",
+        "In development and test, what these replace is kept for a day, or until the next of them."
+        " Run once more, it brings back what it has replaced itself.",
+        (
+            Option("list", "Change nothing; show what is kept.", "l"),
+            CONFIRM,
+        ),
+        shows="undo --list",
+        looks_with=("list",),
+        body=adapters.undo,
+    ),
+    Command(
         "snapshot",
         DATA,
         "Copy the database with its data under a name, to restore it later.",

@@ -10,7 +10,7 @@ from db_ops.cli.terminal import one_line
 from db_ops.errors.base import enumerate_names
 
 if TYPE_CHECKING:
-    from db_ops.results import SchemaFile
+    from db_ops.results import SchemaFile, Undo
 
 Line = tuple[str, str]
 
@@ -36,6 +36,22 @@ def schema_file_lines(file: SchemaFile | None) -> Iterator[Line]:
         yield f"{file.path} written", "green"
     elif file is not None and file.problem:
         yield f"note: {file.path} not written: {one_line(file.problem)}", "yellow"
+
+
+def undo_lines(undo: Undo | None) -> Iterator[Line]:
+    """Yield what there is to say of what was replaced: that it is kept, or why not."""
+    if undo is not None and undo.until is not None:
+        from db_ops.errors.invocation import as_typed
+
+        moment = format_moment(undo.until)
+        yield f"undo: {as_typed('db-ops undo')} (what was there is kept until {moment})", ""
+    elif undo is not None:
+        yield f"undo: nothing is kept: {undo.reason}", ""
+
+
+def format_moment(moment: str) -> str:
+    """Return a time of the near future or past as the clock on the wall shows it."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
 
 
 def format_megabytes(number: int) -> str:

@@ -37,10 +37,13 @@ SERVER_COMMANDS = (
     Command(
         "cache",
         SERVER,
-        "List the template databases that make `init` and `recreate` quick.",
+        "List the template databases that make `init` and `recreate` quick, and what `undo` brings"
+        " back.",
         options=(
             Option(
-                "clear", "Delete those of this database; they are built again when needed.", "c"
+                "clear",
+                "Delete those of this database; templates are built again when needed.",
+                "c",
             ),
         ),
         shows="cache",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db_ops.postgres.databases import drop_database
+from db_ops.postgres.replacement import remove_target
 from db_ops.results import Deleted, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import locked_maintenance_session
@@ -15,6 +15,8 @@ def delete_db(
 ) -> Deleted:
     """Drop the database, whoever is connected to it. Idempotent: a missing one is a success.
 
+    In development and test it is kept for `undo`.
+
     The guard asks for `confirm`, the exact name, unless settings and database agree that it is
     disposable (`Refused`). Raises `DatabaseInUse`, `InsufficientPrivilege`.
     """
@@ -24,5 +26,5 @@ def delete_db(
         locked_maintenance_session(server) as connection,
         guarded_drop(server, connection, confirm),
     ):
-        existed = drop_database(server, connection)
-    return Deleted(server.location, existed)
+        existed, undo = remove_target(server, connection)
+    return Deleted(server.location, existed, undo=undo)

@@ -20,7 +20,9 @@ from db_ops.postgres.creation import creation_obstacles
 from db_ops.postgres.databases import database_exists, may_create_databases
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.postgres.environment_mark import parse_mark
+from db_ops.postgres.own_databases import kept_for_undo, own_databases
 from db_ops.postgres.privileges import required_privileges
+from db_ops.postgres.undo import kept_until
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
@@ -46,6 +48,8 @@ _WITH_DEFAULTS = (
     ("lock_timeout", "DB_OPS_LOCK_TIMEOUT"),
     ("lock_retries", "DB_OPS_LOCK_RETRIES"),
     ("statement_timeout", "DB_OPS_STATEMENT_TIMEOUT"),
+    ("undo", "DB_OPS_UNDO"),
+    ("undo_limit_mb", "DB_OPS_UNDO_LIMIT_MB"),
 )
 
 
@@ -186,6 +190,10 @@ class _Examination:
             who = login if role == login else f"{login}, which acts as {role}"
             yield Finding("server", "role", who, right)
             exists = database_exists(connection, server.url.database)
+            for kept in kept_for_undo(own_databases(connection), server.url.database):
+                until = kept_until(float(kept.facts["built"]))
+                before = f"before {kept.facts['command']}"
+                yield Finding("server", "undo", before, f"kept until {until}")
             for obstacle in creation_obstacles(server, connection) if creates else ():
                 what = obstacle.message.partition("cannot be created: ")[2]
                 yield Finding("server", "template1", what, advice=obstacle.hint, is_problem=True)

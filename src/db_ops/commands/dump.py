@@ -12,10 +12,10 @@ from db_ops.errors import UsageError
 from db_ops.postgres.catalog import major_version, user_tables
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import refuse_transaction_pooler
-from db_ops.postgres.databases import database_oid
 from db_ops.postgres.dump_file import SUFFIXES, format_of, read_dump_file, write_dump_file
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.replacement import replace_target
+from db_ops.postgres.undo import present_target
 from db_ops.results import BuildAbandoned, Dumped, Loaded, OnEvent, PhaseStarted, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import locked_maintenance_session
@@ -58,9 +58,9 @@ def load_dump(
     """Replace the database by what `dump`, or pg_dump, has written to *file*.
 
     It is loaded into a database beside the present one, which keeps its place until the new one is
-    whole, then loses its sessions, its name and itself. What the role loads belongs to it; with
-    *grants*, owners and privileges are those in the dump. The guard asks for `confirm` as for
-    `recreate` (`Refused`). Raises `UsageError`, `DumpUnreadable`, `LoadFailed`.
+    whole, then loses its sessions, its name and itself, or is kept for `undo`. What the role loads
+    belongs to it; with *grants*, owners and privileges are those in the dump. The guard asks for
+    `confirm` as for `recreate` (`Refused`). Raises `UsageError`, `DumpUnreadable`, `LoadFailed`.
     """
     path = _named(file, "load")
     if not path.is_file():
@@ -72,7 +72,7 @@ def load_dump(
     check_intent(server, confirm, arguments)
     started = time.monotonic()
     with locked_maintenance_session(server) as connection:
-        present = database_oid(connection, server.url.database)
+        present = present_target(server, connection)
         with guarded_drop(server, connection, confirm, arguments):
             with scratch_database(server, connection) as name:
                 new = target.at(replace(server, url=server.url.built_as(name)))
@@ -85,7 +85,8 @@ def load_dump(
                     raise
                 replace_target(server, connection, name, present)
             drop_unused_databases(connection)
-    return replace(loaded, seconds=time.monotonic() - started)
+    undo = present.undo if present else None
+    return replace(loaded, seconds=time.monotonic() - started, undo=undo)
 
 
 def _loaded(target: Target, file: str, program: str, existed: bool) -> Loaded:

@@ -21,7 +21,7 @@ from db_ops.errors import (
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.databases import database_oid, may_copy_database, may_create_databases
+from db_ops.postgres.databases import may_copy_database, may_create_databases
 from db_ops.postgres.own_databases import (
     SNAPSHOT,
     OwnDatabase,
@@ -33,6 +33,7 @@ from db_ops.postgres.own_databases import (
 )
 from db_ops.postgres.replacement import disconnect_sessions, replace_target
 from db_ops.postgres.templates import keep_as_template
+from db_ops.postgres.undo import present_target
 from db_ops.results import OnEvent, Restored, Snapshot, Snapshots, SnapshotTaken, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import locked_maintenance_session
@@ -80,16 +81,16 @@ def restore(
     """Replace the database by what it was when the snapshot *name* was taken; the snapshot stays.
 
     The present database keeps its place until the copy is whole, then loses its sessions, its name
-    and itself. What belongs to the database from outside, its grants and ALTER DATABASE ... SET, is
-    not part of a copy. The guard asks for `confirm` as for `recreate` (`Refused`). Raises
-    `SnapshotMissing`.
+    and itself; in development and test it is kept for `undo`. What belongs to the database from
+    outside, its grants and ALTER DATABASE ... SET, is not part of a copy. The guard asks for
+    `confirm` as for `recreate` (`Refused`). Raises `SnapshotMissing`.
     """
     target = open_target(settings, "restore", on_event)
     server = target.server
     arguments = f" {shlex.quote(name)}"
     check_intent(server, confirm, arguments)
     with locked_maintenance_session(server) as connection:
-        present = database_oid(connection, server.url.database)
+        present = present_target(server, connection)
         with guarded_drop(server, connection, confirm, arguments):
             found = _find_snapshot(server, connection, name)
             started = time.monotonic()
@@ -106,6 +107,7 @@ def restore(
         seconds=seconds,
         pending=position.pending,
         unknown=position.unknown,
+        undo=present.undo if present else None,
     )
 
 

@@ -101,6 +101,26 @@ class SnapshotMissing(ServerError):
     known: tuple[str, ...]
 
 
+class NothingToUndo(ServerError):
+    """Nothing is kept of the database, and what it had was not replaced for a day, if ever."""
+
+    what = (
+        "{location}: there is nothing to undo: {existing}, and nothing is kept that a command has"
+        " replaced, dropped or reverted"
+    )
+    then = "see what else is kept: db-ops snapshots"
+    existing: str
+
+
+class UndoRefused(ServerError):
+    """Nothing is kept for `undo` outside development and test, nor where `CI` is set."""
+
+    exit_code = ExitCode.REFUSED
+    what = "{location}: undo refused: {reason}, where nothing is kept"
+    then = "see what else is kept: db-ops snapshots"
+    reason: str
+
+
 class DumpFailed(ServerError):
     """A client of PostgreSQL could not write a dump; there is no half file of it."""
 

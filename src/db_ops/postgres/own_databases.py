@@ -1,9 +1,9 @@
 """Databases that `db_ops` makes for itself, and never under a name of the user's.
 
 A `scratch` database is being built; a `template` is whole, and nobody can connect to it; a `spare`
-is a copy of a template, ready to be renamed; an `old` one was replaced; a `test` database is a copy
-for one test; a `snapshot` is kept for the user. Kind and name tell what it is, its comment holds
-the facts, as JSON.
+is a copy of a template, ready to be renamed; an `old` one was replaced; an `undo` one too, and is
+kept for a day; a `test` database is a copy for one test; a `snapshot` is kept for the user. Kind
+and name tell what it is, its comment holds the facts, as JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,22 +29,29 @@ from db_ops.postgres.connection.server import Server
 from db_ops.postgres.creation import creation_error
 from db_ops.postgres.locks.advisory_lock import lock_key, release_if_alive, try_advisory_lock
 
-KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST = "scratch", "template", "spare", "old", "test"
+SCRATCH, TEMPLATE, SPARE, OLD, TEST, UNDO = "scratch", "template", "spare", "old", "test", "undo"
+KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST, UNDO
 # Not among those: nothing but its own command may drop it.
 SNAPSHOT = "snapshot"
+# How long the newest of a service is kept for `undo`.
+KEPT_SECONDS = 86_400
 _OURS = """
     SELECT datname, split_part(datname, '_', 3), shobj_description(oid, 'pg_database'),
            CASE WHEN %s THEN pg_database_size(oid) END
     FROM pg_database
-    WHERE datname ~ '^db_ops_(scratch|template|spare|old|test|snapshot)_[0-9a-f]{16}$'
-      AND pg_get_userbyid(datdba) = current_user
+    WHERE datname ~ '^db_ops_(scratch|template|spare|old|test|snapshot|undo)_[0-9a-f]{16}$'
+      AND (pg_get_userbyid(datdba) = current_user
+           OR datname ~ '^db_ops_(old|undo)_' AND pg_has_role(datdba, 'USAGE'))
     ORDER BY datname
 """
 
 
 @dataclass(frozen=True)
 class OwnDatabase:
-    """One of our databases that belongs to the role that asks; `size` in bytes, if asked for."""
+    """One of our databases that belongs to the role that asks; `size` in bytes, if asked for.
+
+    One that was replaced belongs to whom the service's did.
+    """
 
     name: str
     kind: str
@@ -123,12 +131,29 @@ def drop(connection: Connection, name: str) -> None:
 
 
 def drop_unused_databases(connection: Connection) -> tuple[str, ...]:
-    """Drop what killed processes have left and what was replaced; return the names."""
-    return tuple(
-        database.name
-        for database in own_databases(connection)
-        if database.kind in (SCRATCH, OLD, TEST) and drop_unused(connection, database.name)
-    )
+    """Drop what killed processes have left and what was replaced; return the names.
+
+    What is kept for `undo` goes with its day, or with the next one of its service.
+    """
+    found = own_databases(connection)
+    unused = [one for one in found if one.kind in (SCRATCH, OLD, TEST)]
+    unused += outdated(found)
+    return tuple(one.name for one in unused if drop_unused(connection, one.name))
+
+
+def kept_for_undo(found: Iterable[OwnDatabase], service: str) -> tuple[OwnDatabase, ...]:
+    """Return those of *found* that are kept for `undo` of *service*, the newest first."""
+    kept = (one for one in found if one.kind == UNDO and one.facts.get("service") == service)
+    return tuple(sorted(kept, key=lambda one: float(one.facts.get("built", 0)), reverse=True))
+
+
+def outdated(found: tuple[OwnDatabase, ...]) -> Iterator[OwnDatabase]:
+    """Yield those of *found* that were kept for `undo` and are not any more."""
+    for service in {one.facts.get("service") for one in found if one.kind == UNDO}:
+        newest, *others = kept_for_undo(found, service)  # type: ignore[arg-type]  # None as well
+        yield from others
+        if time.time() - float(newest.facts.get("built", 0)) > KEPT_SECONDS:
+            yield newest
 
 
 def drop_unused(connection: Connection, name: str) -> bool:

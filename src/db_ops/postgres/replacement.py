@@ -24,15 +24,15 @@ from db_ops.postgres.databases import (
 )
 from db_ops.postgres.environment_mark import comment_of, with_mark
 from db_ops.postgres.own_databases import (
-    OLD,
     allow_connections,
     drop,
-    own_name,
     rename,
     set_comment,
     transaction,
     write_facts,
 )
+from db_ops.postgres.undo import PresentTarget, drop_outdated, present_target
+from db_ops.results import Undo
 
 # The server itself ends autovacuum where it is in the way. Of another role's sessions it does not
 # show what they are, but whose: autovacuum is nobody's.
@@ -54,25 +54,45 @@ _SECOND_LOOK = 0.05
 
 
 def replace_target(
-    server: Server, connection: Connection, newcomer: str, present: int | None
-) -> str | None:
-    """Give the target's name and mark to the database *newcomer*, all or nothing.
+    server: Server,
+    connection: Connection,
+    newcomer: str,
+    present: PresentTarget | None,
+    comment: str | None = None,
+) -> None:
+    """Give the target's name to the database *newcomer*, all or nothing.
 
-    *present* is the oid of the target that may be replaced, None if there is none. Who is connected
-    to it is disconnected. Returns the name that it has now. *newcomer* is closed or has no
-    sessions. Raises `DatabaseReplaced` if the target is another one by now, and what
+    And its mark, unless it brings a *comment* of its own. *present* is the target that may be
+    replaced, None if there is none. Who is connected to it is disconnected. *newcomer* is closed or
+    has no sessions. Raises `DatabaseReplaced` if the target is another one by now, and what
     `drop_error` returns.
     """
-    old = own_name(OLD) if present is not None else None
     with closed_target(server, connection):
-        _exchange(server, connection, newcomer, present, old)
-    return old
+        _exchange(server, connection, newcomer, present, comment)
+
+
+def remove_target(server: Server, connection: Connection) -> tuple[bool, Undo | None]:
+    """Drop the target, whoever is connected to it, or keep it for `undo` under another name.
+
+    Returns whether it existed, and what is kept. Raises what `drop_error` returns.
+    """
+    present = present_target(server, connection)
+    if present is None or present.facts is None:
+        return drop_database(server, connection), present.undo if present else None
+    try:
+        with closed_target(server, connection), transaction(connection) as cursor:
+            present.rename(cursor, server.url.database)
+    except DatabaseReplaced:
+        # Somebody does so by hand at this moment.
+        return drop_database(server, connection), None
+    drop_outdated(connection)
+    return True, present.undo
 
 
 def rename_to_target(server: Server, connection: Connection, newcomer: str) -> bool:
     """Give the target's name and mark to the database *newcomer*; False if the name is taken."""
     try:
-        _exchange(server, connection, newcomer, None, None)
+        _exchange(server, connection, newcomer, None)
     except psycopg2.Error as error:
         if error.pgcode not in _CHANGED:
             raise
@@ -94,16 +114,16 @@ class RenamedTarget:
         cls,
         server: Server,
         connection: Connection,
-        present: int,
+        present: PresentTarget,
         name: str,
         facts: Mapping[str, Any],
     ) -> RenamedTarget:
-        """Rename the target, whose oid is *present*. Raises what `closed_target` raises."""
+        """Rename the target, which is *present*. Raises what `closed_target` raises."""
         target = server.url.database
         aside = cls(server, connection, name, comment_of(connection, target))
         with closed_target(server, connection), transaction(connection) as cursor:
             rename(cursor, target, name)
-            check_oid(server, connection, name, present)
+            check_oid(server, connection, name, present.oid)
             allow_connections(cursor, name, False)
             write_facts(cursor, name, facts)
         return aside
@@ -126,9 +146,14 @@ class RenamedTarget:
             return False
         return True
 
-    def drop(self) -> None:
-        """Drop it, after its successor is complete."""
-        drop(self.connection, self.name)
+    def give_up(self, present: PresentTarget) -> None:
+        """Drop it, or keep it as *present* says, after its successor is complete."""
+        if present.facts is None:
+            drop(self.connection, self.name)
+            return
+        with transaction(self.connection) as cursor:
+            present.rename(cursor, self.name)
+            allow_connections(cursor, present.name, True)
 
 
 @contextmanager
@@ -158,16 +183,20 @@ def check_oid(server: Server, connection: Connection, name: str, oid: int) -> No
 
 
 def _exchange(
-    server: Server, connection: Connection, newcomer: str, present: int | None, old: str | None
+    server: Server,
+    connection: Connection,
+    newcomer: str,
+    present: PresentTarget | None,
+    comment: str | None = None,
 ) -> None:
-    """Rename *newcomer* to the target, a *present* target to *old*."""
+    """Rename *newcomer* to the target, a *present* target as that says."""
     target = server.url.database
     wait_until_unused(connection, newcomer)
     with transaction(connection) as cursor:
-        if present is not None and old is not None:
-            rename(cursor, target, old)
-            check_oid(server, connection, old, present)
-        set_comment(cursor, newcomer, with_mark("", server.settings.environment))
+        if present is not None:
+            present.rename(cursor, target)
+            check_oid(server, connection, present.name, present.oid)
+        set_comment(cursor, newcomer, comment or with_mark("", server.settings.environment))
         allow_connections(cursor, newcomer, True)
         rename(cursor, newcomer, target)
 

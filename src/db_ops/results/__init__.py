@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         HookMissing,
         InvalidIndexDropped,
         InvalidIndexLeft,
+        KeptForUndo,
         LeftOnServer,
         NotMarked,
         NotRecorded,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         Seeded,
         SeededTable,
         Step,
+        Undo,
     )
     from db_ops.results.plan import (
         Effect,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from db_ops.results.squash import DataStep, Squashed
     from db_ops.results.stamp import RevisionsFound, Stamped
     from db_ops.results.status import Drift, Pending, Status
+    from db_ops.results.undo import KeptDatabase, UndoList, Undone
     from db_ops.results.verify import Difference, Silenced, Verified
 
 # In this order: nearly every command needs the first two, and each class costs at import.
@@ -94,6 +97,7 @@ _MODULES = (
     "server",
     "verify",
     "snapshot",
+    "undo",
     "stamp",
     "squash",
     "dump",
@@ -132,6 +136,8 @@ __all__ = [
     "Initialised",
     "InvalidIndexDropped",
     "InvalidIndexLeft",
+    "KeptDatabase",
+    "KeptForUndo",
     "LeftOnServer",
     "Loaded",
     "MeasuredRevision",
@@ -183,6 +189,9 @@ __all__ = [
     "Status",
     "Step",
     "TableCopied",
+    "Undo",
+    "UndoList",
+    "Undone",
     "UnsafePattern",
     "Verified",
     "WaitingForLock",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from db_ops.results.migrate import Result, Revision
+from dataclasses import field
+
+from db_ops.results.migrate import Result, Revision, Undo
 
 
 class Dumped(Result):
@@ -31,3 +33,4 @@ class Loaded(Result):
     ahead: tuple[str, ...]
     program: str
     seconds: float
+    undo: Undo | None = field(default=None, kw_only=True)

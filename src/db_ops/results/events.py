@@ -83,6 +83,12 @@ class BuildAbandoned(FrozenData):
     location: str
 
 
+class KeptForUndo(FrozenData):
+    """A command failed, and `undo` brings back what was there before it."""
+
+    location: str
+
+
 class NotMarked(FrozenData):
     """The database could not be marked with its environment; destructive commands will refuse."""
 
@@ -219,6 +225,7 @@ Event = (
     | DatabaseSetAside
     | ObjectsDropped
     | BuildAbandoned
+    | KeptForUndo
     | NotMarked
     | NotRecorded
     | OtherTables

@@ -26,6 +26,16 @@ class Revision(FrozenData):
     path: str
 
 
+class Undo(FrozenData):
+    """What `undo` can do about a database that was replaced or dropped, or about its data.
+
+    `until` when it brings that back (UTC, ISO 8601), or the `reason` why nothing is kept.
+    """
+
+    until: str | None = None
+    reason: str | None = None
+
+
 class Step(FrozenData):
     """One revision that was applied or reverted, and how long that took."""
 
@@ -116,11 +126,13 @@ class ObjectsDropped(FrozenData):
 class Recreated(Initialised):
     """What `recreate` did; `dropped` is False when there was no database before.
 
-    `soft_reset` is what it dropped in the database, None where it replaced the database.
+    `soft_reset` is what it dropped in the database, None where it replaced the database. `undo` is
+    None where nothing was replaced, or nothing is kept in this environment.
     """
 
     dropped: bool
     soft_reset: ObjectsDropped | None = field(default=None, kw_only=True)
+    undo: Undo | None = field(default=None, kw_only=True)
 
 
 class Seeded(Result):
@@ -134,6 +146,7 @@ class Deleted(Result):
     """What `delete-db` did; `existed` is False when there was nothing to drop."""
 
     existed: bool
+    undo: Undo | None = field(default=None, kw_only=True)
 
 
 class Downgraded(Result):
@@ -141,3 +154,4 @@ class Downgraded(Result):
 
     heads: tuple[str, ...]
     steps: tuple[Step, ...]
+    undo: Undo | None = field(default=None, kw_only=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from db_ops.results.base import FrozenData
-from db_ops.results.migrate import Result, Revision
+from db_ops.results.migrate import Result, Revision, Undo
 
 
 class Snapshot(FrozenData):
@@ -37,6 +39,7 @@ class Restored(Result):
     seconds: float
     pending: tuple[Revision, ...]
     unknown: tuple[str, ...]
+    undo: Undo | None = field(default=None, kw_only=True)
 
 
 class Snapshots(Result):

@@ -76,6 +76,8 @@ class Settings:
         both are one, or nothing says where it does.
     role: the role that the database and what is in it belong to: each session takes it by SET ROLE.
     soft_reset: `recreate` empties the database of what the role owns, and does not replace it.
+    undo: keep for `undo` what a command replaces or drops; see `keeps_undo`.
+    undo_limit_mb: how large a database may be to be kept so, in millions of bytes.
     """
 
     alembic_ini: Path
@@ -111,6 +113,8 @@ class Settings:
     application_url: DatabaseUrl | None = None
     role: str | None = None
     soft_reset: bool = False
+    undo: bool = False
+    undo_limit_mb: int = 2000
 
     @property
     def root(self) -> Path:
@@ -185,6 +189,11 @@ class Settings:
         """
         developed = self.environment == DEVELOPMENT and not self.in_ci
         return self.schema_file is not None and developed
+
+    @property
+    def keeps_undo(self) -> bool:
+        """Tell whether what is replaced or dropped is kept for `undo`, where people develop."""
+        return self.undo and self.undo_limit_mb > 0 and self.is_disposable and not self.in_ci
 
     @property
     def is_disposable(self) -> bool:

@@ -64,6 +64,8 @@ def parse_variables(variables: Mapping[str, str]) -> dict[str, Any]:
             "spare": env.bool("DB_OPS_SPARE", None),
             "role": env.str("DB_OPS_ROLE", None, validate=[validate.Length(min=1, max=63), _utf_8]),
             "soft_reset": env.bool("DB_OPS_SOFT_RESET", None),
+            "undo": env.bool("DB_OPS_UNDO", None),
+            "undo_limit_mb": env.int("DB_OPS_UNDO_LIMIT_MB", None, validate=validate.Range(min=0)),
             "records": env.bool("DB_OPS_RECORDS", None),
             "ahead_is_different": env.bool("DB_OPS_AHEAD_IS_DIFFERENT", None),
         }

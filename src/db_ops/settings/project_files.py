@@ -31,6 +31,8 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "squawk": bool,
     "role": str,
     "soft_reset": bool,
+    "undo": bool,
+    "undo_limit_mb": int,
     "models": list,
     "bootstrap": str,
     "seed": (str, list),
@@ -40,6 +42,7 @@ _SAID = {
     list: "not a list of strings",
     str: "not a string",
     bool: "not true or false",
+    int: "not a whole number from 0",
     (str, list): "neither a string nor a list of strings",
 }
 
@@ -201,6 +204,12 @@ def _is_below(path: Path) -> bool:
     return not path.is_absolute() and ".." not in path.parts
 
 
+def _fits(value: object, kind: type | tuple[type, ...]) -> bool:
+    if kind is int:
+        return type(value) is int and value >= 0
+    return isinstance(value, kind) and value not in ("", [])
+
+
 def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in declared.items():
         if isinstance(value, dict):
@@ -210,7 +219,7 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         where = f"{_TABLE} {key}"
         if kind is None:
             yield where, f"no such setting; there are {', '.join(sorted(_KEYS))}"
-        elif not isinstance(value, kind) or value in ("", []):
+        elif not _fits(value, kind):
             yield where, _SAID[kind]
         elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
             yield where, "not a list of strings"

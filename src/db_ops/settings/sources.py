@@ -72,8 +72,9 @@ def load(
     url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
     migration = None if for_tests else _from_file_or_plain(variables, MIGRATION_URL)[0]
     declared = files.declared
-    taken = ("records", "ahead_is_different", "squawk", "role", "soft_reset")
+    taken = ("records", "ahead_is_different", "squawk", "role", "soft_reset", "undo_limit_mb")
     given: dict[str, Any] = {name: declared.get(name) for name in taken}
+    given["undo"] = declared.get("undo", True)
     in_ci = variables.get("CI", "") not in _NOT_CI
     given |= {"user_cache": _user_cache(), "spare": True, "in_ci": in_ci}
     if any(name in variables for name in PARSED):

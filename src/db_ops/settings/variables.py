@@ -39,6 +39,8 @@ OWN = (
     "DB_OPS_SPARE",
     "DB_OPS_STATEMENT_TIMEOUT",
     TEST_URL,
+    "DB_OPS_UNDO",
+    "DB_OPS_UNDO_LIMIT_MB",
     "DB_OPS_WAIT_TIMEOUT",
     "DB_OPS_X",
 )
@@ -58,6 +60,8 @@ PARSED = tuple(
         "SOFT_RESET",
         "SPARE",
         "STATEMENT_TIMEOUT",
+        "UNDO",
+        "UNDO_LIMIT_MB",
         "WAIT_TIMEOUT",
     )
 )

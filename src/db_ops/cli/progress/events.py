@@ -21,6 +21,7 @@ from db_ops.cli.terminal import (
 )
 from db_ops.errors import ExitCode, Interrupted, Terminated
 from db_ops.errors.base import enumerate_names
+from db_ops.errors.invocation import as_typed
 from db_ops.results import (
     BootstrapStarted,
     BuildAbandoned,
@@ -33,6 +34,7 @@ from db_ops.results import (
     HookMissing,
     InvalidIndexDropped,
     InvalidIndexLeft,
+    KeptForUndo,
     LeftOnServer,
     NotMarked,
     NotRecorded,
@@ -238,6 +240,9 @@ def _announced(event: Event, *, verbose: bool) -> str:
             return f"{location}: {soft_reset_text(event)}"
         case BuildAbandoned(location):
             return f"{location}: left as it was"
+        case KeptForUndo(location):
+            undo = as_typed("db-ops undo")
+            return f"{location}: what was there before is kept; to bring it back: {undo}"
         case NotMarked(location, reason):
             return f"{location}: not marked with its environment, {reason}"
         case NotRecorded(location, reason, remedy):

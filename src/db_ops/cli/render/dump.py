@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, format_megabytes, position_text, revision_names
+from db_ops.cli.format import Line, format_megabytes, position_text, revision_names, undo_lines
 from db_ops.cli.terminal import seconds
 from db_ops.errors.invocation import as_typed
 from db_ops.results import Dumped, Loaded
@@ -29,3 +29,4 @@ def loaded_lines(result: Loaded) -> Iterator[Line]:
     elif result.pending and not result.unknown:
         upgrade = as_typed("db-ops upgrade")
         yield f"pending: {len(result.pending)}; to apply them: {upgrade}", "yellow"
+    yield from undo_lines(result.undo)

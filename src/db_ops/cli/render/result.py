@@ -7,7 +7,13 @@ from functools import singledispatch
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from db_ops.cli.format import Line, position_text, revision_names, schema_file_lines
+from db_ops.cli.format import (
+    Line,
+    position_text,
+    revision_names,
+    schema_file_lines,
+    undo_lines,
+)
 from db_ops.cli.terminal import one_line, options, print_line, seconds
 from db_ops.cli.truncation import fit_to_screen
 from db_ops.results import (
@@ -35,6 +41,7 @@ _RARE_OMITTED_IF_QUIET = (
     "ServerStarted",
     "ServerStopped",
     "SnapshotTaken",
+    "Undone",
 )
 # What few commands show, and where its lines are made: imported only for them.
 _RENDERERS = {
@@ -62,6 +69,8 @@ _RENDERERS = {
     "Squashed": ("squash", "squashed_lines"),
     "Stamped": ("stamp", "stamped_lines"),
     "Status": ("history", "status_lines"),
+    "UndoList": ("undo", "undo_list_lines"),
+    "Undone": ("undo", "undone_lines"),
     "Verified": ("verify", "verified_lines"),
 }
 
@@ -122,6 +131,7 @@ def _(result: Recreated) -> Iterator[Line]:
         before = "dropped, created" if result.dropped else "created (there was none)"
         yield f"{result.location}: {before}{_origin(result)}", "green"
     yield from _seeded(result)
+    yield from undo_lines(result.undo)
 
 
 @_lines.register
@@ -143,12 +153,14 @@ def _(result: Migrated) -> Iterator[Line]:
 def _(result: Deleted) -> Iterator[Line]:
     done = "dropped" if result.existed else "does not exist, nothing to drop"
     yield f"{result.location}: {done}", "green"
+    yield from undo_lines(result.undo)
 
 
 @_lines.register
 def _(result: Downgraded) -> Iterator[Line]:
     reverted = _count(result.steps, "reverted")
     yield f"{result.location}: {reverted}, now at {revision_names(result.heads)}", "green"
+    yield from undo_lines(result.undo)
 
 
 def _seeded(result: Initialised) -> Iterator[Line]:

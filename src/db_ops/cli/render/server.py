@@ -34,7 +34,8 @@ def cache_lines(result: Cache) -> Iterator[Line]:
     for database in result.databases:
         of = f" of {database.service}" if database.service else ""
         heads = f" at {revision_names(database.heads)}" if database.heads else ""
-        built = f", built {database.built}" if database.built else ""
+        verb = "kept" if database.kind == "undo" else "built"
+        built = f", {verb} {database.built}" if database.built else ""
         about = f"{database.kind}{of}{heads}, {format_megabytes(database.bytes)}{built}"
         dropped = "dropped " if database.name in result.cleared else ""
         yield f"{result.location}: {dropped}{database.name}: {about}", ""

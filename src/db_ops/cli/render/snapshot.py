@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_ops.cli.format import Line, format_age, format_megabytes, revision_names
+from db_ops.cli.format import Line, format_age, format_megabytes, revision_names, undo_lines
 from db_ops.cli.terminal import seconds
 from db_ops.errors.invocation import as_typed
-from db_ops.results import Restored, Snapshots, SnapshotTaken
+from db_ops.results import Restored, Snapshots, SnapshotTaken, Undone
 
 
 def snapshot_taken_lines(result: SnapshotTaken) -> Iterator[Line]:
@@ -26,6 +26,12 @@ def restored_lines(result: Restored) -> Iterator[Line]:
         f" in {seconds(result.seconds)}, now at {revision_names(one.heads)}",
         "green",
     )
+    yield from position_lines(result)
+    yield from undo_lines(result.undo)
+
+
+def position_lines(result: Restored | Undone) -> Iterator[Line]:
+    """Yield how what was brought back differs from the checkout."""
     for revision in result.unknown:
         yield f"unknown: {revision}, which this checkout does not have", "yellow"
     if result.pending and not result.unknown:
