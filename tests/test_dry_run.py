@@ -34,6 +34,7 @@ def test_every_command_that_writes_refuses_and_says_what_shows(migrated: Project
         (["downgrade"], "downgrade --plan"),
         (["snapshot", "one"], "snapshots"),
         (["snapshots", "--drop", "one"], "snapshots"),
+        (["undo"], "undo --list"),
         (["history", "--record"], "history"),
         (["create-migration", "-m", "more"], "check-models"),
     ):

@@ -44,6 +44,7 @@ CALLS = {
     "stamp": [("0003", 0), ("0004", 3), ("--find", 0), ("", 2), ("0001 --confirm other", 4)],
     "status": [("", 0), ("--check", 3)],
     "stop": [("", 2)],
+    "undo": [("--list", 0), ("", 1), ("--confirm other", 4)],
     "upgrade": [("", 0), ("-r 0003", 0), ("-r nonsense", 2), ("--plan", 0), ("--check", 2)],
     "url": [("", 0), ("--with-password", 0)],
     "verify": [("", 3), ("--quick", 3)],

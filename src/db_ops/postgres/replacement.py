@@ -85,7 +85,7 @@ def remove_target(server: Server, connection: Connection) -> tuple[bool, Undo | 
     except DatabaseReplaced:
         # Somebody does so by hand at this moment.
         return drop_database(server, connection), None
-    drop_outdated(connection)
+    drop_outdated(server, connection)
     return True, present.undo
 
 

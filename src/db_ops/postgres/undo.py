@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from db_ops.errors import ServerError
 from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.environment_mark import parse_mark
 from db_ops.postgres.own_databases import (
     KEPT_SECONDS,
@@ -42,7 +41,9 @@ if TYPE_CHECKING:
 _PRESENT = """
     SELECT oid, extract(epoch FROM clock_timestamp()), shobj_description(oid, 'pg_database'),
            CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END,
-           datistemplate, EXISTS (SELECT FROM pg_replication_slots WHERE database = datname)
+           datistemplate, EXISTS (SELECT FROM pg_replication_slots WHERE database = datname),
+           (SELECT bool_or(rolcreatedb OR rolsuper) FROM pg_roles
+            WHERE rolname IN (current_user, session_user))
     FROM pg_database WHERE datname = %s
 """
 _LACKING_IN_COPY = """
@@ -100,7 +101,7 @@ def present_target(
         row = cursor.fetchone()
     if row is None:
         return None
-    oid, now, comment, size, is_template, has_slots = row
+    oid, now, comment, size, is_template, has_slots, may_rename = row
     aside = PresentTarget(oid, own_name(OLD), None, None)
     mark = parse_mark(comment or "")
     if not (anyway or settings.keeps_undo) or mark not in (None, *DISPOSABLE):
@@ -113,7 +114,7 @@ def present_target(
         reason = "the database is a template"
     elif has_slots:
         reason = "the database has replication slots"
-    elif not may_create_databases(connection):
+    elif not may_rename:
         reason = f"that takes CREATEDB, which {acting_role(connection)!r} lacks"
     elif not anyway and (size is None or size > limit * _MEGABYTE):
         reason = _too_large(size, limit, copied)
@@ -155,13 +156,17 @@ def keep_copy(server: Server, connection: Connection, present: PresentTarget) ->
             present.rename(cursor, copy)
     except ServerError as error:
         return Undo(reason=error.message.removeprefix(f"{server.location}: "))
-    drop_outdated(connection)
+    drop_outdated(server, connection)
     return present.undo
 
 
-def drop_outdated(connection: Connection) -> None:
-    """Drop what was kept for `undo` and is not any more."""
-    for database in outdated(own_databases(connection)):
+def drop_outdated(server: Server, connection: Connection) -> None:
+    """Drop what was kept for `undo` and is not any more, but one that is dropped later.
+
+    The next `init` or `recreate` starts a process that makes a spare, and drops that too.
+    """
+    left = int(server.settings.spare)
+    for database in tuple(outdated(own_databases(connection)))[left:]:
         drop_unused(connection, database.name)
 
 
