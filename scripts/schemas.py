@@ -38,6 +38,7 @@ _SCALARS: dict[object, Schema] = {
 # What a flag makes of a command returns something else.
 _WITH_A_FLAG = {
     "stamp": (db_ops.find_revisions,),
+    "undo": (db_ops.undo_list,),
     "create-migration": (db_ops.rebase_migration,),
     "upgrade": (db_ops.plan_upgrade, db_ops.upgrade_sql),
     "downgrade": (db_ops.plan_downgrade,),

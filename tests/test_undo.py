@@ -149,9 +149,9 @@ def test_who_is_connected_stops_a_copy_and_no_rename(filled: Project) -> None:
 
 
 def test_a_bound_of_megabytes_is_kept(filled: Project) -> None:
-    filled.env["DB_OPS_UNDO_LIMIT_MB"] = "10"
+    filled.env["DB_OPS_UNDO_LIMIT_MB"] = "20"
     said = filled.run("downgrade").succeeded().out
-    assert "no more than 1, a 10th of undo_limit_mb, are copied" in said
+    assert "no more than 1, a 20th of undo_limit_mb, are copied" in said
     filled.env["DB_OPS_UNDO_LIMIT_MB"] = "1"
     outcome = json.loads(filled.run("recreate", "--json").succeeded().out)
     assert "no more than 1, undo_limit_mb, are kept" in outcome["undo"]["reason"]

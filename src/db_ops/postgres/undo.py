@@ -63,7 +63,7 @@ _LACKING_IN_COPY = """
     FROM pg_database d WHERE datname = %s
 """
 # A copy takes as long as the database is large, a renamed one only takes room.
-_COPIED_PART = 10
+_COPIED_PART = 20
 _MEGABYTE = 1_000_000
 _PATIENCE, _PAUSE = 0.5, 0.002
 
