@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from db_ops.commands.branches import branches
     from db_ops.commands.cache import cache
     from db_ops.commands.check_models import check_models
     from db_ops.commands.create_migration import create_migration
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from db_ops.commands.verify import verify
     from db_ops.errors import DbOpsError
     from db_ops.settings import DatabaseUrl, Settings, load
+    from db_ops.settings.application import database_url
     from db_ops.target.alembic_hook import run_migrations
 
 __version__ = "0.1.0"
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 # Where the names are that are not of a command in a module of its own name.
 _HOMES = {
     "DatabaseUrl": "settings",
+    "database_url": "settings.application",
     "DbOpsError": "errors",
     "Settings": "settings",
     "find_revisions": "commands.stamp",
@@ -68,9 +71,11 @@ __all__ = [
     "DatabaseUrl",
     "DbOpsError",
     "Settings",
+    "branches",
     "cache",
     "check_models",
     "create_migration",
+    "database_url",
     "delete_db",
     "diagram",
     "doctor",

@@ -35,6 +35,16 @@ SERVER_COMMANDS = (
         options=(Option("with-password", "Include the password.", "w"),),
     ),
     Command(
+        "branches",
+        SERVER,
+        "List the databases of git branches, where each branch has its own.",
+        options=(
+            Option("prune", "Drop those first whose branch is gone from this repository.", "p"),
+        ),
+        shows="branches",
+        writes_with=("prune",),
+    ),
+    Command(
         "cache",
         SERVER,
         "List the template databases that make `init` and `recreate` quick, and what `undo` brings"

@@ -25,6 +25,12 @@ from db_ops.postgres.privileges import required_privileges
 from db_ops.postgres.undo import kept_until
 from db_ops.results import Diagnosis, Finding, OnEvent, ignore
 from db_ops.settings import Settings
+from db_ops.settings.branch_database import (
+    SETTING,
+    branch_databases,
+    ignored_because,
+    on_branch,
+)
 from db_ops.target.ahead import check_known
 from db_ops.target.open_project import apply_inspection, read_url_from, with_answers
 from db_ops.target.open_server import embedded_url, server_of
@@ -126,8 +132,11 @@ class _Examination:
     def _settings(self) -> Iterator[Finding]:
         settings = self.settings
         sources = settings.sources
-        url = settings.url
         foreign = self.project is not None and not self.project.is_ours
+        if settings.database_per_branch and not (settings.url is None and foreign):
+            yield Finding("settings", "branch", _branch(settings), SETTING)
+            self.settings = settings = on_branch(settings)
+        url = settings.url
         shown = url.render() if url else "not known" if foreign else "the embedded server's"
         yield Finding("settings", "database", shown, sources.get("url", "default"))
         if application := settings.application_url:
@@ -210,6 +219,15 @@ class _Examination:
             ahead = check_known(target, recorded, connection).ahead
         if ahead:
             yield Finding("server", "ahead", ", ".join(ahead), "of this checkout")
+
+
+def _branch(settings: Settings) -> str:
+    databases = branch_databases(settings)
+    if databases is None:
+        return f"one database for all: {ignored_because(settings)}"
+    key = databases.checkout.key
+    shown = key if not key.startswith(":") else "none, HEAD is detached"
+    return f"{shown}; its database is {databases.current}"
 
 
 def _rights(connection: Connection) -> Iterator[Finding]:

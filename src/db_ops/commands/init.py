@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.databases import database_exists
@@ -46,6 +47,15 @@ def init(
     with locked_maintenance_session(target.server) as maintenance:
         if not database_exists(maintenance, target.server.url.database):
             # Most calls find the database there.
+            origin = None
+            if target.settings.branch is not None and not from_migrations:
+                from db_ops.target.branch_database import copy_parent
+
+                origin = copy_parent(target, maintenance)
+            if origin is not None:
+                with target.server.target() as connection:
+                    done = migrate(target, connection, check_tables=check_tables)
+                return replace(done, created=True, origin=origin)
             from db_ops.builds.rebuild import build_target
 
             built = build_target(target, maintenance, from_migrations, replaces=False, seeds=seeds)

@@ -6,6 +6,7 @@ from db_ops.errors import UsageError
 from db_ops.postgres.embedded import EmbeddedServer
 from db_ops.results import ConnectionUrl, OnEvent, ServerStarted, ServerStopped, ignore
 from db_ops.settings import DatabaseUrl, Settings
+from db_ops.settings.branch_database import on_branch
 from db_ops.target.open_project import open_project
 from db_ops.target.open_server import embedded_url, server_of
 
@@ -16,10 +17,12 @@ def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
     It outlives the command. Raises `UsageError` if the project's URL names another server,
     `EmbeddedServerUnavailable`, `EmbeddedServerFailed`, `EmbeddedServerBusy`.
     """
-    embedded = _embedded(settings, "start")
-    url = open_project(settings)[0].url
+    _embedded(settings, "start")
+    settings = open_project(settings)[0]
+    url = settings.url
     if url is not None:
         raise _not_ours(url, "start", f"start it yourself: {url.source} names it")
+    embedded = EmbeddedServer(settings.embedded_home)
     started = embedded.ensure(on_event)
     location = embedded_url(settings, embedded).location
     return ServerStarted(location, str(embedded.directory), started)
@@ -47,6 +50,8 @@ def _embedded(settings: Settings, command: str) -> EmbeddedServer:
     url = settings.url
     if url is not None:
         raise _not_ours(url, command, f"unset {url.source} to use the embedded server")
+    if settings.database_per_branch:
+        settings = on_branch(settings)
     return EmbeddedServer(settings.embedded_home)
 
 

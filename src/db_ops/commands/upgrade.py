@@ -8,6 +8,7 @@ from db_ops.results import Migrated, OnEvent, Step, ignore
 from db_ops.settings import Settings
 from db_ops.target.ahead import check_known
 from db_ops.target.apply import apply_pending, reached_revisions
+from db_ops.target.branch_database import target_or_copy
 from db_ops.target.target import open_target
 from db_ops.verification.untracked_tables import check_tables
 
@@ -28,7 +29,7 @@ def upgrade(
     Raises `DatabaseMissing`, `MigrationFailed`, and what `init` raises.
     """
     target = open_target(settings, "upgrade", on_event)
-    with target.server.target() as connection:
+    with target_or_copy(target) as connection:
         recorded = target.recorded_on(connection)
         position = check_known(target, recorded, connection)
         goal = upgrade_goal(target.graph, revision, position.known, "db-ops upgrade -r")

@@ -20,6 +20,21 @@ class TemplateInUse(ServerError):
     remedy: str
 
 
+class ParentInUse(ServerError):
+    """Sessions are connected to the database that the one of a new branch is copied from."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{location}: cannot copy {database}, the database of {branch}: it is in use by {holders}"
+    then = (
+        "stop what uses it, or end its sessions: {remedy}; then run this again; or without its"
+        " rows: db-ops init --from-migrations"
+    )
+    branch: str
+    database: str
+    holders: str
+    remedy: str
+
+
 class CollationMismatch(ServerError):
     """The database that CREATE DATABASE copies was made with another version of its collation."""
 

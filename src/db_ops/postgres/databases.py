@@ -58,6 +58,23 @@ def database_oid(connection: Connection, name: str) -> int | None:
     return int(found[0]) if found else None
 
 
+def database_size(connection: Connection, name: str) -> int:
+    """Return how many bytes the database *name* has."""
+    found = _column(connection, "SELECT pg_database_size(%s::name)", name)
+    return int(found[0])
+
+
+def all_comments(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Return the databases of the server that can be used, each with its comment."""
+    query = (
+        "SELECT datname, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database"
+        " WHERE datconnlimit <> -2 ORDER BY datname"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return tuple((str(name), str(comment)) for name, comment in cursor.fetchall())
+
+
 def may_copy_database(connection: Connection, name: str) -> bool:
     """Tell whether the connection's role may copy the database *name*: as its owner, or any."""
     query = (

@@ -13,6 +13,8 @@ import psycopg2
 from psycopg2 import errorcodes, sql
 from psycopg2.extensions import connection as Connection
 
+from db_ops.settings import Settings
+
 _LINE = re.compile(r"^db_ops environment: (?P<environment>[a-z][a-z0-9_-]*)$", re.MULTILINE)
 
 
@@ -27,12 +29,13 @@ def parse_mark(comment: str) -> str | None:
     return found["environment"] if found else None
 
 
-def write_mark(connection: Connection, database: str, environment: str) -> bool:
-    """Mark *database* with *environment*, keeping the rest of its comment.
+def write_mark(connection: Connection, database: str, settings: Settings) -> bool:
+    """Mark *database* with the environment of *settings*, keeping the rest of its comment.
 
     Only the owner may write a comment: returns False if this role is not.
     """
-    comment = with_mark(comment_of(connection, database), environment)
+    kept = comment_of(connection, database)
+    comment = with_mark(kept, settings.environment) if kept else new_comment(settings)
     statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
     try:
         with connection.cursor() as cursor:
@@ -48,6 +51,12 @@ def with_mark(comment: str, environment: str) -> str:
     """Return a database's *comment* with the mark *environment* in it, instead of any other."""
     others = _LINE.sub("", comment).strip("\n")
     return "\n".join(filter(None, (others, f"db_ops environment: {environment}")))
+
+
+def new_comment(settings: Settings) -> str:
+    """Return the comment of a new database: its mark, and whose it is if each branch has one."""
+    branch = settings.branch
+    return with_mark(branch.comment(settings.database) if branch else "", settings.environment)
 
 
 def all_marks(connection: Connection) -> tuple[tuple[str, str], ...]:

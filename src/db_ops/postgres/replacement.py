@@ -22,7 +22,7 @@ from db_ops.postgres.databases import (
     drop_database,
     drop_error,
 )
-from db_ops.postgres.environment_mark import comment_of, with_mark
+from db_ops.postgres.environment_mark import comment_of, new_comment
 from db_ops.postgres.own_databases import (
     allow_connections,
     drop,
@@ -196,7 +196,7 @@ def _exchange(
         if present is not None:
             present.rename(cursor, target)
             check_oid(server, connection, present.name, present.oid)
-        set_comment(cursor, newcomer, comment or with_mark("", server.settings.environment))
+        set_comment(cursor, newcomer, comment or new_comment(server.settings))
         allow_connections(cursor, newcomer, True)
         rename(cursor, newcomer, target)
 

@@ -10,11 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from db_ops.results.branches import BranchDatabase, Branches
     from db_ops.results.create_migration import MigrationCreated, MigrationRebased
     from db_ops.results.diagram import Diagram
     from db_ops.results.dump import Dumped, Loaded
     from db_ops.results.events import (
         BootstrapStarted,
+        BranchCopied,
+        BranchNotCopied,
+        BranchNotKept,
         BuildAbandoned,
         Connected,
         ConnectionNotice,
@@ -95,6 +99,7 @@ _MODULES = (
     "status",
     "history",
     "server",
+    "branches",
     "verify",
     "snapshot",
     "undo",
@@ -110,6 +115,11 @@ _MODULES = (
 
 __all__ = [
     "BootstrapStarted",
+    "BranchCopied",
+    "BranchDatabase",
+    "BranchNotCopied",
+    "BranchNotKept",
+    "Branches",
     "BuildAbandoned",
     "Cache",
     "CachedDatabase",

@@ -64,6 +64,31 @@ class DatabaseCreated(FrozenData):
     location: str
 
 
+class BranchCopied(FrozenData):
+    """The database of a new branch is made: `bytes` are copied from `database`, of `branch`."""
+
+    location: str
+    branch: str
+    database: str
+    bytes: int
+
+
+class BranchNotCopied(FrozenData):
+    """`database`, of `branch`, is at `revisions` that this checkout lacks: it is not copied."""
+
+    location: str
+    branch: str
+    database: str
+    revisions: tuple[str, ...]
+
+
+class BranchNotKept(FrozenData):
+    """Git did not write down the database of `branch`, so a rename of the branch loses it."""
+
+    location: str
+    branch: str
+
+
 class DatabaseDropped(FrozenData):
     """The database is gone."""
 
@@ -236,6 +261,9 @@ Event = (
     | HookMissing
     | PhaseStarted
     | TableCopied
+    | BranchCopied
+    | BranchNotCopied
+    | BranchNotKept
     | RevisionStarted
     | RevisionFinished
     | RevisionRetried

@@ -71,7 +71,8 @@ class Origin(FrozenData):
     """How a new database came to be, and in how many seconds.
 
     `source` is `migrations` if every revision ran, `template` for a copy of one, `spare` for a copy
-    that was made before. `template` is its name; None if there is none to copy the next time.
+    that was made before, `branch` for one of the database of another git branch. `template` is what
+    was copied, or can be the next time; None if there is none.
     """
 
     source: str

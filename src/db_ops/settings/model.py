@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from db_ops.errors.quote_ident import in_quotes
 from db_ops.settings.url import DatabaseUrl
 from db_ops.settings.variables import MIGRATION_URL
+
+if TYPE_CHECKING:
+    from db_ops.settings.branch_database import BranchDatabases
 
 DEVELOPMENT = "development"
 TEST = "test"
@@ -78,6 +82,10 @@ class Settings:
     soft_reset: `recreate` empties the database of what the role owns, and does not replace it.
     undo: keep for `undo` what a command replaces or drops; see `keeps_undo`.
     undo_limit_mb: how large a database may be to be kept so, in millions of bytes.
+    database_per_branch: in development, each git branch has a database of its own; a string names
+        the branch that keeps the one of the URL, else that is the default branch.
+    branch: what names those databases, where each branch has its own and `url` leads to it.
+    server_home: folder of the embedded server, where it is not that of this working tree.
     """
 
     alembic_ini: Path
@@ -115,6 +123,9 @@ class Settings:
     soft_reset: bool = False
     undo: bool = False
     undo_limit_mb: int = 2000
+    database_per_branch: bool | str = False
+    branch: BranchDatabases | None = field(default=None, compare=False, repr=False)
+    server_home: Path | None = None
 
     @property
     def root(self) -> Path:
@@ -122,7 +133,7 @@ class Settings:
 
     @property
     def embedded_home(self) -> Path:
-        return self.root / ".db_ops"
+        return self.server_home or self.root / ".db_ops"
 
     @property
     def cache_folder(self) -> Path | None:
@@ -132,7 +143,9 @@ class Settings:
 
     @property
     def database(self) -> str:
-        return EMBEDDED_DATABASE if self.url is None else self.url.database
+        if self.url is not None:
+            return self.url.database
+        return EMBEDDED_DATABASE if self.branch is None else self.branch.current
 
     @property
     def environment(self) -> str:

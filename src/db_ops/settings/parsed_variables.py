@@ -68,6 +68,7 @@ def parse_variables(variables: Mapping[str, str]) -> dict[str, Any]:
             "undo_limit_mb": env.int("DB_OPS_UNDO_LIMIT_MB", None, validate=validate.Range(min=0)),
             "records": env.bool("DB_OPS_RECORDS", None),
             "ahead_is_different": env.bool("DB_OPS_AHEAD_IS_DIFFERENT", None),
+            "database_per_branch": env.bool("DB_OPS_DATABASE_PER_BRANCH", None),
         }
         env.seal()
     except EnvValidationError as error:

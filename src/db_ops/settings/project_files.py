@@ -37,6 +37,7 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "bootstrap": str,
     "seed": (str, list),
     "schema_file": str,
+    "database_per_branch": (bool, str),
 }
 _SAID = {
     list: "not a list of strings",
@@ -44,6 +45,7 @@ _SAID = {
     bool: "not true or false",
     int: "not a whole number from 0",
     (str, list): "neither a string nor a list of strings",
+    (bool, str): "neither true, false nor the name of a branch",
 }
 
 

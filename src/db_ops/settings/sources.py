@@ -72,7 +72,10 @@ def load(
     url, scratch = _from_file_or_plain(variables, variable, SCRATCH_URL)
     migration = None if for_tests else _from_file_or_plain(variables, MIGRATION_URL)[0]
     declared = files.declared
-    taken = ("records", "ahead_is_different", "squawk", "role", "soft_reset", "undo_limit_mb")
+    taken = (
+        "records", "ahead_is_different", "squawk", "role", "soft_reset", "undo_limit_mb",
+        "database_per_branch",
+    )  # fmt: skip
     given: dict[str, Any] = {name: declared.get(name) for name in taken}
     given["undo"] = declared.get("undo", True)
     in_ci = variables.get("CI", "") not in _NOT_CI
@@ -80,9 +83,13 @@ def load(
     if any(name in variables for name in PARSED):
         from db_ops.settings.parsed_variables import parse_variables
 
-        given |= parse_variables(variables)
+        parsed = parse_variables(variables)
+        if parsed.get("database_per_branch") and given["database_per_branch"]:
+            # The project may have named the branch that keeps its database.
+            del parsed["database_per_branch"]
+        given |= parsed
     if for_tests:
-        given["declared_environment"] = TEST
+        given |= {"declared_environment": TEST, "database_per_branch": None}
     # `none`, as SQL has it, is the role of the connection.
     if for_tests or given["role"] == "none":
         given["role"] = None

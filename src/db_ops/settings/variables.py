@@ -23,6 +23,7 @@ OWN = (
     "DB_OPS_AHEAD_IS_DIFFERENT",
     "DB_OPS_ALEMBIC_INI",
     "DB_OPS_CONNECT_TIMEOUT",
+    "DB_OPS_DATABASE_PER_BRANCH",
     "DB_OPS_DEBUG",
     "DB_OPS_ENVIRONMENT",
     "DB_OPS_LOCK_RETRIES",
@@ -50,6 +51,7 @@ PARSED = tuple(
     for name in (
         "AHEAD_IS_DIFFERENT",
         "CONNECT_TIMEOUT",
+        "DATABASE_PER_BRANCH",
         "ENVIRONMENT",
         "LOCK_RETRIES",
         "LOCK_TIMEOUT",

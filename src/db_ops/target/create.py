@@ -15,7 +15,7 @@ from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_exists
 from db_ops.postgres.environment_mark import read_mark, write_mark
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
-from db_ops.results import DatabaseCreated, Initialised, NotMarked, Origin, Step
+from db_ops.results import BranchNotKept, DatabaseCreated, Initialised, NotMarked, Origin, Step
 from db_ops.target.ahead import check_known
 from db_ops.target.apply import CheckTables, apply_pending, reached_revisions
 from db_ops.target.guard import mark_lock
@@ -86,7 +86,7 @@ def mark_if_unmarked(server: Server, connection: Connection, *, created: bool = 
 
 
 def _mark(server: Server, connection: Connection) -> bool:
-    marked = write_mark(connection, server.url.database, server.settings.environment)
+    marked = write_mark(connection, server.url.database, server.settings)
     if not marked:
         server.on_event(NotMarked(server.location, "only the database's owner may mark it"))
     return marked
@@ -108,4 +108,24 @@ def locked_maintenance_session(server: Server) -> Iterator[Connection]:
             on_event=server.on_event,
         ),
     ):
+        if server.settings.branch is not None:
+            keep_name(server)
         yield connection
+
+
+def keep_name(server: Server) -> None:
+    """Have git keep the name of a branch's database with the branch, through a rename. Idempotent.
+
+    Where git cannot write, the name is found again for as long as the branch has its own.
+    """
+    from db_ops.settings.git_checkout import DATABASE_KEY, git
+
+    databases, name = server.settings.branch, server.url.database
+    if databases is None or databases.checkout.branch is None or name == databases.base:
+        return
+    branch = databases.checkout.branch
+    if (branch, name) in databases.checkout.configured:
+        return
+    variable = f"branch.{branch}.{DATABASE_KEY}"
+    if git(databases.checkout, "config", "--local", "--add", variable, name) is None:
+        server.on_event(BranchNotKept(server.location, branch))

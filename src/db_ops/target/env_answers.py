@@ -37,6 +37,10 @@ class EnvAnswers:
         if found is None:
             yield None, "no database is named"
             return
+        if self.settings.database_per_branch:
+            from db_ops.settings.branch_database import url_on_branch
+
+            found = url_on_branch(self.settings, found)
         with ExitStack() as stack:
             try:
                 session, by = self._open(Server(found, self.settings, _COMMAND), stack)

@@ -22,6 +22,15 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     `read_project` and `inspect_env_py` raise, and `TwoDatabases` if env.py connects to another
     database than a `DATABASE_URL` that the project has not asked for.
     """
+    settings, project = _open_project(settings)
+    if settings.database_per_branch:
+        from db_ops.settings.branch_database import on_branch
+
+        settings = on_branch(settings)
+    return settings, project
+
+
+def _open_project(settings: Settings) -> tuple[Settings, Project]:
     project = project_of(settings)
     settings = read_url_from(settings, project)
     project = with_answers(project, settings)
@@ -123,7 +132,7 @@ def apply_inspection(settings: Settings, project: Project, inspection: EnvInspec
         url is not None
         and inspection.url is not None
         and not _is_asked_for(settings)
-        and not url.is_same_database(inspection.url)
+        and not _are_one(settings, url, inspection.url)
     ):
         path = project.display(project.env_py)
         raise TwoDatabases(path, inspection.url.location, url.location)
@@ -131,6 +140,15 @@ def apply_inspection(settings: Settings, project: Project, inspection: EnvInspec
         url = settings.url.with_option("search_path", inspection.search_path)
         settings = replace(settings, url=url)
     return settings
+
+
+def _are_one(settings: Settings, url: DatabaseUrl, other: DatabaseUrl) -> bool:
+    """Tell whether both are one database; env.py may ask for that of the branch."""
+    if url.is_same_database(other) or not settings.database_per_branch:
+        return url.is_same_database(other)
+    from db_ops.settings.branch_database import url_on_branch
+
+    return url_on_branch(settings, url).is_same_database(url_on_branch(settings, other))
 
 
 def _is_asked_for(settings: Settings) -> bool:

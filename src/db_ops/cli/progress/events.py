@@ -24,6 +24,9 @@ from db_ops.errors.base import enumerate_names
 from db_ops.errors.invocation import as_typed
 from db_ops.results import (
     BootstrapStarted,
+    BranchCopied,
+    BranchNotCopied,
+    BranchNotKept,
     BuildAbandoned,
     Connected,
     ConnectionNotice,
@@ -227,6 +230,14 @@ def _announced(event: Event, *, verbose: bool) -> str:
             )
         case DatabaseCreated(location):
             return f"{location}: created"
+        case BranchCopied(location, branch, database, size):
+            what = f"{database}, the database of {branch}, {format_megabytes(size)}"
+            return f"{location}: copying {what}"
+        case BranchNotCopied(location, branch, database, revisions):
+            what = f"{database}, the database of {branch}, is at {enumerate_names(revisions)}"
+            return f"{location}: not a copy: {what}, which this checkout lacks"
+        case BranchNotKept(location, branch):
+            return f"{location}: git cannot write its configuration: renaming {branch} will lose it"
         case DatabaseDropped(location):
             return f"{location}: dropped"
         case DatabaseSetAside(location, snapshot):

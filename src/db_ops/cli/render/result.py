@@ -45,6 +45,7 @@ _RARE_OMITTED_IF_QUIET = (
 )
 # What few commands show, and where its lines are made: imported only for them.
 _RENDERERS = {
+    "Branches": ("branches", "branches_lines"),
     "Cache": ("server", "cache_lines"),
     "ConnectionUrl": ("server", "connection_url_lines"),
     "Diagnosis": ("project", "diagnosis_lines"),
@@ -174,6 +175,9 @@ def _origin(result: Initialised) -> str:
     if result.origin is None or result.origin.source == "migrations":
         kept = ", kept as a template" if result.origin and result.origin.template else ""
         return f", {_applied(result)}{kept}"
+    if result.origin.source == "branch":
+        copied = f" as a copy of {result.origin.template} in {seconds(result.origin.seconds)}"
+        return f"{copied}, {_applied(result)}"
     return (
         f" from a {result.origin.source} in {seconds(result.origin.seconds)},"
         f" now at {revision_names(result.heads)}"
