@@ -205,8 +205,9 @@ def test_a_python_error_in_a_migration_is_no_traceback(project: Project) -> None
     assert "Traceback" in project.run("init").err
 
 
-def test_a_revision_without_a_downgrade(project: Project) -> None:
-    project.revision("0001", downgrade="raise NotImplementedError")
+@pytest.mark.parametrize("refusal", ["NotImplementedError", "RuntimeError('irreversible')"])
+def test_a_revision_without_a_downgrade(project: Project, refusal: str) -> None:
+    project.revision("0001", downgrade=f"raise {refusal}")
     project.run("init").succeeded()
     outcome = project.run("downgrade").failed(FAILED)
     assert "downgrade of 0001" in outcome.error

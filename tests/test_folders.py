@@ -76,6 +76,27 @@ def test_a_location_beside_the_named_file_counts_for_imports_too(books: ForeignP
     assert "up to date" in named
 
 
+@pytest.mark.parametrize("location", ["%(here)s/alembic", "alembic"])
+def test_settings_above_a_named_file_are_read_unless_they_are_for_another(
+    books: ForeignProject, location: str
+) -> None:
+    service = books.root / "service"
+    move(books, "service", location)
+    (books.root / "alembic").rename(service / "alembic")
+    if location == "alembic":
+        # Alembic is run in there, and so the models are.
+        (books.root / "models.py").rename(service / "models.py")
+    named = ("--config", "service/alembic.ini")
+    assert "now at 0002" in books.run(*named, "init").succeeded().out
+    # Its own is nearer, and one that is found without a name has these settings to itself.
+    (service / "pyproject.toml").write_text('[tool.db_ops]\nurl_env = "OTHER_URL"\n')
+    refused = books.run(*named, "status", DATABASE_URL="").failed(2)
+    assert "OTHER_URL" in refused.hint + refused.error
+    (service / "pyproject.toml").unlink()
+    (books.root / "alembic.ini").write_text("[alembic]\nscript_location = service/alembic\n")
+    assert "up to date" not in books.run(*named, "status").out
+
+
 def test_dated_folders_of_file_template_are_used_if_they_are_read_and_refused_if_not(
     books: ForeignProject,
 ) -> None:

@@ -123,12 +123,26 @@ def _around(config: Path, folder: Path, named: str, nearest: Path | None) -> Pro
     if not _is_for_flask(config, folder, named):
         root = _root_of(config, folder, *folder.parents, *((nearest,) if nearest else ()))
     declared = _tables(root / PYPROJECT).get("db_ops")
-    if declared is None and nearest is not None:
-        # The one that names this file speaks for it, although it was named again.
-        above = _tables(nearest / PYPROJECT).get("db_ops", {})
-        names_it = (nearest / str(above.get("alembic_ini", ""))).resolve() == config
-        declared = above if names_it else {}
+    if declared is None:
+        for above in dict.fromkeys((*((nearest,) if nearest else ()), *config.parents)):
+            spoken = _tables(above / PYPROJECT).get("db_ops")
+            if spoken is not None and _speaks_for(above, spoken, config):
+                # As without the name, if it names the file itself.
+                return ProjectFiles(_where_it_counts(config, above), config, _checked(spoken))
     return ProjectFiles(root, config, _checked(declared or {}))
+
+
+def _speaks_for(folder: Path, declared: Mapping[str, Any], config: Path) -> bool:
+    """Tell whether *declared*, of the `pyproject.toml` in *folder*, is meant for *config*.
+
+    It is if it names it, or if none would be found from there that it could be meant for.
+    """
+    if "alembic_ini" in declared:
+        return (folder / str(declared["alembic_ini"])).resolve() == config
+    try:
+        return find_project(folder).alembic_config.resolve() == config
+    except AlembicIniNotFound:
+        return True
 
 
 def _is_for_flask(config: Path, folder: Path, named: str) -> bool:

@@ -163,10 +163,19 @@ def _remedy(run: Run, revision: str, error: BaseException) -> str:
             f"if {run.project.bootstrap} has made that, let it return the revision that its schema "
             f'is at, such as "head"; else correct {path}; then: {again}'
         )
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) or _refuses_to_revert(run, revision, error):
         return f"write {run.direction}() in {path}, or restore the database from a backup"
     return _REMEDIES.get(sqlstate(error) or "", "correct {path}, then: {again}").format(
         path=path, again=again
+    )
+
+
+def _refuses_to_revert(run: Run, revision: str, error: BaseException) -> bool:
+    """Tell whether downgrade() of *revision* says itself, by an error, that it has no way back."""
+    file = run.project.root / run.graph.nodes[revision].revision.path
+    raised = source_locations(error)[-1:]
+    return run.direction == "downgrade" and any(
+        one.path == file and one.code.startswith("raise ") for one in raised
     )
 
 
