@@ -73,6 +73,8 @@ class Project:
     # The file in which its own documentation has the user fill in `sqlalchemy.url`, and with what.
     url_in: str = ""
     url: str = "postgresql+psycopg2://{location}"
+    # Whom its own documentation has own the database.
+    role: str = ROLE
     # Where a package leaves out `script.py.mako`, which its repository has.
     template_in: str = ""
     # Files and variables that the service itself needs.
@@ -86,8 +88,10 @@ class Project:
     settings: str = ""
     settings_in: str = "pyproject.toml"
     variables: Mapping[str, str] = field(default_factory=dict)
-    # What is typed after `downgrade` and `create-migration` where there are several branches.
+    # What is typed after `downgrade` and `create-migration` where there are several branches, and
+    # after the first `downgrade` where the head of that branch has no way back.
     branch: str = ""
+    first_reverted: str = ""
     # What the page says of it below the table: why a command does not do what it does elsewhere.
     note: str = ""
     # A model's file, a line of it, and what is put after it: a nullable column `corpus_note`.
@@ -177,8 +181,8 @@ class Workplace:
 
     def _filled(self, text: str) -> str:
         values = {
-            "url": f"postgresql://{ROLE}:{ROLE}@127.0.0.1:{self.server.port}/{self.database}",
-            "location": f"{ROLE}:{ROLE}@127.0.0.1:{self.server.port}/{self.database}",
+            "url": "postgresql://{location}",
+            "location": f"{self.project.role}:{ROLE}@127.0.0.1:{{port}}/{{database}}",
             "port": self.server.port,
             "database": self.database,
             "copy": self.copy,
@@ -282,7 +286,8 @@ class Walk:
         self.time()
         self.step("status", "status")
         own = self.verify("verify")
-        self.step("downgrade", "downgrade", "-s", "1", *branch)
+        first = shlex.split(self.place.project.first_reverted) or branch
+        self.step("downgrade", "downgrade", "-s", "1", *first)
         self.step("upgrade", "upgrade")
         self.at_head("upgrade")
         self.verify("upgrade", own)
@@ -584,7 +589,8 @@ def main() -> None:
     try:
         with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            cursor.execute(f"CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD '{ROLE}'")
+            for role in {project.role for project in declared()}:
+                cursor.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{ROLE}'")
         for project in declared():
             if not named or project.name in named:
                 print(project.name, flush=True)

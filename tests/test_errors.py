@@ -205,6 +205,23 @@ def test_a_python_error_in_a_migration_is_no_traceback(project: Project) -> None
     assert "Traceback" in project.run("init").err
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO no_such",
+        "ALTER ROLE no_such SET search_path = public",
+    ],
+)
+def test_a_role_that_the_server_lacks_is_to_be_created_there(
+    project: Project, statement: str
+) -> None:
+    # Also in a first revision that creates no table: no bootstrap could help.
+    project.revision("0001", f"op.execute('{statement}')")
+    outcome = project.run("init").failed(FAILED)
+    assert 'role "no_such" does not exist' in outcome.error
+    assert "create that role on the server: CREATE ROLE no_such; then: " in outcome.hint
+
+
 @pytest.mark.parametrize("refusal", ["NotImplementedError", "RuntimeError('irreversible')"])
 def test_a_revision_without_a_downgrade(project: Project, refusal: str) -> None:
     project.revision("0001", downgrade=f"raise {refusal}")

@@ -115,6 +115,32 @@ def test_revisions_of_sql_alone_are_compared_with_the_database(split: ForeignPro
     assert "by_hand: changed by hand" in split.run("verify").out
 
 
+@pytest.mark.parametrize("models", [("book", "shelf"), ("tables",)], ids=["modules", "package"])
+def test_named_modules_stand_in_where_env_py_gives_no_metadata(
+    split: ForeignProject, models: tuple[str, ...]
+) -> None:
+    split.edit("alembic/env.py", "from base import Base\n", "")
+    env_py = split.root / "alembic" / "env.py"
+    env_py.write_text(env_py.read_text().replace("Base.metadata", "None"))
+    if models == ("tables",):
+        # The package holds no model itself, and one of its modules only a Table.
+        (split.root / "tables").mkdir()
+        (split.root / "tables" / "__init__.py").write_text("from tables import book, shelf\n")
+        (split.root / "book.py").rename(split.root / "tables" / "book.py")
+        (split.root / "shelf.py").rename(split.root / "tables" / "shelf.py")
+    split.run("init").succeeded()
+    said = split.run("doctor").out
+    assert "has no target_metadata: models cannot be compared" in said
+    assert 'models = ["package.module"]' in said
+    name_models(split, *models)
+    assert "models, migrations and database agree" in split.run("verify").succeeded().out
+    book = "tables/book.py" if models == ("tables",) else "book.py"
+    split.edit(book, "sa.Text)", "sa.Text)\n    pages: Mapped[int | None]")
+    split.run("create-migration", "-m", "pages").succeeded()
+    split.run("upgrade").succeeded()
+    assert query(split.url, "SELECT pages FROM books") == []
+
+
 def test_a_named_module_that_does_not_import_is_told_with_its_line(split: ForeignProject) -> None:
     name_models(split, "book", "no_such")
     error = split.run("status").failed(1).error

@@ -6,11 +6,12 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import AlembicIniBroken
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
 
 _SECTION = "alembic"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Answers(Protocol):
@@ -107,12 +109,16 @@ class Project:
         """Return *path* relative to the project's root where it lies inside it."""
         return str(path).removeprefix(f"{self.root}{os.sep}")
 
-    def alembic_config(self, **attributes: Any) -> Config:
+    def alembic_config(
+        self, typed: str = "current", arguments: Mapping[str, Any] = _NOTHING, **attributes: Any
+    ) -> Config:
         """Return Alembic's own configuration, with `attributes` for env.py.
 
+        An env.py that asks is told that the command *typed*, with *arguments*, is what runs it.
         Paths are absolute in it, so that the current directory has no say. Raises
         `AlembicIniBroken` for a `pyproject.toml` that this Alembic does not read.
         """
+        from alembic import command
         from alembic.config import Config
 
         options = argparse.Namespace(
@@ -121,6 +127,8 @@ class Project:
             name=self.section,
             config=[str(self.alembic_ini)],
             raiseerr=False,
+            cmd=(getattr(command, typed), [], list(arguments)),
+            **arguments,
         )
         silence = io.StringIO()
         config = Config(

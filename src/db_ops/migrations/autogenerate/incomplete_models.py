@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -40,6 +41,27 @@ def import_models(project: Project) -> None:
             raise EnvironmentBroken(
                 reason=f"{reason} (named in [tool.db_ops] models: {name})", **fields
             ) from error
+
+
+def metadata_of_models(project: Project) -> Any:
+    """Return the metadata, one or several, in the modules that `import_models` has imported.
+
+    Where all migrations are written by hand, env.py gives none to Alembic. A package counts with
+    those of its modules that it has imported.
+    """
+    from sqlalchemy import MetaData, Table
+
+    found: dict[int, Any] = {}
+    for name, module in tuple(sys.modules.items()):
+        if not any(f"{name}.".startswith(f"{one}.") for one in project.models):
+            continue
+        for value in tuple(vars(module).values()):
+            # Not by isinstance: what stands for Flask's application cannot be asked outside of it.
+            holds_one = issubclass(type(value), (type, Table))
+            metadata: Any = getattr(value, "metadata", None) if holds_one else value
+            if issubclass(type(metadata), MetaData) and metadata.tables:
+                found[id(metadata)] = metadata
+    return list(found.values()) if len(found) > 1 else next(iter(found.values()), None)
 
 
 def missing_table(project: Project, target_metadata: Any) -> ModelTableMissing | None:

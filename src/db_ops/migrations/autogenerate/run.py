@@ -113,9 +113,7 @@ def run_where_it_can(
 
 
 def _config(project: Project, session: Session, head: str) -> Config:
-    config = project.alembic_config(db_ops=session)
-    # Hooks ask for what was typed, as those of the manual do.
-    vars(config.cmd_opts).update(_arguments(head))
+    config = project.alembic_config("revision", _arguments(head), db_ops=session)
     # Since 1.16, Alembic reads [tool.alembic] as well.
     option = getattr(config, "get_alembic_option", config.get_main_option)
     if not option("file_template"):

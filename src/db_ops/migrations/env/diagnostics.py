@@ -10,7 +10,14 @@ from db_ops.errors.masking import mask_credentials
 from db_ops.migrations.env.error_location import describe_failure, truncate
 
 # Of pg8000's dictionary. https://www.postgresql.org/docs/current/protocol-error-fields.html
-_FIELDS = {"sqlstate": "C", "message": "M", "detail": "D", "hint": "H", "position": "P"}
+_FIELDS = {
+    "sqlstate": "C",
+    "message": "M",
+    "detail": "D",
+    "hint": "H",
+    "position": "P",
+    "function": "R",
+}
 _SHOWN = 200
 
 
@@ -28,6 +35,8 @@ class Diagnostics:
     context: str | None = None
     position: int | None = None
     statement: str | None = None
+    # The function of the server's source that raised it; the same in every language.
+    function: str | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -73,6 +82,7 @@ def diagnostics(error: BaseException) -> Diagnostics | None:
             diag.context,
             int(position) if position else None,
             sent,
+            getattr(diag, "source_function", None),
         )
     fields = _of_asyncpg(original) or _of_pg8000(original)
     return Diagnostics(**fields, statement=statement) if fields else None
@@ -120,6 +130,7 @@ def _of_asyncpg(original: Any) -> dict[str, Any] | None:
                 "hint": getattr(one, "hint", None),
                 "context": getattr(one, "context", None),
                 "position": int(position) if position else None,
+                "function": getattr(one, "server_source_function", None),
             }
     return None
 

@@ -16,10 +16,11 @@ from db_ops.errors import (
     MigrationFailed,
     StatementFailed,
 )
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.errors.tracebacks import chained_errors
 from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate, statement_of
 from db_ops.migrations.env.error_location import innermost_location, source_locations
-from db_ops.migrations.env.history_start import missing_base
+from db_ops.migrations.env.history_start import missing_base, missing_role
 
 if TYPE_CHECKING:
     from db_ops.migrations.env.runner import Database, Run
@@ -47,7 +48,7 @@ def explain_revision(
     if missing is not None:
         return missing
     kind = MigrationBlocked if is_lock_timeout(error) else MigrationFailed
-    lacking = missing_base(run, revision, error)
+    lacking = () if missing_role(error) else missing_base(run, revision, error)
     if lacking:
         kind = HistoryNotFromEmpty
     file = run.project.root / run.graph.nodes[revision].revision.path
@@ -158,6 +159,9 @@ def _remedy(run: Run, revision: str, error: BaseException) -> str:
     remedy = privilege_remedy(run.database, error)
     if remedy is not None:
         return f"{remedy}; then: {again}"
+    role = missing_role(error)
+    if role:
+        return f"create that role on the server: CREATE ROLE {quote_ident(role)}; then: {again}"
     if run.project.bootstrap and sqlstate(error) in _ALREADY_THERE and run.direction == "upgrade":
         return (
             f"if {run.project.bootstrap} has made that, let it return the revision that its schema "

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.autogenerate.models import metadatas
-from db_ops.migrations.env.diagnostics import reason_of, sqlstate
+from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate
 
 if TYPE_CHECKING:
     from db_ops.migrations.env.runner import Run
 
 # Undefined table, undefined object (a type, an index, a constraint), invalid schema name.
 _UNDEFINED = ("42P01", "42704", "3F000")
+# Functions of the server that look a role up, the same in every language.
+_ROLE_LOOKUPS = re.compile(r"get_role|DropRole\Z|regrolein\Z")
 # What the server quotes is a name; the quotation marks are those of its language.
 _QUOTED = re.compile('["«„“「『]\\s?([^"«»„“”「」『』]+?)\\s?["»“”」』]')
 _CREATES = re.compile(r"\bcreate[_\s]+(?:unlogged\s+)?table\b|\bcreate_all\b", re.I)
@@ -39,6 +41,17 @@ def missing_base(run: Run, revision: str, error: BaseException) -> tuple[str, ..
     if known.isdisjoint(names) and _CREATES.search(f"{earlier}\n{_source(run, revision)}"):
         return ()
     return names
+
+
+def missing_role(error: BaseException) -> str:
+    """Return the name of a role that a statement needs and the server lacks, else an empty text.
+
+    Roles are the server's, not the database's: no bootstrap of a schema could make them.
+    """
+    said = diagnostics(error)
+    if said is None or not _ROLE_LOOKUPS.match(said.function or ""):
+        return ""
+    return next(iter(_undefined(error)), "")
 
 
 def _undefined(error: BaseException) -> tuple[str, ...]:

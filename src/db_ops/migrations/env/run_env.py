@@ -47,7 +47,7 @@ def run_env(
     """Run env.py; *work* plans the steps. Raises `EnvironmentBroken`, and what revisions raise."""
     from alembic.runtime.environment import EnvironmentContext
 
-    config = project.alembic_config(db_ops=session)
+    config = project.alembic_config(*session.typed, db_ops=session)
     try:
         if not project.is_ours:
             from db_ops.migrations.foreign_env.inspection import run_foreign_env_py

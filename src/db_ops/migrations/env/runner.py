@@ -164,7 +164,7 @@ def _attempt(run: Run) -> None:
         try:
             with connection_over(driver) as connection:
                 recording = StepRecording(run.recorder) if run.recorder else None
-                session = Session(connection, recording=recording)
+                session = Session(connection, recording=recording, typed=run.plan.typed)
                 if not run.project.is_ours:
                     choose_connection(run.project, run.database, session)
                 work = _reporting(run, connection, driver, recording)

@@ -8,11 +8,12 @@ percent sign would break it, and a password would be written where others print 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
@@ -49,9 +50,11 @@ class Session:
     """What the runner passes to env.py: its connection, and whether env.py is run `read_only`.
 
     `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
-    `metadata` is its `target_metadata`: one `MetaData`, or several. `scope` is what a comparison
-    found, `unchecked` what it could not compare. `recording` is called for each step. `schemas` are
-    compared although no model lives there. One that `may_try` may write in a scratch database.
+    `metadata` is its `target_metadata`, one `MetaData` or several; `metadata_of_models`, of the
+    modules that the project names, stands in for it. `scope` is what a comparison found,
+    `unchecked` what it could not compare. `recording` is called for each step. `typed` is the
+    command of Alembic, with its arguments, that does the same. `schemas` are compared although no
+    model lives there. One that `may_try` may write in a scratch database.
 
     One that `inspects` runs nothing, and without a connection contacts nobody: it holds the
     arguments of `configure` in each of the `calls`, and whether env.py `called_run_migrations` of
@@ -69,9 +72,11 @@ class Session:
     read_only: bool = False
     reached: bool = False
     metadata: Any = None
+    metadata_of_models: Any = None
     scope: AutogenerateScope = field(default_factory=AutogenerateScope)
     unchecked: tuple[str, ...] = ()
     recording: StepRecording | None = None
+    typed: tuple[str, Mapping[str, Any]] = ("current", MappingProxyType({}))
     schemas: tuple[str, ...] = ()
     may_try: bool = False
     inspects: bool = False

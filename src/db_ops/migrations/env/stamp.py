@@ -60,4 +60,10 @@ def stamp_in(
     """Do what `alembic stamp` does, in a *session* whose environment is entered already."""
     from alembic import command
 
-    command.stamp(project.alembic_config(db_ops=session), list(revisions), purge=purge)
+    from db_ops.migrations.foreign_env.inspection import set_placeholder_url
+
+    typed = {"revisions": list(revisions), "sql": False, "tag": None, "purge": purge}
+    config = project.alembic_config("stamp", typed, db_ops=session)
+    if not project.is_ours:
+        set_placeholder_url(config, project, is_known=True)
+    command.stamp(config, list(revisions), purge=purge)

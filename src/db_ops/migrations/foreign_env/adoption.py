@@ -125,6 +125,8 @@ class _Adoption:
         self, context: EnvironmentContext, connection: Connection | None, options: dict[str, Any]
     ) -> None:
         session, ours = self.session, self.session.connection
+        if options.get("target_metadata") is None:
+            options = {**options, "target_metadata": session.metadata_of_models}
         session.calls.append(dict(options))
         session.scope.look_at(options)
         session.scope.translate_as(connection)

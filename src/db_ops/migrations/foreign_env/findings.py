@@ -81,7 +81,8 @@ def _of_metadata(metadata: Any) -> Iterator[EnvPyFinding]:
     if metadata is None:
         yield (
             "has no target_metadata: models cannot be compared",
-            "give context.configure the metadata of the models, as target_metadata",
+            "name their modules in pyproject.toml: [tool.db_ops] models = "
+            '["package.module"], or give context.configure their metadata, as target_metadata',
         )
     elif not any(one.tables for one in several):
         yield (

@@ -18,7 +18,7 @@ from db_ops.errors import (
     UnknownDatabase,
 )
 from db_ops.errors.base import place_name
-from db_ops.migrations.autogenerate.incomplete_models import import_models
+from db_ops.migrations.autogenerate.incomplete_models import import_models, metadata_of_models
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.runtime import Session, connection_over
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
@@ -219,6 +219,7 @@ def env_py_context(project: Project, session: Session, config: Config) -> ExitSt
             # An application that Flask finds may connect when it is made.
             takeover = stack.enter_context(env_py_adoption(session))
             stack.enter_context(env_py_sandbox(project))
+            session.metadata_of_models = metadata_of_models(project)
             takeover.forget()
         else:
             import_models(project)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from db_ops.errors import AlembicFailed, FunctionMissing, StepsDiffer
 from db_ops.migrations.revisions.graph import Goal, Graph
@@ -43,6 +43,15 @@ class StepPlan:
     @property
     def total(self) -> int:
         return sum(len(table.steps) for table in self.tables)
+
+    @property
+    def typed(self) -> tuple[str, dict[str, Any]]:
+        """The command of Alembic, as its parser leaves it, for the most steps that it can name."""
+        steps = max((table.steps for table in self.tables), key=len, default=())
+        goal = "heads"
+        if steps:
+            goal = steps[-1] if self.direction == "upgrade" else f"{steps[0]}-{len(steps)}"
+        return self.direction, {"revision": goal, "sql": False, "tag": None}
 
     def check(self, scripts: ScriptDirectory) -> None:
         """Compare all of it with what Alembic would do. Raises `StepsDiffer`, `AlembicFailed`."""
