@@ -334,7 +334,9 @@ class Walk:
         subjects = frozenset(one["description"] for one in found["differences"])
         if cell == "verify":
             check = self.place.plain("check")
-            says = "agrees" if check.code == 0 else "differs"
+            says = "agrees" if check.code == 0 else "fails"
+            if "New upgrade operations detected" in check.out + check.err:
+                says = "differs"
             partial = ", partial" if found["partial"] else ""
             if subjects or check.code or partial:
                 beyond = _beyond_check(found["differences"]) if check.code == 0 else ""

@@ -13,6 +13,11 @@ IDENTITY = "mapped_column(sa.Integer, sa.Identity(), primary_key=True)"
 ALWAYS = "mapped_column(sa.BigInteger, sa.Identity(always=True, increment=10), primary_key=True)"
 PLAIN = "mapped_column(sa.Integer, primary_key=True, autoincrement=False)"
 NAMED = "mapped_column(sa.Integer, TICKET, server_default=TICKET.next_value(), primary_key=True)"
+# As programs write models from a database: the sequence is named, and no column owns it.
+UNOWNED = (
+    "mapped_column(sa.Integer, sa.Sequence('{0}_id_seq'),"
+    " server_default=sa.text(\"nextval('{0}_id_seq')\"), primary_key=True)"
+)
 # Before and after, of a table for each; what is inserted by hand, and the next two numbers.
 CHANGES = {
     "serial_to_identity": (SERIAL, IDENTITY),
@@ -24,6 +29,8 @@ CHANGES = {
     "identity_to_serial": (IDENTITY, SERIAL),
     "identity_to_plain": (IDENTITY, PLAIN),
     "plain_to_named": (PLAIN, NAMED),
+    "serial_to_unowned": (SERIAL, UNOWNED),
+    "unowned_to_serial": (UNOWNED, SERIAL),
     "Mixed Case": (SERIAL, IDENTITY),
     "a_name_that_is_so_long_that_its_sequence_cannot_have_all_of_it": (PLAIN, SERIAL),
 }
@@ -35,7 +42,8 @@ def models(project: Project, which: int) -> None:
     project.models(
         HEAD * any(change[which] == NAMED for change in CHANGES.values())
         + "".join(
-            f"\n\nclass T{number}(Base):\n    __tablename__ = {name!r}\n    id = {change[which]}\n"
+            f"\n\nclass T{number}(Base):\n    __tablename__ = {name!r}\n"
+            f"    id = {change[which].format(name)}\n"
             "    note = mapped_column(sa.Text)\n"
             for number, (name, change) in enumerate(CHANGES.items())
         )
@@ -65,6 +73,7 @@ def test_the_next_number_is_past_those_of_the_rows(project: Project) -> None:
     models(project, 1)
     said = changed(project)
     assert "sequence of column" in said
+    assert "and how far it has counted" not in said
     project.run("upgrade").succeeded()
     project.run("verify").succeeded()
     insert_everywhere(project, 1)

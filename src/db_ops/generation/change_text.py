@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from db_ops.postgres.schema.identifiers import display_name, unquoted_parts
 from db_ops.postgres.schema.objects import Change
+from db_ops.postgres.schema.repair import literal
+from db_ops.postgres.schema.sequence_options import OWN_SEQUENCE
 
 _NOT_SHOWN = 60
+_TAKES_OVER = ("default", OWN_SEQUENCE)
 
 
 def changed_attributes(
@@ -34,6 +37,11 @@ def describe_change(change: Change) -> str:
 
 def losses(changes: Iterable[Change], earlier: Mapping[str, str]) -> Iterator[str]:
     """Describe the data that each change loses, if any, by the *earlier* name if it has one."""
+    changes = tuple(changes)
+    # The column's own sequence goes on from there, or is that very one.
+    taken_over = {
+        change.actual for change in changes if (change.attribute, change.expected) == _TAKES_OVER
+    }
     for change in changes:
         name = display_name(earlier.get(change.name, change.name))
         if change.attribute is None and change.expected is None:
@@ -41,7 +49,7 @@ def losses(changes: Iterable[Change], earlier: Mapping[str, str]) -> Iterator[st
                 yield f"drops table {name} with all its rows"
             elif change.kind == "column":
                 yield f"drops column {name} with its values"
-            elif change.kind == "sequence":
+            elif change.kind == "sequence" and _drawing(change.name) not in taken_over:
                 yield f"drops sequence {name} and how far it has counted"
         elif (
             (change.kind, change.attribute) == ("column", "generated")
@@ -64,6 +72,10 @@ def values_removed(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
     """Return the values that *changes* remove, by the enum's name."""
     of_enums = (one for one in changes if (one.kind, one.attribute) == ("enum", "values"))
     return {one.name: gone for one in of_enums if (gone := removed_values(one))}
+
+
+def _drawing(sequence: str) -> str:
+    return f"nextval({literal(sequence)}::regclass)"
 
 
 def removed_values(change: Change) -> tuple[str, ...]:

@@ -50,6 +50,15 @@ def sequence_statements(
     old, new = _source(actual), _source(wanted)
     own = names.get(actual.name)
     alter, this = f"ALTER TABLE {actual.parent}", f"ALTER COLUMN {actual.label}"
+    if old == OWN_SEQUENCE and new is not None and new == own:
+        # The same one, which no column owns any more.
+        position = _position(actual, wanted, literal(new), new)
+        return (f"ALTER SEQUENCE {new} OWNED BY NONE", position)
+    if new == OWN_SEQUENCE and old == (original or own_sequence_name(wanted)):
+        options = wanted.attributes["sequence"]
+        cycle = "" if options.endswith(" CYCLE") else " NO CYCLE"
+        position = _position(actual, wanted, literal(old), old)
+        return (f"ALTER SEQUENCE {old} AS {options}{cycle} OWNED BY {actual.name}", position)
     if new == OWN_SEQUENCE == old:
         return (f"ALTER SEQUENCE {own} {' '.join(_changed_options(actual, wanted))}",)
     if new == "identity":
