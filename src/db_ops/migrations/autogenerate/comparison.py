@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CHECK_CONSTRAINTS = "alembic.ext.checkconstraint_byname"
 _CAST = re.compile(r"::(?:\"[^\"]+\"|[a-z_][\w .]*)(?:\([\d, ]*\))?(?:\[\])*", re.IGNORECASE)
+_NEXTVAL = re.compile(r"nextval\('\"([a-z_][a-z_\d]*)\"\.([^']+)'\)\Z", re.IGNORECASE)
 _VOLATILE = re.compile(
     r"\b(nextval|setval|random|clock_timestamp|uuidv[47]|gen_random_uuid|uuid_generate_\w+)\s*\(",
     re.IGNORECASE,
@@ -173,6 +174,8 @@ def _normalised(default: str) -> str:
     text = _CAST.sub("", default.strip())
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1].strip()
+    # SQLAlchemy quotes the schema that it adds where the search path leaves it out.
+    text = _NEXTVAL.sub(r"nextval('\1.\2')", text)
     return text if "'" in text else text.lower()
 
 
