@@ -196,7 +196,9 @@ def test_prune_drops_what_belonged_to_a_deleted_branch_alone(repository: Project
         for one in json.loads(repository.run("branches", "-j").out)["databases"]
     }
     assert [name for name, one in listed.items() if one["is_gone"]] == [gone]
-    assert listed[kept]["is_current"] and listed[kept]["bytes"] > 0 and listed[kept]["made"]
+    assert listed[kept]["is_current"]
+    assert listed[kept]["made"]
+    assert listed[kept]["bytes"] > 0
     # One of the same name is another branch.
     git(repository, "branch", "gone", "main", at=3)
     outcome = repository.run("branches", "--prune")
