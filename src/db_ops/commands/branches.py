@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
-
-from psycopg2.extensions import connection as Connection
+from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import UsageError
 from db_ops.postgres.connection.server import Server
@@ -18,6 +16,9 @@ from db_ops.settings.branch_database import COMMENT, BranchDatabases, ignored_be
 from db_ops.target.create import locked_maintenance_session
 from db_ops.target.guard import check_intent, guarded_drop
 from db_ops.target.open_server import open_server
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 
 def branches(settings: Settings, *, prune: bool = False, on_event: OnEvent = ignore) -> Branches:
