@@ -301,3 +301,52 @@ def test_the_application_gets_the_url_of_the_branch(
     assert DatabaseUrl.parse(db_ops.database_url(start=repository.root)).database == name
     monkeypatch.setenv("DB_OPS_DATABASE_PER_BRANCH", "0")
     assert db_ops.database_url(there, start=repository.root) == there
+
+
+def test_a_database_that_is_not_of_development_is_not_copied(repository: Project) -> None:
+    base = DatabaseUrl.parse(repository.url).database
+    query(repository.url, f"COMMENT ON DATABASE {base} IS 'db_ops environment: production'")
+    git(repository, "switch", "-qc", "feature", at=1)
+    outcome = repository.run("init")
+    assert outcome.code == 4
+    assert f"{base}, the database of main, is marked production" in outcome.err
+    assert not query(
+        repository.url, "SELECT FROM pg_database WHERE datname = %s", database(repository)
+    )
+
+
+def test_recreate_keeps_the_database_with_its_branch(repository: Project) -> None:
+    git(repository, "switch", "-qc", "feature", at=1)
+    init(repository)
+    assert repository.run("recreate").code == 0
+    git(repository, "switch", "-q", "main", at=2)
+    git(repository, "branch", "-qD", "feature")
+    listed = json.loads(repository.run("branches", "--json").out)["databases"]
+    assert [(one["branch"], one["is_gone"]) for one in listed] == [
+        ("main", False),
+        ("feature", True),
+    ]
+
+
+def test_an_env_py_that_composes_its_url_gets_the_database_of_the_branch(
+    repository: Project,
+) -> None:
+    (repository.root / "alembic/env.py").write_text(
+        "import os\n"
+        "import sqlalchemy as sa\n"
+        "from alembic import context\n"
+        "from models import Base\n"
+        "url = sa.make_url(os.environ['DATABASE_URL']).set(drivername='postgresql+psycopg2')\n"
+        "with sa.create_engine(url).connect() as connection:\n"
+        "    context.configure(connection=connection, target_metadata=Base.metadata)\n"
+        "    with context.begin_transaction():\n"
+        "        context.run_migrations()\n"
+    )
+    git(repository, "switch", "-qc", "feature", at=1)
+    init(repository)
+    name = database(repository)
+    repository.table("0004", "four")
+    assert "0004" in init(repository)
+    tables = "SELECT tablename FROM pg_tables WHERE tablename = 'four'"
+    assert query(with_database(repository.url, name), tables)
+    assert not query(repository.url, tables)

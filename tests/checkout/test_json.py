@@ -27,6 +27,7 @@ CALLS = {
     "delete-db": [("", 0), ("--confirm other", 4)],
     "diagram": [("", 1), ("--revisions", 0), ("--revisions --check --output x.md", 3)],
     "doctor": [("", 0)],
+    "branches": [("", 2), ("--prune", 2)],
     "downgrade": [("", 0), ("--plan", 0), ("-s 9", 1), ("-s x", 2)],
     "dump": [("x.dump", 0), ("x", 2)],
     "load": [("x.dump", 2), ("alembic.sql", 2)],

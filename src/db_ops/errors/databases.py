@@ -35,6 +35,19 @@ class ParentInUse(ServerError):
     remedy: str
 
 
+class ParentProtected(ServerError):
+    """The database of the branch that a new one was made from is not one of development."""
+
+    exit_code = ExitCode.REFUSED
+    what = "{location}: not copied: {database}, the database of {branch}, is marked {mark}"
+    then = (
+        "name a development database, or work on that one: DB_OPS_DATABASE_PER_BRANCH=0 db-ops init"
+    )
+    branch: str
+    database: str
+    mark: str
+
+
 class CollationMismatch(ServerError):
     """The database that CREATE DATABASE copies was made with another version of its collation."""
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from db_ops.errors import DatabaseMissing, ParentInUse, TemplateInUse
+from db_ops.errors import DatabaseMissing, ParentInUse, ParentProtected, TemplateInUse
 from db_ops.postgres.databases import database_exists, database_size
+from db_ops.postgres.environment_mark import read_mark
 from db_ops.postgres.own_databases import scratch_database
 from db_ops.postgres.replacement import rename_to_target
 from db_ops.results import BranchCopied, BranchNotCopied, Origin
@@ -54,7 +55,8 @@ def copy_parent(target: Target, maintenance: Connection) -> Origin | None:
     """Make the target as a copy of the database of the branch that this one was made from.
 
     None where no branch that it goes back to has one, or none that this checkout's revisions can
-    upgrade. *maintenance* holds the lock on creating the target. Raises `ParentInUse`.
+    upgrade. *maintenance* holds the lock on creating the target. Raises `ParentInUse`,
+    `ParentProtected`.
     """
     databases = target.settings.branch
     if databases is None or databases.checkout.key == databases.default:
@@ -71,6 +73,9 @@ def copy_parent(target: Target, maintenance: Connection) -> Origin | None:
     if position.unknown and not position.ahead:
         server.on_event(BranchNotCopied(server.location, branch, name, position.unknown))
         return None
+    mark = read_mark(maintenance, name)
+    if mark not in (None, target.settings.environment):
+        raise ParentProtected(server.location, branch, name, mark)
     size = database_size(maintenance, name)
     server.on_event(BranchCopied(server.location, branch, name, size))
     try:

@@ -80,7 +80,24 @@ def checkout_of(root: Path, folders: Sequence[str], revisions: tuple[str, ...]) 
         command = f"git log --all --oneline -S {quote(newest)} -- {' '.join(map(quote, folders))}"
         return Checkout(f"find the commit that has {named}, and check it out: {command}", command)
     command = f"git switch --detach {commit}"
-    return Checkout(f"check out the commit that has {named}: {command}", command)
+    of = f", of branch {branch}" if (branch := _branch_with(root, commit)) else ""
+    return Checkout(f"check out the commit that has {named}{of}: {command}", command)
+
+
+def _branch_with(root: Path, commit: str) -> str | None:
+    """Return the branch, one of this repository first, that has *commit*, if git tells in time."""
+    argv = ["git", "for-each-ref", "--count=1", "--format=%(refname:short)", "--contains", commit]
+    try:
+        done = subprocess.run(
+            [*argv, "refs/heads", "refs/remotes"],
+            cwd=root,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace").strip() or None
 
 
 def before_squash(root: Path, folders: Sequence[str], revision: str, into: str) -> Checkout:
