@@ -77,16 +77,19 @@ def remove_target(server: Server, connection: Connection) -> tuple[bool, Undo | 
     Returns whether it existed, and what is kept. Raises what `drop_error` returns.
     """
     present = present_target(server, connection)
+    existed, undo = True, present.undo if present else None
     if present is None or present.facts is None:
-        return drop_database(server, connection), present.undo if present else None
-    try:
-        with closed_target(server, connection), transaction(connection) as cursor:
-            present.rename(cursor, server.url.database)
-    except DatabaseReplaced:
-        # Somebody does so by hand at this moment.
-        return drop_database(server, connection), None
-    drop_outdated(server, connection)
-    return True, present.undo
+        existed = drop_database(server, connection)
+    else:
+        try:
+            with closed_target(server, connection), transaction(connection) as cursor:
+                present.rename(cursor, server.url.database)
+        except DatabaseReplaced:
+            # Somebody does so by hand at this moment.
+            existed, undo = drop_database(server, connection), None
+    if server.settings.is_disposable:
+        drop_outdated(server, connection)
+    return existed, undo
 
 
 def rename_to_target(server: Server, connection: Connection, newcomer: str) -> bool:
