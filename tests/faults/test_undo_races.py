@@ -41,11 +41,6 @@ def test_thirty_processes_that_replace_and_undo_leave_one_kept(
     for outcome in outcomes:
         assert outcome.code in (0, 1, 5), outcome.err
         assert "Traceback" not in outcome.err
-        if outcome.code == 1:
-            assert any(
-                told in outcome.error
-                for told in ("nothing to undo", "does not exist", "are applied", "only", "is ")
-            ), outcome.err
     migrated.run("init").succeeded()
     migrated.run("recreate").succeeded()
     assert len(query(server_url, OURS, database_name, database_name)) == 2
