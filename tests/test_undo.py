@@ -208,11 +208,10 @@ def test_what_is_older_than_a_day_goes_with_the_next_command(
 ) -> None:
     filled.run("recreate").succeeded()
     (name,) = kept(filled)
-    ((_, text),) = query(server_url, KEPT, "%")[-1:] or [("", "")]
-    facts = {**json.loads(str(text)), "built": 1.0}
-    facts["service"] = DatabaseUrl.parse(filled.url).database
+    service = DatabaseUrl.parse(filled.url).database
+    facts = {"service": service, "command": "recreate", "built": 1.0}
     query(server_url, f"COMMENT ON DATABASE {name} IS %s", json.dumps(facts))
-    query(server_url, f"DROP DATABASE {facts['service']}")
+    query(server_url, f"DROP DATABASE {service}")
     filled.run("init").succeeded()
     filled.env["DB_OPS_UNDO"] = "0"
     filled.run("delete-db").succeeded()
