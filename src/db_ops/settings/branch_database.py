@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -18,10 +15,8 @@ SETTING = "[tool.db_ops] database_per_branch"
 COMMENT = "db_ops branch: "
 # What is left for the branch has to tell people which one it is.
 _LONGEST_BASE = 44
-_OF_BRANCH = re.compile(r"(?P<base>.+)~[A-Za-z0-9._-]*~[0-9a-f]{6}", re.DOTALL)
 
 
-@dataclass(frozen=True)
 class BranchDatabases:
     """The names that the databases of the branches of a repository have.
 
@@ -29,9 +24,8 @@ class BranchDatabases:
     what tells it from a branch of the same name: of another clone, or of one deleted before.
     """
 
-    checkout: GitCheckout
-    default: str
-    base: str
+    def __init__(self, checkout: GitCheckout, default: str, base: str) -> None:
+        self.checkout, self.default, self.base = checkout, default, base
 
     @property
     def current(self) -> str:
@@ -46,7 +40,8 @@ class BranchDatabases:
 
     def computed(self, key: str) -> str:
         """Return the name that the database of *key* is given when it is made."""
-        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", key.lstrip(":")).strip("-")
+        shown = (one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in key)
+        readable = "".join(shown).strip("-")
         readable = f"detached-{readable}".rstrip("-") if key.startswith(":") else readable
         born = self.checkout.creation(key)
         told = "\0".join((str(self.checkout.common), self.base, key, born))
@@ -79,6 +74,9 @@ class BranchDatabases:
         """Return the line of the comment of a new database *name* that tells whose it is."""
         if name == self.base:
             return ""
+        import json
+        from datetime import UTC, datetime
+
         facts = {
             "branch": self.checkout.key,
             "of": self.base,
@@ -90,8 +88,10 @@ class BranchDatabases:
 
 def base_of(name: str) -> str:
     """Return the name of the database beside which *name* is that of a branch, or *name*."""
-    found = _OF_BRANCH.fullmatch(name)
-    return found["base"] if found else name
+    base, _, rest = name.rpartition("~")
+    base, _, _ = base.rpartition("~")
+    is_of_branch = base and len(rest) == 6 and not set(rest) - set("0123456789abcdef")
+    return base if is_of_branch else name
 
 
 def ignored_because(settings: Settings) -> str | None:

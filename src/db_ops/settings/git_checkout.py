@@ -5,10 +5,7 @@ Source: gitrepository-layout(5), gitglossary(7) on HEAD, and git-config(1), "Syn
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -20,17 +17,16 @@ _BISECTED = "BISECT_START"
 _NOT_IN_FILES = "refs/heads/.invalid"
 # The key of a branch in the configuration, which git renames and deletes with the branch.
 DATABASE_KEY = "dbopsdatabase"
-_SECTION = re.compile(r'^\s*\[\s*branch\s+"((?:[^"\\]|\\.)*)"\s*\]', re.IGNORECASE)
-_ENTRY = re.compile(rf'^\s*{DATABASE_KEY}\s*=\s*"?([^"\n]*?)"?\s*$', re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class GitCheckout:
-    """A working tree of a repository: `top` is its folder, `directory` its own part of `common`."""
+    """A working tree of a repository: `top` is its folder, `directory` its own part of `common`.
 
-    top: Path
-    directory: Path
-    common: Path
+    No dataclass, and no pattern is compiled here: each would cost a command more than all it reads.
+    """
+
+    def __init__(self, top: Path, directory: Path, common: Path) -> None:
+        self.top, self.directory, self.common = top, directory, common
 
     @classmethod
     def around(cls, folder: Path) -> GitCheckout | None:
@@ -154,6 +150,9 @@ class GitCheckout:
 
 def git(checkout: GitCheckout, *arguments: str) -> str | None:
     """Return what git prints, None where it fails or is not installed."""
+    # Not for a command that is on its branch's database already.
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=checkout.top, capture_output=True, timeout=10, check=False
@@ -168,15 +167,25 @@ def _configured(text: str) -> Iterator[tuple[str, str]]:
     if DATABASE_KEY not in text.lower():
         return
     branch = None
-    for line in text.splitlines():
-        section = _SECTION.match(line)
-        if section:
-            branch = re.sub(r"\\(.)", r"\1", section[1])
-        elif line.lstrip().startswith("["):
-            branch = None
-        entry = _ENTRY.match(line)
-        if entry and branch is not None:
-            yield branch, entry[1]
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            kind, _, rest = line[1:].partition('"')
+            is_branch = kind.strip().lower() == "branch"
+            branch = _unescaped(rest) if is_branch else None
+            continue
+        key, _, value = line.partition("=")
+        if branch is not None and key.strip().lower() == DATABASE_KEY:
+            yield branch, value.strip().strip('"')
+
+
+def _unescaped(text: str) -> str:
+    """Return the name of a subsection, which *text* begins with, up to its closing quote."""
+    name, characters = "", iter(text)
+    for one in characters:
+        if one == '"':
+            break
+        name += next(characters, "") if one == "\\" else one
+    return name
 
 
 def _first_line(path: Path) -> str:
