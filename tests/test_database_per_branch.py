@@ -328,6 +328,21 @@ def test_recreate_keeps_the_database_with_its_branch(repository: Project) -> Non
     ]
 
 
+def test_undo_brings_the_database_back_with_its_branch(repository: Project) -> None:
+    repository.env["DB_OPS_UNDO"] = "1"
+    git(repository, "switch", "-qc", "feature", at=1)
+    init(repository)
+    assert repository.run("delete-db").code == 0
+    assert repository.run("undo").code == 0
+    assert rows(repository, database(repository)) == [(1,)]
+    git(repository, "switch", "-q", "main", at=2)
+    git(repository, "branch", "-qD", "feature")
+    pruned = repository.run("branches", "--prune")
+    assert pruned.code == 0, pruned.err
+    assert "feature" in pruned.out
+    assert repository.run("cache", "--clear").code == 0
+
+
 def test_an_env_py_that_composes_its_url_gets_the_database_of_the_branch(
     repository: Project,
 ) -> None:
