@@ -328,6 +328,22 @@ def test_recreate_keeps_the_database_with_its_branch(repository: Project) -> Non
     ]
 
 
+def test_prune_leaves_the_branch_that_is_checked_out_its_own_database(
+    repository: Project,
+) -> None:
+    git(repository, "switch", "-qc", "gone", at=1)
+    init(repository)
+    # Its database is not made yet, and so its name is not kept.
+    git(repository, "switch", "-qc", "feature", "main", at=2)
+    git(repository, "branch", "-qD", "gone")
+    own = database(repository)
+    pruned = repository.run("branches", "--prune")
+    assert pruned.code == 0, pruned.err
+    assert "~gone~" in pruned.out
+    assert database(repository) == own
+    assert "dbOpsDatabase" not in (repository.root / ".git/config").read_text()
+
+
 def test_undo_brings_the_database_back_with_its_branch(repository: Project) -> None:
     repository.env["DB_OPS_UNDO"] = "1"
     git(repository, "switch", "-qc", "feature", at=1)

@@ -124,7 +124,8 @@ def keep_name(server: Server) -> None:
     if databases is None or databases.checkout.branch is None or name == databases.base:
         return
     branch = databases.checkout.branch
-    if (branch, name) in databases.checkout.configured:
+    # The session may be for the database of another branch, which is pruned.
+    if (branch, name) in databases.checkout.configured or name != databases.current:
         return
     variable = f"branch.{branch}.{DATABASE_KEY}"
     if git(databases.checkout, "config", "--local", "--add", variable, name) is None:
