@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from db_ops.postgres.relation_facts import (
     ConstraintFacts,
@@ -53,7 +52,16 @@ class ReleaseSchemas:
 
     def required(self) -> dict[Name, list[str]]:
         """Return the columns that were nullable and are no longer."""
-        return self._columns(lambda old, new: new.required and not old.required)
+        found: dict[Name, list[str]] = {}
+        for name, before, after in self.tables():
+            names = [
+                column
+                for column in sorted(self.known[name] & after.columns.keys())
+                if after.columns[column].required and not before.columns[column].required
+            ]
+            if names:
+                found[name] = names
+        return found
 
     def lost_labels(self) -> dict[Name, dict[str, list[str]]]:
         """Return the labels of enums that are gone, or that a type which is now one lacks."""
@@ -65,6 +73,10 @@ class ReleaseSchemas:
                 if lost and before.columns[column].labels != labels:
                     found.setdefault(name, {})[column] = lost
         return found
+
+    def now(self, before: RelationFacts) -> RelationFacts | None:
+        """Return what *before* is at the end, under whatever name."""
+        return next((one for one in self.new if one.oid == before.oid), None)
 
     def touched(self) -> list[Name]:
         """Return the tables that the pending revisions have changed."""
@@ -87,18 +99,6 @@ class ReleaseSchemas:
             before, after = (find_relation(one, *name) for one in (self.old, self.new))
             if before is not None and after is not None:
                 yield name, before, after
-
-    def _columns(self, is_meant: Callable[[Any, Any], bool]) -> dict[Name, list[str]]:
-        found: dict[Name, list[str]] = {}
-        for name, before, after in self.tables():
-            names = [
-                column
-                for column in sorted(self.known[name] & after.columns.keys())
-                if is_meant(before.columns[column], after.columns[column])
-            ]
-            if names:
-                found[name] = names
-        return found
 
 
 def unfilled(before: RelationFacts, after: RelationFacts) -> list[str]:

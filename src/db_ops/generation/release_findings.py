@@ -80,7 +80,7 @@ class ReleaseFindings:
     def _gone_table(
         self, name: Name, before: RelationFacts, operations: tuple[str, ...]
     ) -> ReleaseFinding:
-        moved = next((one for one in self.schemas.new if one.oid == before.oid), None)
+        moved = self.schemas.now(before)
         what = "the table is gone"
         instead = f"release first what no longer reads or writes it, and drop it {_AFTER}"
         if moved is not None:
@@ -96,7 +96,7 @@ class ReleaseFindings:
         self, name: Name, before: RelationFacts, column: str, operations: tuple[str, ...]
     ) -> ReleaseFinding:
         number = before.columns[column].number
-        moved = next((one for one in self.schemas.new if one.oid == before.oid), None)
+        moved = self.schemas.now(before)
         renamed = moved and moved.column_at(number)
         if renamed:
             what = f"the column is called {renamed} now"

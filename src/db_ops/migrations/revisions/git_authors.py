@@ -40,18 +40,8 @@ def authors(root: Path, paths: Iterable[str], since: str | None) -> Mapping[str,
         earliest = datetime.fromisoformat(since) - timedelta(days=2)
         bound = [f"--since={earliest.isoformat()}"]
     argv = ["git", "log", "--diff-filter=A", "--format=%x00%an", "--name-only", "--relative"]
-    try:
-        done = subprocess.run(
-            [*argv, *bound, "--", *paths],
-            cwd=root,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
     found: dict[str, str] = {}
-    for commit in done.stdout.decode(errors="replace").split("\0")[1:]:
+    for commit in _said_in_time(root, [*argv, *bound, "--", *paths]).split("\0")[1:]:
         author, *names = commit.splitlines()
         # Newest first, so that the first commit of a file is the last one seen.
         found.update({name: author for name in names if name})
@@ -87,17 +77,7 @@ def checkout_of(root: Path, folders: Sequence[str], revisions: tuple[str, ...]) 
 def _branch_with(root: Path, commit: str) -> str | None:
     """Return the branch, one of this repository first, that has *commit*, if git tells in time."""
     argv = ["git", "for-each-ref", "--count=1", "--format=%(refname:short)", "--contains", commit]
-    try:
-        done = subprocess.run(
-            [*argv, "refs/heads", "refs/remotes"],
-            cwd=root,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode(errors="replace").strip() or None
+    return _said_in_time(root, [*argv, "refs/heads", "refs/remotes"]).strip() or None
 
 
 def before_squash(root: Path, folders: Sequence[str], revision: str, into: str) -> Checkout:
@@ -148,10 +128,13 @@ def _commit_with(
     line = f"^revision[^'\"]*['\"]{re.escape(revision)}['\"]"
     argv = ["git", "log", "--all", "--no-renames", "-1", "--format=%h", f"--diff-filter={change}"]
     argv += [f"-G{line}", "--"]
+    return _said_in_time(root, [*argv, *folders]).strip() or None
+
+
+def _said_in_time(root: Path, argv: Sequence[str]) -> str:
+    """Return what git prints in *root*; nothing where it is not installed, or takes too long."""
     try:
-        done = subprocess.run(
-            [*argv, *folders], cwd=root, capture_output=True, timeout=_PATIENCE, check=False
-        )
+        done = subprocess.run(argv, cwd=root, capture_output=True, timeout=_PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode(errors="replace").strip() or None
+        return ""
+    return done.stdout.decode(errors="replace")
