@@ -284,6 +284,12 @@ def test_without_git_there_is_one_database_and_a_default_branch_can_be_named(
     assert database(repository) == base
 
 
+def test_branches_names_the_setting_that_is_missing(migrated: Project) -> None:
+    refused = migrated.run("branches").failed(2)
+    assert "database_per_branch is not set" in refused.error
+    assert "set database_per_branch = true there, in pyproject.toml" in refused.hint
+
+
 def test_the_application_gets_the_url_of_the_branch(
     repository: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,10 @@ def branches(settings: Settings, *, prune: bool = False, on_event: OnEvent = ign
     databases = server.settings.branch
     if databases is None:
         reason = ignored_because(server.settings) or "there is one database for all branches"
-        raise UsageError(f"branches: {reason}", "see what is in effect: db-ops doctor")
+        hint = "see what is in effect: db-ops doctor"
+        if not server.settings.database_per_branch:
+            hint = "set database_per_branch = true there, in pyproject.toml; then: db-ops branches"
+        raise UsageError(f"branches: {reason}", hint)
     dropped: list[str] = []
     if prune:
         with server.maintenance() as connection:
