@@ -1,11 +1,10 @@
-"""JSON Schemas of everything that `db_ops` prints as JSON, derived from its dataclasses.
+"""JSON Schemas of everything that `db_ops` prints as JSON, derived from its classes.
 
 `inv schemas` writes them into `src/db_ops/schemas`; a test holds that they are what is there.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import types
@@ -20,6 +19,7 @@ from db_ops import errors, results
 from db_ops.cli.commands import BY_NAME
 from db_ops.cli.log import NOT_LOGGED
 from db_ops.errors import DbOpsError
+from db_ops.frozen_data import FrozenData
 from db_ops.results import Result
 
 FOLDER = Path(__file__).parents[1] / "src" / "db_ops" / "schemas"
@@ -164,15 +164,11 @@ def _event(kind: type[Any], known: dict[str, Schema]) -> Schema:
 
 def _fields(kind: type[Any], known: dict[str, Schema]) -> dict[str, Schema]:
     hints = typing.get_type_hints(kind)
-    if issubclass(kind, DbOpsError):
-        names = kind.field_names()
-    else:
-        names = tuple(field.name for field in dataclasses.fields(kind))
-    return {name: _of(hints[name], known) for name in names}
+    return {name: _of(hints[name], known) for name in kind.fields()}
 
 
 def _of(hint: Any, known: dict[str, Schema]) -> Schema:
-    """Return the schema of a type; those of dataclasses are collected in *known*."""
+    """Return the schema of a type; those of frozen data are collected in *known*."""
     if hint in _SCALARS:
         return dict(_SCALARS[hint])
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -182,7 +178,7 @@ def _of(hint: Any, known: dict[str, Schema]) -> Schema:
         return {"anyOf": [_of(argument, known) for argument in arguments]}
     if isinstance(hint, type) and issubclass(hint, Enum):
         return {"enum": [member.value for member in hint]}
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    if isinstance(hint, type) and issubclass(hint, FrozenData):
         if hint.__name__ not in known:
             known[hint.__name__] = {}
             known[hint.__name__] = _object(_said(hint), _fields(hint, known))

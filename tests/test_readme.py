@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from db_ops.cli import collection
@@ -48,7 +47,7 @@ def test_the_settings_table_names_every_variable() -> None:
 
 
 def test_the_defaults_of_the_settings_table_are_the_program_s() -> None:
-    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    defaults = {name: field.default for name, field in Settings.fields().items()}
     for name, default, _ in table("settings"):
         field = name.strip("`").removeprefix("DB_OPS_").lower()
         if re.fullmatch(r"\d+", default):

@@ -7,7 +7,6 @@ import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Event
 
@@ -15,6 +14,7 @@ import pytest
 
 import db_ops
 from db_ops.errors import CommandRunning
+from db_ops.frozen_data import replace
 from db_ops.settings import DatabaseUrl, Settings
 from tests.conftest import drop, with_database
 from tests.support.project import Project, make_project

@@ -61,7 +61,7 @@ def behind(migrated: Project, server_url: str) -> Project:
     return migrated
 
 
-def test_the_schemas_are_those_of_the_dataclasses() -> None:
+def test_the_schemas_are_those_of_the_classes() -> None:
     written = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
     derived = {name: text_of(schema) for name, schema in all_schemas().items()}
     assert written == derived, "run: inv schemas"

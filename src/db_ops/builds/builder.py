@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from db_ops.builds.template_builder import BuildResult, OwnNameStored, TemplateBuilder
 from db_ops.errors import (
@@ -19,6 +19,7 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.errors.tracebacks import chained_errors
+from db_ops.frozen_data import replace
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
 from db_ops.postgres.replacement import rename_to_target, replace_target
 from db_ops.postgres.templates import spare_lock, spare_of

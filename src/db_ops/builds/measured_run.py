@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from db_ops.errors import NotMeasurable
+from db_ops.frozen_data import replace
 from db_ops.migrations.env.runner import run_steps
 from db_ops.migrations.revisions.graph import Goal
 from db_ops.migrations.revisions.steps import StepPlan

@@ -14,12 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from db_ops.builds.worker import decode_settings, encode_settings
 from db_ops.errors import CommandRunning, DbOpsError, ReleaseBroken
+from db_ops.frozen_data import replace
 from db_ops.migrations.autogenerate.model_source import ModelSource
 from db_ops.migrations.env.error_location import describe_failure, innermost_location
 from db_ops.migrations.env.runtime import connection_over

@@ -6,7 +6,6 @@ It is a function of the revision files: no database that is in use has a say in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from db_ops.builds.built_schema import build_migrations_schema
 from db_ops.builds.phases import revisions_as_phase
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import DbOpsError
+from db_ops.frozen_data import replace
 from db_ops.migrations.cache_files import write_atomically
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.script import schema_script

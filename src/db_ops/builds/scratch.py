@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from db_ops.errors import (
     NoScratchDatabase,
     StatementFailed,
 )
+from db_ops.frozen_data import replace
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.postgres.connection.server import Server

@@ -7,7 +7,7 @@ that of `DB_OPS_SCRATCH_URL`, else an embedded one of the same major version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db_ops.errors import (
@@ -16,6 +16,7 @@ from db_ops.errors import (
     NoScratchDatabase,
     ScratchServerDiffers,
 )
+from db_ops.frozen_data import replace
 from db_ops.postgres.catalog import major_version
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import identities_of

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from db_ops.errors import NoScratchDatabase
+from db_ops.frozen_data import FrozenData, replace
 from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
 from db_ops.postgres.own_databases import TEMPLATE, OwnDatabase, own_name, scratch_database
@@ -45,8 +46,7 @@ class OwnNameStored(Exception):
     """The built database stores its own name."""
 
 
-@dataclass(frozen=True)
-class BuildResult:
+class BuildResult(FrozenData):
     """How the target was built."""
 
     origin: Origin

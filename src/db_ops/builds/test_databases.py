@@ -6,13 +6,14 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from db_ops.builds.template_builder import TemplateBuilder
 from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import DbOpsError
+from db_ops.frozen_data import replace
 from db_ops.postgres.connection.session import maintenance_session, set_up_session
 from db_ops.postgres.locks.advisory_lock import (
     lock_key,

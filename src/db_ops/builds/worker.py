@@ -16,7 +16,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
@@ -24,6 +23,7 @@ from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.template_builder import TEMPLATE_COMMAND, TemplateBuilder
 from db_ops.errors import DbOpsError
 from db_ops.errors.tracebacks import decode, encode
+from db_ops.frozen_data import replace
 from db_ops.migrations.build_inputs import BuildInputs
 from db_ops.migrations.scripts import import_alembic
 from db_ops.postgres.connection.session import maintenance_session

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from db_ops.frozen_data import FrozenData
 from db_ops.results import OnEvent, Result
 
 
@@ -19,8 +19,7 @@ class Kind(Enum):
     POSITIONAL = "it is a value without an option"
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(FrozenData):
     """One option; `help` is a sentence for somebody who has never seen the command.
 
     The value of a `bare` one may stand without its name, as it does elsewhere.
@@ -55,8 +54,7 @@ Options = Mapping[str, Any]
 Body = Callable[[Callable[..., Any], Options, OnEvent], Result]
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(FrozenData):
     """One command.
 
     `shows` is the command line that shows what this one would do, for a command that writes;

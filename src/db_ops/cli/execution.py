@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
-from dataclasses import dataclass, replace
 from typing import Any
 
 import db_ops
@@ -24,11 +23,11 @@ from db_ops.cli.terminal import (
 )
 from db_ops.errors import DbOpsError, ExitCode, OutputLost, PackageUnsuitable, UsageError
 from db_ops.errors.invocation import invocation
+from db_ops.frozen_data import FrozenData, replace
 from db_ops.results import Result
 
 
-@dataclass(frozen=True)
-class CommonOptions:
+class CommonOptions(FrozenData):
     """The options that are given once for all commands of a line; see `db_ops.load`."""
 
     alembic_ini: str | None = None
@@ -42,7 +41,7 @@ def execute(
     read_options: Callable[[], Options],
     *,
     output: OutputOptions,
-    given: CommonOptions = CommonOptions(),
+    given: CommonOptions,
 ) -> int:
     """Run *command* with what *read_options* returns, show what comes of it, return its exit code.
 

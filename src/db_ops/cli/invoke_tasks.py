@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -18,11 +17,12 @@ from invoke.tasks import Task
 
 from db_ops.cli.commands import COMMANDS
 from db_ops.cli.declaration import Command, Kind, Option, Options
-from db_ops.cli.execution import execute, output_of, show_failure
+from db_ops.cli.execution import CommonOptions, execute, output_of, show_failure
 from db_ops.cli.parsers import command_parser, commands_by_purpose
 from db_ops.cli.terminal import write
 from db_ops.errors import DbOpsError, UsageError
 from db_ops.errors.invocation import Invocation, invocation
+from db_ops.frozen_data import replace
 
 # Options of Invoke's own that say where the tasks are; without them it would not find ours again.
 _FINDS_TASKS = re.compile(r"(-[cr]|--collection|--search-root|--config)(=.*)?\Z|-f\Z")
@@ -62,7 +62,10 @@ class CommandTask(Task[Any]):
         sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
         try:
             code = execute(
-                self.command, lambda: self._options(context, given), output=output_of(given)
+                self.command,
+                lambda: self._options(context, given),
+                output=output_of(given),
+                given=CommonOptions(),
             )
         finally:
             sys.dont_write_bytecode = forbidden

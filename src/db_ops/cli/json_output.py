@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from db_ops.cli.terminal import replace_unencodable, write
 from db_ops.errors import DbOpsError
 from db_ops.errors.invocation import as_typed
+from db_ops.frozen_data import as_dict
 from db_ops.results import Event, Result
 
 # Fields of results that say what to run next; all others are data.
@@ -22,7 +22,7 @@ def result_document(result: Result) -> dict[str, Any]:
     return {
         "result": type(result).__name__.lower(),
         "exit_code": int(result.exit_code),
-        **_typed(asdict(result)),
+        **_typed(as_dict(result)),
     }
 
 
@@ -40,7 +40,7 @@ def error_document(error: DbOpsError) -> dict[str, Any]:
 
 def event_document(event: Event) -> dict[str, Any]:
     """Return the fields of *event*, and its name."""
-    return {"event": type(event).__name__, **asdict(event)}
+    return {"event": type(event).__name__, **as_dict(event)}
 
 
 def print_document(document: Mapping[str, Any], *, to_stderr: bool = False) -> None:

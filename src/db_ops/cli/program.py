@@ -8,7 +8,6 @@ import shlex
 import sys
 from argparse import Namespace
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +22,7 @@ from db_ops.cli.parsers import HELP, command_parser, program_parser
 from db_ops.cli.terminal import OutputOptions, discard_output, open_closed_streams, options, write
 from db_ops.errors import DbOpsError, ExitCode
 from db_ops.errors.invocation import Invocation, invocation
+from db_ops.frozen_data import replace
 
 _COMPLETE = "--complete"
 

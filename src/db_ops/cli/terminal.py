@@ -8,19 +8,18 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from db_ops.errors import OutputLost
+from db_ops.frozen_data import FrozenData
 
 # Select Graphic Rendition: ECMA-48, 8.3.117.
 _CODES = {"bold": "1", "bold red": "1;31", "green": "32", "yellow": "33"}
 _OFF = ("", "0", "false")
 
 
-@dataclass(frozen=True)
-class OutputOptions:
+class OutputOptions(FrozenData):
     """The output options of every command: format and verbosity."""
 
     json: bool = False

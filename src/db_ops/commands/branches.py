@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import UsageError
+from db_ops.frozen_data import replace
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.databases import all_comments, database_exists, database_size, drop_database
 from db_ops.results import BranchDatabase, Branches, OnEvent, ignore

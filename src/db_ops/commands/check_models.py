@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 
 from db_ops.builds.built_schema import read_built_schema
 from db_ops.builds.schema_file import schema_file_difference, write_schema_file
 from db_ops.builds.test_databases import database_factory
 from db_ops.commands.verify import verify
 from db_ops.errors import UsageError
+from db_ops.frozen_data import replace
 from db_ops.generation.running_release import check_release
 from db_ops.results import OnEvent, SchemaFile, Verified, ignore
 from db_ops.settings import Settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_schema_on
@@ -12,6 +11,7 @@ from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.schema_file import write_schema_file
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import DbOpsError, EmptyMetadata, ModelsRefused, UsageError
+from db_ops.frozen_data import replace
 from db_ops.generation import requested_renames
 from db_ops.generation.proof import RevisionGenerator, change_filter
 from db_ops.generation.running_release import check_release

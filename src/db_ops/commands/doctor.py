@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError
 from db_ops.errors.packages import unsuitable_packages
+from db_ops.frozen_data import replace
 from db_ops.migrations.foreign_env.findings import env_py_findings
 from db_ops.migrations.foreign_env.inspection import EnvInspection, inspect_env_py
 from db_ops.migrations.project import Project, project_of

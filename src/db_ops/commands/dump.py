@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db_ops.errors import UsageError
+from db_ops.frozen_data import replace
 from db_ops.postgres.catalog import major_version, user_tables
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import refuse_transaction_pooler

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from db_ops.errors import RecordsUnavailable, UsageError
+from db_ops.frozen_data import replace
 from db_ops.postgres.history.reader import RecordedHistory
 from db_ops.results import (
     History,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
+from db_ops.frozen_data import replace
 from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.databases import database_exists
 from db_ops.results import Initialised, OnEvent, ignore

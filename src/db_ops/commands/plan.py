@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.measured_run import measure_downgrade, measure_upgrade
 from db_ops.errors import UsageError
+from db_ops.frozen_data import replace
 from db_ops.generation.rehearsal import scratch_database_at
 from db_ops.generation.running_release import check_release
 from db_ops.migrations.revisions.names import upgrade_goal

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from db_ops.errors import AppliedRevision, DbOpsError, UsageError
+from db_ops.frozen_data import replace
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.names import resolve_revision
 from db_ops.migrations.revisions.reader import read_graph

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from db_ops.errors import (
     SnapshotMissing,
     UsageError,
 )
+from db_ops.frozen_data import replace
 from db_ops.postgres.catalog import current_role
 from db_ops.postgres.connection.role import acting_role
 from db_ops.postgres.connection.server import Server

@@ -8,11 +8,11 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from db_ops.errors import SquashRefused, UsageError
+from db_ops.frozen_data import replace
 from db_ops.generation.data_steps import data_steps
 from db_ops.generation.squash import OldRevisions, build_old_revisions, prove_squash
 from db_ops.migrations.autogenerate.write_errors import check_template

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError, NothingToUndo, UndoRefused
+from db_ops.frozen_data import replace
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.postgres.connection.server import Server

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import ClassVar, Self, dataclass_transform
 
 from db_ops.errors.invocation import as_typed
+from db_ops.frozen_data import WithFields
 
 # Where the URL is, if nothing else is named.
 URL_VARIABLE = "DATABASE_URL"
@@ -32,34 +33,16 @@ class ExitCode(IntEnum):
 
 
 @dataclass_transform(eq_default=False)
-class DbOpsError(Exception):
+class DbOpsError(WithFields, Exception):
     """Base of all errors of `db_ops`.
 
-    A subclass has fields as a dataclass has; `what` and `then` are format strings over them. It is
-    none: a hundred constructors would be compiled at every start, for the one error that is raised.
-    A hint names commands as they are typed at the door that this process was called through.
+    `what` and `then` are format strings over the fields. A hint names commands as they are typed
+    at the door that this process was called through.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
     what: ClassVar[str]
     then: ClassVar[str]
-
-    def __init__(self, *values: object, **named: object) -> None:
-        names = self.field_names()
-        given = {**dict(zip(names, values, strict=False)), **named}
-        missing = [name for name in names if name not in given and not hasattr(type(self), name)]
-        if missing or given.keys() - set(names) or len(given) < len(values) + len(named):
-            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
-        for name in names:
-            # A default is an attribute of the class.
-            setattr(self, name, given[name] if name in given else getattr(type(self), name))
-
-    @classmethod
-    def field_names(cls) -> tuple[str, ...]:
-        """Return the fields in their order, those of a base class first."""
-        kinds = (kind for kind in reversed(cls.__mro__) if issubclass(kind, DbOpsError))
-        hints = {name: hint for kind in kinds for name, hint in kind.__annotations__.items()}
-        return tuple(name for name, hint in hints.items() if "ClassVar" not in hint)
 
     def replaced(self, **named: object) -> Self:
         """Return the same error with other values in the fields that are *named*."""
@@ -89,10 +72,6 @@ class DbOpsError(Exception):
 
     def __str__(self) -> str:
         return self.message
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({fields})"
 
     def __reduce__(self) -> tuple[type[DbOpsError], tuple[object, ...]]:
         # Exception would pickle positional arguments only, and ours are often keywords.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from db_ops.frozen_data import FrozenData
 
 _OURS = re.compile(r"\b(?:inv db\.|db-ops )(?=[a-z]|--help\b)")
 _ALEMBIC = re.compile(
@@ -18,8 +19,7 @@ _ALEMBIC = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(FrozenData):
     """What is typed before the name of a command.
 
     `options` are those that were given for every command of the line. `alembic` are the options

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 from db_ops.builds.built_schema import read_built_schema
 from db_ops.builds.phases import MIGRATIONS, revisions_as_phase
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import HistoryNotFromEmpty, MigrationFailed, NoScratchDatabase
+from db_ops.frozen_data import replace
 from db_ops.generation.schema_copy import copied_database
 from db_ops.results import (
     Connected,

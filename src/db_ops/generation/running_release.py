@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.builds.release_process import release_process
 from db_ops.errors import RebuildFailed, ReleaseAhead
+from db_ops.frozen_data import replace
 from db_ops.generation.rehearsal import scratch_database_at
 from db_ops.generation.release_changes import ReleaseSchemas
 from db_ops.generation.release_findings import ReleaseFindings

@@ -7,7 +7,6 @@ import re
 import sys
 from configparser import ConfigParser, ParsingError
 from configparser import Error as ConfigParserError
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicIniBroken
 from db_ops.errors.masking import mask_credentials
+from db_ops.frozen_data import FrozenData
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,7 @@ _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": "
 _WITHOUT_SEPARATOR = {"version_locations": r", *| +", "prepend_sys_path": r", *| +|:"}
 
 
-@dataclass(frozen=True)
-class ConfigOptions:
+class ConfigOptions(FrozenData):
     """The options of one environment, from the ini first, then from `pyproject.toml`."""
 
     file: Path

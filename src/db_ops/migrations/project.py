@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import AlembicIniBroken
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.migrations.config_options import (
     PYPROJECT,
     ConfigOptions,
@@ -43,8 +43,7 @@ class Answers(Protocol):
         """Return a digest of what is answered now; None if nobody can be asked."""
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(FrozenData):
     """The paths of one Alembic environment, all absolute, and its version table.
 
     `folder` is the project's root, if it is not that of `alembic_ini`. `tables` are further version

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
+from db_ops.frozen_data import field
 from db_ops.results.migrate import Result, Revision, Undo
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from db_ops.results.base import FrozenData
+from db_ops.frozen_data import FrozenData
 from db_ops.results.migrate import ObjectsDropped, Revision, Step
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from db_ops.errors import ExitCode
-from db_ops.results.base import FrozenData
+from db_ops.frozen_data import FrozenData, field
 
 
 class Result(FrozenData):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import FrozenData
+from db_ops.frozen_data import FrozenData
 from db_ops.results.migrate import Result, Revision
 from db_ops.results.release import ReleaseCheck
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from db_ops.results.base import FrozenData
+from db_ops.frozen_data import FrozenData, field
 from db_ops.results.migrate import Result, Revision, Undo
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import FrozenData
+from db_ops.frozen_data import FrozenData
 from db_ops.results.migrate import Result, Revision
 from db_ops.results.verify import Difference
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
 from db_ops.errors import ExitCode
-from db_ops.results.base import FrozenData
+from db_ops.frozen_data import FrozenData, field
 from db_ops.results.migrate import Result, Revision
 
 

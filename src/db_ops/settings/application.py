@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from db_ops.frozen_data import replace
 from db_ops.settings.model import Settings
 from db_ops.settings.sources import load
 from db_ops.settings.url import DatabaseUrl

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 from db_ops.errors import InvalidSettings
+from db_ops.frozen_data import replace
 from db_ops.settings.git_checkout import GitCheckout
 from db_ops.settings.model import DEVELOPMENT, EMBEDDED_DATABASE, Settings
 from db_ops.settings.url import MAX_NAME_BYTES, DatabaseUrl

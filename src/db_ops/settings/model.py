@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db_ops.errors.quote_ident import in_quotes
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.settings.url import DatabaseUrl
 from db_ops.settings.variables import MIGRATION_URL
 
@@ -29,8 +29,7 @@ TEST_DATABASE = "test"
 RECORDS_SCHEMA = "db_ops"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(FrozenData):
     """Everything an operation needs to know; durations are seconds.
 
     Parameters

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from db_ops.errors import AlembicIniNotFound, InvalidSettings
+from db_ops.frozen_data import FrozenData, field
 
 ALEMBIC_INI = "alembic.ini"
 PYPROJECT = "pyproject.toml"
@@ -49,8 +49,7 @@ _SAID = {
 }
 
 
-@dataclass(frozen=True)
-class ProjectFiles:
+class ProjectFiles(FrozenData):
     """A project's root, the file that configures Alembic there, and its `[tool.db_ops]`."""
 
     root: Path

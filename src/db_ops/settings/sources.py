@@ -10,11 +10,11 @@ import os
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from db_ops.errors import InvalidSettings, UsageError
+from db_ops.frozen_data import replace
 from db_ops.settings.libpq_defaults import NOT_UTF_8
 from db_ops.settings.model import TEST, TEST_DATABASE, Settings
 from db_ops.settings.project_files import find_project, find_root

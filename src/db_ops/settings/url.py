@@ -6,13 +6,13 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 from db_ops.errors import InvalidDatabaseName, InvalidUrl, MissingDatabaseName, ReservedDatabase
 from db_ops.errors.base import URL_VARIABLE
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.settings.libpq_defaults import is_libpq_parameter, with_libpq_defaults
 from db_ops.settings.url_spelling import DEFAULT_PORT, read_parameters
 
@@ -38,8 +38,7 @@ _CUSTOM_SETTING = re.compile(r"(?:-c\s*|--)\w+\.")
 _MISTAKES = (InvalidUrl, MissingDatabaseName, InvalidDatabaseName, ReservedDatabase)
 
 
-@dataclass(frozen=True)
-class DatabaseUrl:
+class DatabaseUrl(FrozenData):
     """Where a database is and how to get in, as libpq's own connection keywords.
 
     In messages, `label` stands in for the host (the embedded server's socket path is noise there),

@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DatabaseMissing, ParentInUse, ParentProtected, TemplateInUse
+from db_ops.frozen_data import replace
 from db_ops.postgres.databases import database_exists, database_size
 from db_ops.postgres.environment_mark import read_mark
 from db_ops.postgres.own_databases import scratch_database

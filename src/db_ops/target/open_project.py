@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db_ops.errors import TwoDatabases, UrlNotFound
+from db_ops.frozen_data import replace
 from db_ops.migrations.env.env_source import running_with
 from db_ops.migrations.project import Project, project_of
 from db_ops.settings import DatabaseUrl, Settings

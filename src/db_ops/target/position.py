@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 
+from db_ops.frozen_data import FrozenData, field
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.postgres.history.reader import RecordedHistory
 from db_ops.results import Revision
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(FrozenData):
     """A database that the version table says to be at `recorded`, seen from the files of `graph`.
 
     Of the revisions that no file has, the `records` say what they follow. Where that leads back to

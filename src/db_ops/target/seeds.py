@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import ConnectionLost, DbOpsError, SeedFailed, UsageError
+from db_ops.frozen_data import replace
 from db_ops.results import Initialised, Seeded, SeedStarted
 from db_ops.settings import Settings
 from db_ops.settings.model import DEVELOPMENT

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from db_ops.frozen_data import FrozenData, replace
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import import_checked, read_graph
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from db_ops.target.position import Position
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(FrozenData):
     """A project and the server of its database; what the migration runner works on."""
 
     project: Project

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from db_ops.builds.built_schema import read_built_schema, read_schema_on
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import MigrationFailed
+from db_ops.frozen_data import FrozenData, replace
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.run_env import load_models
 from db_ops.postgres.catalog import default_schema
@@ -82,8 +83,7 @@ class RevisionComparison:
         return Place(tuple(sorted(heads)), differences, distance)
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(FrozenData):
     """A state that the migrations pass through, by what is recorded then, and how far away it is.
 
     `distance` weighs the differences: what they stand for in all.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from db_ops.frozen_data import replace
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Revision

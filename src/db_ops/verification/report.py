@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from db_ops.frozen_data import replace
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.postgres.schema.objects import Schema
 from db_ops.results import Difference, Silenced, Verified

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import cache
+
+from db_ops.frozen_data import FrozenData, field
 
 _MODULE = "db_ops"
 _FUNCTION = "run_migrations"
@@ -17,8 +18,7 @@ _TABLE_OPTIONS = ("version_table", "version_table_schema")
 running_with: ContextVar[tuple[str | None, str] | None] = ContextVar("running_with", default=None)
 
 
-@dataclass(frozen=True)
-class EnvSource:
+class EnvSource(FrozenData):
     """`is_ours` if env.py names `run_migrations` of `db_ops`, in whatever way it imports it.
 
     `options` are what it gives there for the version table; None if only a run of env.py can tell.

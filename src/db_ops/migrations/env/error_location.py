@@ -5,20 +5,19 @@ from __future__ import annotations
 import linecache
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from db_ops.errors.masking import mask_credentials
 from db_ops.errors.tracebacks import chained_errors
+from db_ops.frozen_data import FrozenData
 
 _PACKAGE = Path(__file__).parents[2]
 _FOREIGN = ("site-packages", "dist-packages")
 _LONGEST = 300
 
 
-@dataclass(frozen=True)
-class SourceLocation:
+class SourceLocation(FrozenData):
     """A line of a file and its code; no line where only the file is known."""
 
     path: Path

@@ -6,7 +6,6 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from db_ops.errors import (
     UnknownDatabase,
 )
 from db_ops.errors.base import place_name
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.migrations.autogenerate.incomplete_models import import_models, metadata_of_models
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.runtime import Session, connection_over
@@ -47,8 +47,7 @@ _NAMES_A_DATABASE = frozenset(("dsn", "dbname", "database"))
 _PLACEHOLDER = "driver://"
 
 
-@dataclass(frozen=True)
-class EnvInspection:
+class EnvInspection(FrozenData):
     """The result of running env.py: `url` is where it connects to, None if it does not.
 
     `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 
 from db_ops.errors import MultipleHeads, RevisionGraphBroken
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.results import Revision
 
 # Where an upgrade ends; None for all heads.
 Goal = tuple[str, ...] | None
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(FrozenData):
     """One revision file: what it follows (`down`) and what must be applied before (`depends`).
 
     `replaces` are the revisions that were squashed into it, `replaced_checksum` is that of the file
@@ -35,8 +34,7 @@ class Node:
         return (*self.down, *self.depends)
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(FrozenData):
     """All revisions of a project, sorted heads first known.
 
     The nodes are made from `load` when a question first needs them: that a database is at the heads

@@ -14,13 +14,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
+from db_ops.frozen_data import FrozenData, field
 from db_ops.migrations.cache_files import digest, write_atomically
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ _SOURCE_OR_COMPILED = re.compile(r"(?!\.#|__init__).*\.py[co]?\Z").match
 UNSETTLED_NS = 2_000_000_000
 
 
-@dataclass(frozen=True)
-class IndexEntry:
+class IndexEntry(FrozenData):
     """The identifiers in one revision file; `depends` may hold branch labels.
 
     `replaces` and `replaced_checksum` are those of a `Node`.
@@ -105,8 +104,7 @@ class RevisionFileList(Mapping[str, Stat]):
         }
 
 
-@dataclass(frozen=True)
-class RevisionIndex:
+class RevisionIndex(FrozenData):
     """The index that an earlier command wrote. `heads` are those of a valid graph."""
 
     path: Path | None

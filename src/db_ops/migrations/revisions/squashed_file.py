@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db_ops.frozen_data import FrozenData
 from db_ops.migrations.autogenerate.revision_text import escape_parameters, list_in_docstring
 from db_ops.migrations.autogenerate.write_errors import revision_not_written
 from db_ops.migrations.autogenerate.write_hooks import hooks_of
@@ -21,8 +21,7 @@ _INDENT = "    "
 _BACKSLASH = "\\"
 
 
-@dataclass(frozen=True)
-class SquashedFile:
+class SquashedFile(FrozenData):
     """What the new file says: SQL for its `upgrade` and `downgrade`, and what it replaces.
 
     `notes` are listed in its docstring. Where there is no way back, `irreversible` says why.

@@ -7,10 +7,10 @@ which `alembic.command` itself is made of.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from db_ops.errors import AlembicFailed, FunctionMissing, StepsDiffer
+from db_ops.frozen_data import FrozenData
 from db_ops.migrations.revisions.graph import Goal, Graph
 
 if TYPE_CHECKING:
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
 
 
-@dataclass(frozen=True)
-class TableSteps:
+class TableSteps(FrozenData):
     """What is announced for one version table: these steps, from the revisions that it is at."""
 
     start: tuple[str, ...]
     steps: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class StepPlan:
+class StepPlan(FrozenData):
     """What a command announces, in one direction, for each version table.
 
     An upgrade ends at `goal`. `location` and `env_py` are for errors.

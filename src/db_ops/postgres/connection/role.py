@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -13,6 +12,7 @@ from psycopg2 import errorcodes, sql
 
 from db_ops.errors import RoleMissing, RoleNotGranted
 from db_ops.errors.quote_ident import in_quotes, quote_ident
+from db_ops.frozen_data import replace
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -25,6 +24,7 @@ from db_ops.errors import (
     ServerUnreachable,
     StatementFailed,
 )
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.notices import forward_notices
 from db_ops.postgres.connection.readiness import NOT_NOW, reason_to_wait
@@ -55,8 +55,7 @@ _SESSION_ENDED = (
 )
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(FrozenData):
     """The connection to one database and to its server.
 
     `command` shows in `pg_stat_activity`, so that sessions waiting for us can see it. `watch`

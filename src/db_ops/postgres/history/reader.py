@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -18,6 +17,7 @@ from psycopg2.errors import (
 )
 from psycopg2.extensions import connection as Connection
 
+from db_ops.frozen_data import FrozenData
 from db_ops.postgres.catalog import current_role, major_version, revisions_and_comment
 from db_ops.postgres.history.table import TABLE, records_key
 from db_ops.postgres.schema.reading import (
@@ -58,8 +58,7 @@ _ANY_SIZE = 2**31
 _MISSING = (UndefinedTable, UndefinedColumn, InvalidSchemaName)
 
 
-@dataclass(frozen=True)
-class HistoryRow:
+class HistoryRow(FrozenData):
     """One record; `finished` is UTC in ISO 8601.
 
     `copied` tells that it was written in a database of another name, of which this one is a copy.
@@ -83,8 +82,7 @@ class HistoryRow:
     acting_role: str | None = None
 
 
-@dataclass(frozen=True)
-class RecordedHistory:
+class RecordedHistory(FrozenData):
     """All records of a service, oldest first; `problem` says why there are none."""
 
     rows: tuple[HistoryRow, ...] = ()
@@ -114,8 +112,7 @@ class RecordedHistory:
         }
 
 
-@dataclass(frozen=True)
-class RecordedState:
+class RecordedState(FrozenData):
     """State read in one query: revisions, database comment, last record, current fingerprint.
 
     `fingerprint` is None where it was not asked for, because there is nothing to compare it with.

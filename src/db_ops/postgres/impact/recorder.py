@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
@@ -26,6 +26,7 @@ from psycopg2.extensions import (
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as PlainCursor
 
+from db_ops.frozen_data import replace
 from db_ops.postgres.impact.observation import Observation
 from db_ops.postgres.impact.observer import ObservedLocks, Observer
 from db_ops.postgres.impact.patterns import unsafe_patterns

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from db_ops.errors.quote_ident import quote_ident
+from db_ops.frozen_data import replace
 from db_ops.postgres.impact.statements import END_OF_DATA
 from db_ops.results import MeasuredStatement, Measurement
 

@@ -11,12 +11,12 @@ import subprocess
 import sysconfig
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from db_ops.errors import UsageError
+from db_ops.frozen_data import replace
 from db_ops.results import MeasuredRevision, MeasuredStatement, UnsafePattern
 
 _MEASURED = frozenset(

@@ -6,14 +6,14 @@ Every kind becomes one branch of a single UNION ALL, so that reading and hashing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from db_ops.frozen_data import FrozenData
 
 # An SQL expression, or what gives one for the server's major version (None: not there).
 Expression = str | Callable[[int], str | None]
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(FrozenData):
     """One kind of object: its rows are aliased `o`, and its objects named by `identity`.
 
     `catalog` owns the rows' comments and extension memberships; `number` is what those call the
