@@ -32,7 +32,7 @@ from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.names import upgrade_goal
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.revisions.steps import StepPlan, TableSteps
-from db_ops.target.step_plans import NewestRevisions
+from db_ops.target.newest_revisions import NewestRevisions
 from tests.checkout.test_revision_graph import History, histories, write
 
 EXAMPLES = 40

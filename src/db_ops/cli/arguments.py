@@ -6,26 +6,31 @@ Which words are values is known from the declaration, so that a value may be cal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator
 
 from db_ops.cli.commands import BY_NAME
-from db_ops.cli.declaration import COMMON_OPTIONS, Command, Kind, Option
+from db_ops.cli.declaration import (
+    COMMON_OPTIONS,
+    HELP,
+    LINE_OPTIONS,
+    PROGRAM_OPTIONS,
+    Command,
+    Kind,
+    Option,
+)
 from db_ops.cli.other_tools import ELSEWHERE, LISTING
-from db_ops.cli.parsers import HELP, LINE_OPTIONS, PROGRAM_OPTIONS
 from db_ops.errors import UsageError
 
 # As argparse has it: a number below zero and a text with spaces are values.
 _A_VALUE = re.compile(r"(?!-)|-\Z|-\d|-.* ", re.DOTALL)
 
 
-@dataclass
 class CommandLine:
     """The words of a command line: those for all of it, and those of each command."""
 
-    common: list[str] = field(default_factory=list)
-    commands: list[tuple[Command, list[str]]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.common: list[str] = []
+        self.commands: list[tuple[Command, list[str]]] = []
 
     @property
     def command(self) -> Command | None:
@@ -146,7 +151,7 @@ def _unknown_word(line: CommandLine, word: str) -> UsageError:
         problem = f"there is no command {word!r}"
         return UsageError(problem, f"this does what {word!r} does elsewhere: db-ops {ours}")
     listing = word in LISTING
-    near = get_close_matches(word.removeprefix("db."), BY_NAME, n=1, cutoff=0.6)
+    near = _near(word.removeprefix("db."), BY_NAME)
     if near and not listing:
         return UsageError(f"there is no command {word!r}", f"did you mean: db-ops {near[0]}")
     if listing or line.command is None:
@@ -163,7 +168,7 @@ def _unknown_option(line: CommandLine, flag: str) -> UsageError:
     opposites = (f"no-{flag.lstrip('-')}", flag.lstrip("-").removeprefix("no-"))
     names = (option.name for option in line.options if option.name not in opposites)
     known = [name for name in names if len(name) > 1]
-    near = get_close_matches(flag.lstrip("-"), known, n=1, cutoff=0.6) if len(flag) > 2 else []
+    near = _near(flag.lstrip("-"), known) if len(flag) > 2 else []
     if near:
         return UsageError(problem, f"did you mean: db-ops {_command_word(line)}--{near[0]}")
     owners = [
@@ -178,3 +183,9 @@ def _unknown_option(line: CommandLine, flag: str) -> UsageError:
             f"write it after the command: db-ops {owners[0]} {flag}",
         )
     return UsageError(problem, f"see the options: db-ops {_command_word(line)}--help")
+
+
+def _near(word: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from db_ops.cli.arguments import CommandLine
 from db_ops.cli.commands import BY_NAME
-from db_ops.cli.parsers import COMPLETION
+from db_ops.cli.declaration import COMPLETION
 from db_ops.errors import UsageError
 
 SHELLS = ("bash", "zsh", "fish")

@@ -95,3 +95,41 @@ COMMON_OPTIONS = (
     Option("quiet", "Print no progress, only requested output and errors.", "q"),
     Option("verbose", "Print every detail, and the time of each step.", "v"),
 )
+CONFIG = Option(
+    "config",
+    "The project's alembic.ini, as with `alembic -c` (default: the one in this directory or the"
+    " nearest one above).",
+    "c",
+    Kind.VALUE,
+    "FILE",
+)
+NAME = Option(
+    "name",
+    "The section of alembic.ini to use, as with `alembic -n`.",
+    kind=Kind.VALUE,
+    metavar="SECTION",
+)
+X = Option(
+    "x",
+    "An argument for env.py, as with `alembic -x`. Can be given several times.",
+    kind=Kind.LIST,
+    metavar="NAME=VALUE",
+)
+APP = Option(
+    "app",
+    "The Flask application, as with `flask --app` (default: FLASK_APP, wsgi.py or app.py).",
+    kind=Kind.VALUE,
+    metavar="APP",
+)
+HELP = Option("help", "Show this help.", "h")
+VERSION = Option("version", "Show the version.", "V")
+LIST = Option("list", "Show the commands.", "l")
+COMPLETION = Option(
+    "print-completion-script",
+    "Print the script that lets this shell (bash, zsh or fish) complete commands and options.",
+    kind=Kind.VALUE,
+    metavar="SHELL",
+)
+# Wherever they stand, they are for all commands of the line.
+LINE_OPTIONS = (CONFIG, NAME, X, APP)
+PROGRAM_OPTIONS = (*LINE_OPTIONS, HELP, VERSION, LIST, COMPLETION)

@@ -4,53 +4,14 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NoReturn
 
 from db_ops.cli.commands import COMMANDS
-from db_ops.cli.declaration import COMMON_OPTIONS, Command, Kind, Option
+from db_ops.cli.declaration import COMMON_OPTIONS, HELP, PROGRAM_OPTIONS, Command, Kind, Option
 from db_ops.errors import UsageError
 from db_ops.errors.invocation import invocation
-
-CONFIG = Option(
-    "config",
-    "The project's alembic.ini, as with `alembic -c` (default: the one in this directory or the"
-    " nearest one above).",
-    "c",
-    Kind.VALUE,
-    "FILE",
-)
-NAME = Option(
-    "name",
-    "The section of alembic.ini to use, as with `alembic -n`.",
-    kind=Kind.VALUE,
-    metavar="SECTION",
-)
-X = Option(
-    "x",
-    "An argument for env.py, as with `alembic -x`. Can be given several times.",
-    kind=Kind.LIST,
-    metavar="NAME=VALUE",
-)
-APP = Option(
-    "app",
-    "The Flask application, as with `flask --app` (default: FLASK_APP, wsgi.py or app.py).",
-    kind=Kind.VALUE,
-    metavar="APP",
-)
-HELP = Option("help", "Show this help.", "h")
-VERSION = Option("version", "Show the version.", "V")
-LIST = Option("list", "Show the commands.", "l")
-COMPLETION = Option(
-    "print-completion-script",
-    "Print the script that lets this shell (bash, zsh or fish) complete commands and options.",
-    kind=Kind.VALUE,
-    metavar="SHELL",
-)
-# Wherever they stand, they are for all commands of the line.
-LINE_OPTIONS = (CONFIG, NAME, X, APP)
-PROGRAM_OPTIONS = (*LINE_OPTIONS, HELP, VERSION, LIST, COMPLETION)
 
 _ABOUT = """\
 One command for every moment in the life of a service's PostgreSQL database.
@@ -61,6 +22,13 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are `UsageError`."""
 
     said_of: str = ""
+    # Composed for who reads it.
+    about: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        if self.about is not None:
+            self.description = self.about()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise _misuse(self.said_of, message)
@@ -87,12 +55,12 @@ def program_parser() -> Parser:
     parser = Parser(
         prog=name,
         usage=f"{name} [options] command [options] [command [options] ...]",
-        description=commands_by_purpose(),
         epilog=f"For the options of a command: {name} COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
     )
+    parser.about = commands_by_purpose
     _add(parser.add_argument_group("Options for all commands of the line"), PROGRAM_OPTIONS)
     _add(
         parser.add_argument_group("Options of each command; before the first one, for all"),

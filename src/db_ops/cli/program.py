@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import atexit
 import gc
-import shlex
 import sys
-from argparse import Namespace
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import db_ops
 from db_ops.cli.arguments import CommandLine, split_commands
-from db_ops.cli.declaration import COMMON_OPTIONS, Command, Options
+from db_ops.cli.declaration import (
+    COMMON_OPTIONS,
+    HELP,
+    PROGRAM_OPTIONS,
+    Command,
+    Kind,
+    Option,
+    Options,
+)
 from db_ops.cli.execution import CommonOptions, execute, output_of, show_failure
 from db_ops.cli.log import log_form
-from db_ops.cli.parsers import HELP, command_parser, program_parser
 from db_ops.cli.terminal import OutputOptions, discard_output, open_closed_streams, options, write
 from db_ops.errors import DbOpsError, ExitCode
 from db_ops.errors.invocation import Invocation, invocation
 from db_ops.frozen_data import replace
+
+if TYPE_CHECKING:
+    from db_ops.cli.parsers import Parser
 
 _COMPLETE = "--complete"
 
@@ -47,14 +57,13 @@ def run(arguments: list[str]) -> int:
 
             return _print("\n".join(completion_candidates(arguments[1:])))
         line = split_commands(arguments)
-        text = _informational_text(line, program)
+        text = _command_help(line)
+        common = {} if text else _common_values(line.common)
+        text = text or _informational_text(line, common, program)
         if text is not None:
             return _print(text)
-        common = program_parser().parse_args(line.common)
         # What is wrong with the last command is said before the first one runs.
-        commands = [
-            (command, command_parser(command).parse_args(words)) for command, words in line.commands
-        ]
+        commands = [(command, _command_values(command, words)) for command, words in line.commands]
     except DbOpsError as error:
         options.set(OutputOptions(json="--json" in arguments or "-j" in arguments))
         with suppress(DbOpsError):
@@ -68,30 +77,55 @@ def run(arguments: list[str]) -> int:
     return _run(commands, common, program)
 
 
-def _informational_text(line: CommandLine, program: str) -> str | None:
-    """Return what is to be printed instead of running a command: help, the version, a script."""
+def _common_values(words: list[str]) -> Options:
+    return _values((*PROGRAM_OPTIONS, *COMMON_OPTIONS), words, lambda: _parsers().program_parser())
+
+
+def _command_values(command: Command, words: list[str]) -> Options:
+    return _values(command.all_options, words, lambda: _parsers().command_parser(command))
+
+
+def _values(options: tuple[Option, ...], words: list[str], parser: Callable[[], Parser]) -> Options:
+    """Return the values of *options* by parameter; where none is given, without a parser."""
+    if words or any(one.kind is Kind.POSITIONAL for one in options):
+        return vars(parser().parse_args(words))
+    absent: dict[Kind, Any] = {Kind.FLAG: False, Kind.VALUE: None, Kind.LIST: []}
+    return {one.parameter: absent[one.kind] for one in options}
+
+
+def _parsers() -> ModuleType:
+    # argparse, gettext and the texts of all helps.
+    from db_ops.cli import parsers
+
+    return parsers
+
+
+def _command_help(line: CommandLine) -> str | None:
     for command, words in line.commands:
         if HELP.flags[-1] in takewhile(lambda word: word != "--", words):
-            return command_parser(command).format_help()
-    common = program_parser().parse_args(line.common)
-    if common.version:
+            return str(_parsers().command_parser(command).format_help())
+    return None
+
+
+def _informational_text(line: CommandLine, common: Options, program: str) -> str | None:
+    """Return what is to be printed instead of running a command: help, the version, a script."""
+    if common["version"]:
         return f"db-ops {db_ops.__version__}"
-    if common.print_completion_script is not None:
+    if common["print_completion_script"] is not None:
         from db_ops.cli.completion import completion_script
 
-        return completion_script(common.print_completion_script, program)
-    asks = common.help or common.list or not line.commands
-    return program_parser().format_help() if asks else None
+        return completion_script(common["print_completion_script"], program)
+    asks = common["help"] or common["list"] or not line.commands
+    return str(_parsers().program_parser().format_help()) if asks else None
 
 
-def _run(commands: list[tuple[Command, Namespace]], common: Namespace, program: str) -> int:
+def _run(commands: list[tuple[Command, Options]], common: Options, program: str) -> int:
     """Run the commands in the order written, until one fails."""
-    given = CommonOptions(common.config, common.name, tuple(common.x), common.app)
+    given = CommonOptions(common["config"], common["name"], tuple(common["x"]), common["app"])
     invocation.set(Invocation(program, _common_arguments(given)))
     for command, found in commands:
         both = {
-            one.parameter: getattr(common, one.parameter) or getattr(found, one.parameter)
-            for one in COMMON_OPTIONS
+            one.parameter: common[one.parameter] or found[one.parameter] for one in COMMON_OPTIONS
         }
         read = partial(_command_options, command, found)
         code = execute(command, read, output=output_of(both), given=given)
@@ -100,8 +134,8 @@ def _run(commands: list[tuple[Command, Namespace]], common: Namespace, program: 
     return int(ExitCode.DONE)
 
 
-def _command_options(command: Command, found: Namespace) -> Options:
-    return {one.parameter: getattr(found, one.parameter) for one in command.options}
+def _command_options(command: Command, found: Options) -> Options:
+    return {one.parameter: found[one.parameter] for one in command.options}
 
 
 def _print(text: str) -> int:
@@ -114,7 +148,11 @@ def _program() -> str:
     path = Path(sys.argv[0])
     if path.name == "__main__.py":
         return "python -m db_ops"
-    return f"python {shlex.quote(sys.argv[0])}" if path.suffix == ".py" else "db-ops"
+    if path.suffix != ".py":
+        return "db-ops"
+    from shlex import quote
+
+    return f"python {quote(sys.argv[0])}"
 
 
 def _common_arguments(given: CommonOptions) -> tuple[str, ...]:

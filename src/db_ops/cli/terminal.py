@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -135,13 +134,18 @@ def is_interactive(stream: TextIO) -> bool:
 
 def size(stream: TextIO) -> tuple[int, int]:
     """Return the columns and lines of the terminal, as `COLUMNS` and `LINES` or the system say."""
-    columns, lines = shutil.get_terminal_size((0, 0))
-    if not columns or not lines:
-        try:
-            columns, lines = os.get_terminal_size(stream.fileno())
-        except (OSError, ValueError):
-            columns, lines = 0, 0
+    columns, lines = _number("COLUMNS"), _number("LINES")
+    for measured in (stream, sys.__stdout__):
+        if (not columns or not lines) and measured is not None:
+            with suppress(OSError, ValueError):
+                there = os.get_terminal_size(measured.fileno())
+                columns, lines = columns or there.columns, lines or there.lines
     return columns or 80, lines or 24
+
+
+def _number(variable: str) -> int:
+    value = os.environ.get(variable, "")
+    return int(value) if value.isdecimal() else 0
 
 
 def replace_unencodable(text: str, stream: TextIO) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from db_ops.errors import RecordsUnavailable, UsageError
 from db_ops.frozen_data import replace
-from db_ops.postgres.history.reader import RecordedHistory
+from db_ops.postgres.history.rows import RecordedHistory
 from db_ops.results import (
     History,
     HistoryEntry,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from hashlib import blake2b
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write *path* atomically, and create its folder."""
+    # For what is written only: a command that finds nothing to do does without.
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from db_ops.frozen_data import FrozenData, field
 from db_ops.migrations.revisions.graph import Graph
-from db_ops.postgres.history.reader import RecordedHistory
+from db_ops.postgres.history.rows import RecordedHistory
 from db_ops.results import Revision
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from db_ops.migrations.env.step_recorder import StepRecorder
     from db_ops.migrations.revisions.checksum import Checksums
     from db_ops.migrations.revisions.steps import StepPlan
-    from db_ops.postgres.history.reader import RecordedHistory, RecordedState
+    from db_ops.postgres.history.reader import RecordedState
+    from db_ops.postgres.history.rows import RecordedHistory
     from db_ops.postgres.history.writer import HistoryWriter, OnTrouble
     from db_ops.postgres.locks.blockers import BlockerWatch
     from db_ops.postgres.trial import TrialWatch

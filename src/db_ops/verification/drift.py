@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from db_ops.postgres.history.reader import HistoryRow, RecordedState
+from db_ops.postgres.history.reader import RecordedState
+from db_ops.postgres.history.rows import HistoryRow
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.results import Drift
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.checksum import Checksums, comparable
 from db_ops.migrations.revisions.graph import Graph, Node
-from db_ops.postgres.history.reader import HistoryRow, RecordedHistory
+from db_ops.postgres.history.rows import HistoryRow, RecordedHistory
 from db_ops.results import Difference
 from db_ops.target.position import Position
 from db_ops.verification.drift import RECORD, recorded_by

@@ -9,7 +9,7 @@ from db_ops.builds.built_schema import BuiltSchema
 from db_ops.errors import StatementFailed, TableLocked, VersionTableDenied
 from db_ops.postgres.catalog import owner_of
 from db_ops.postgres.connection.session import refuse_transaction_pooler
-from db_ops.postgres.history.reader import RecordedHistory
+from db_ops.postgres.history.rows import RecordedHistory
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.ownership import as_owned_by
 from db_ops.postgres.schema.reading import read_schema

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 
 from db_ops.errors import MultipleHeads, RevisionGraphBroken
@@ -183,12 +182,16 @@ class Graph(FrozenData):
     @cached_property
     def order(self) -> tuple[str, ...]:
         """All revisions, each after those that it needs."""
+        from graphlib import TopologicalSorter
+
         sorter = TopologicalSorter(
             {name: sorted(node.parents) for name, node in sorted(self.nodes.items())}
         )
         return tuple(sorter.static_order())
 
     def _check(self) -> None:
+        from graphlib import CycleError
+
         for node in self.nodes.values():
             for parent in node.parents:
                 if parent not in self.nodes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import socket
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from db_ops.errors import (
     StatementFailed,
 )
 from db_ops.frozen_data import FrozenData, field, replace
+from db_ops.postgres.backoff import sleep_about
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.notices import forward_notices
 from db_ops.postgres.connection.readiness import NOT_NOW, reason_to_wait
@@ -118,7 +118,7 @@ class Server(FrozenData):
             if waited + pause > self.wait_timeout:
                 raise ServerUnreachable(self.location, reason, waited, self.url.source)
             self.on_event(WaitingForServer(self.location, reason))
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            sleep_about(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _parameters(self, database: str) -> dict[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import psycopg2
@@ -19,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 
 from db_ops.frozen_data import FrozenData
 from db_ops.postgres.catalog import current_role, major_version, revisions_and_comment
+from db_ops.postgres.history.rows import HistoryRow, RecordedHistory
 from db_ops.postgres.history.table import TABLE, records_key
 from db_ops.postgres.schema.reading import (
     FINGERPRINT_FORMAT,
@@ -56,60 +55,6 @@ _STATE = """
 """
 _ANY_SIZE = 2**31
 _MISSING = (UndefinedTable, UndefinedColumn, InvalidSchemaName)
-
-
-class HistoryRow(FrozenData):
-    """One record; `finished` is UTC in ISO 8601.
-
-    `copied` tells that it was written in a database of another name, of which this one is a copy.
-    `parents` is what the revision follows and depends on, None where that was not recorded.
-    `acting_role` is what `role` acted as, None if it was itself.
-    """
-
-    number: int
-    revision: str
-    action: str
-    heads: tuple[str, ...]
-    checksum: str | None
-    fingerprint: str | None
-    finished: str
-    seconds: float | None
-    role: str
-    os_user: str | None
-    command: str | None
-    copied: bool
-    parents: tuple[str, ...] | None = None
-    acting_role: str | None = None
-
-
-class RecordedHistory(FrozenData):
-    """All records of a service, oldest first; `problem` says why there are none."""
-
-    rows: tuple[HistoryRow, ...] = ()
-    problem: str | None = None
-
-    @cached_property
-    def newest(self) -> Mapping[str, HistoryRow]:
-        """The newest row of each revision."""
-        return {row.revision: row for row in self.rows}
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """What the version table held after the last row."""
-        return self.rows[-1].heads if self.rows else ()
-
-    @cached_property
-    def parents(self) -> Mapping[str, tuple[str, ...]]:
-        """What each revision follows and depends on, as its file said when it was last seen."""
-        return {row.revision: row.parents for row in self.rows if row.parents is not None}
-
-    @cached_property
-    def done(self) -> Mapping[str, HistoryRow]:
-        """The newest row of each revision that tells of something done to the database."""
-        accepted = {row.revision: row for row in self.rows if row.action in ("accept", "forget")}
-        return accepted | {
-            row.revision: row for row in self.rows if row.action not in ("accept", "forget")
-        }
 
 
 class RecordedState(FrozenData):

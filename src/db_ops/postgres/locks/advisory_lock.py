@@ -15,7 +15,6 @@ other. Source: PostgreSQL documentation, "pg_locks", which shows all databases t
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from db_ops.errors import MigrationLockHeld
+from db_ops.postgres.backoff import sleep_about
 from db_ops.postgres.locks.blockers import describe_lock_holder
 from db_ops.results import OnEvent, WaitingForLock, ignore
 
@@ -95,7 +95,7 @@ def take_advisory_lock(
             holder, remedy = describe_lock_holder(connection, key)
             on_event(WaitingForLock(location, holder, remedy, now - started))
             report_at = now + _REPORT_EVERY
-        time.sleep(pause * random.uniform(0.5, 1.0))
+        sleep_about(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
