@@ -58,11 +58,12 @@ class WithFields:
     """
 
     _fields: ClassVar[Mapping[str, Field]] = {}
+    _positional: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self.fields()
         given = vars(self)
-        given.update(zip(_positional(fields), values, strict=False))
+        given.update(zip(self._positional, values, strict=False))
         given.update(named)
         missing = [name for name, one in fields.items() if name not in given and one.is_required]
         if missing or len(given) < len(values) + len(named) or not given.keys() <= fields.keys():
@@ -83,6 +84,7 @@ class WithFields:
                         value = vars(kind).get(name, _REQUIRED)
                         known[name] = value if isinstance(value, Field) else Field(value)
             cls._fields = known
+            cls._positional = tuple(name for name, one in known.items() if not one.kw_only)
         return known
 
     def __repr__(self) -> str:
@@ -99,7 +101,8 @@ class FrozenData(WithFields):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__match_args__ = _positional(cls.fields())  # type: ignore[attr-defined, misc]  # mypy derives its own
+        cls.fields()
+        cls.__match_args__ = cls._positional  # type: ignore[attr-defined, misc]  # mypy derives its own
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot assign to field {name!r}")
@@ -144,7 +147,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return value
-
-
-def _positional(fields: Mapping[str, Field]) -> tuple[str, ...]:
-    return tuple(name for name, one in fields.items() if not one.kw_only)

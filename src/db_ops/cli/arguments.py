@@ -22,7 +22,7 @@ from db_ops.cli.other_tools import ELSEWHERE, LISTING
 from db_ops.errors import UsageError
 
 # As argparse has it: a number below zero and a text with spaces are values.
-_A_VALUE = re.compile(r"(?!-)|-\Z|-\d|-.* ", re.DOTALL)
+_A_VALUE = r"(?s)(?!-)|-\Z|-\d|-.* "
 
 
 class CommandLine:
@@ -58,7 +58,7 @@ def split_commands(words: list[str]) -> CommandLine:
         if word == "--" and line.command is not None:
             values = list(rest)
             line.commands[-1][1].extend(("--", *values))
-        elif not _A_VALUE.match(word):
+        elif not re.match(_A_VALUE, word):
             _option(line, word, rest)
         elif missing:
             missing -= 1
@@ -105,7 +105,7 @@ def _option(line: CommandLine, word: str, rest: Iterator[str]) -> None:
         if option.takes_value and value is None:
             # Missing, it is left to argparse to say so.
             following = next(rest, None)
-            if following is not None and not _A_VALUE.match(following):
+            if following is not None and not re.match(_A_VALUE, following):
                 raise UsageError(
                     f"{_command_prefix(line)}{flag} lacks its value, {option.metavar};"
                     f" a value that begins with a dash is written {option.flags[-1]}={following}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from db_ops.errors.base import DbOpsError, ExitCode
@@ -117,6 +116,8 @@ class SnapshotExists(ServerError):
     name: str
 
     def described(self) -> Mapping[str, object]:
+        import shlex
+
         return {**super().described(), "quoted": shlex.quote(self.name)}
 
 

@@ -7,13 +7,12 @@ COMMAND`. Who shows one passes it through `as_typed`.
 from __future__ import annotations
 
 import re
-import shlex
 from contextvars import ContextVar
 
 from db_ops.frozen_data import FrozenData
 
-_OURS = re.compile(r"\b(?:inv db\.|db-ops )(?=[a-z]|--help\b)")
-_ALEMBIC = re.compile(
+_OURS = r"\b(?:inv db\.|db-ops )(?=[a-z]|--help\b)"
+_ALEMBIC = (
     r"\balembic (?=(?:branches|check|current|downgrade|edit|heads|history|merge|revision|show"
     r"|stamp|upgrade)\b)"
 )
@@ -39,8 +38,10 @@ invocation: ContextVar[Invocation] = ContextVar("invocation", default=Invocation
 
 def as_typed(text: str) -> str:
     """Return *text* with the commands in it as this process would be called for them."""
+    import shlex
+
     now = invocation.get()
     ours = " ".join((now.program, *map(shlex.quote, now.options), now.prefix))
-    text = _OURS.sub(lambda _: ours, text)
+    text = re.sub(_OURS, lambda _: ours, text)
     alembic = " ".join(("alembic", *map(shlex.quote, now.alembic), ""))
-    return _ALEMBIC.sub(lambda _: alembic, text)
+    return re.sub(_ALEMBIC, lambda _: alembic, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -252,6 +251,8 @@ class RenameUndecided(DbOpsError):
     message_given: str
 
     def described(self) -> Mapping[str, object]:
+        import shlex
+
         chosen: dict[str, str] = {}
         names: set[tuple[str, str]] = set()
         for question, flag in zip(self.questions, self.flags, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode, enumerate_names
@@ -187,6 +186,8 @@ class BranchNotNamed(MisuseError):
     command: str = "db-ops create-migration -m MESSAGE --branch"
 
     def described(self) -> Mapping[str, object]:
+        import shlex
+
         commands = (f"{self.command} {shlex.quote(name)}" for name in self.branches)
         return {**super().described(), "commands": ", or ".join(commands)}
 

@@ -13,7 +13,7 @@ from db_ops.errors.misuse import MisuseError
 
 NAME = "alembic-db-ops"
 # A requirement of ours is a name and a lowest version; what has a marker belongs to an extra.
-_REQUIREMENT = re.compile(r"([\w.-]+)>=([\d.]+)\Z")
+_REQUIREMENT = r"([\w.-]+)>=([\d.]+)\Z"
 
 
 class PackageUnsuitable(MisuseError):
@@ -37,7 +37,7 @@ def unsuitable_packages() -> Iterator[PackageUnsuitable]:
         # Run from a folder in PYTHONPATH.
         return
     for requirement in required:
-        matched = _REQUIREMENT.match(requirement)
+        matched = re.match(_REQUIREMENT, requirement)
         if matched is None:
             continue
         name, lowest = matched.groups()

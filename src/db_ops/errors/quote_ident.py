@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_PLAIN = r"[a-z_][a-z0-9_]*"
 # https://www.postgresql.org/docs/current/sql-keywords-appendix.html: all that is reserved there.
 _RESERVED = frozenset(
     """
@@ -26,7 +26,7 @@ _RESERVED = frozenset(
 
 def quote_ident(name: str) -> str:
     """Return *name* as SQL takes it, quoted where that is needed, as the server does."""
-    if _PLAIN.fullmatch(name) and name not in _RESERVED:
+    if re.fullmatch(_PLAIN, name) and name not in _RESERVED:
         return name
     return in_quotes(name)
 

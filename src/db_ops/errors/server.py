@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from db_ops.errors.base import URL_VARIABLE, DbOpsError, ExitCode
@@ -263,6 +262,8 @@ class Refused(ServerError):
     arguments: str = ""
 
     def described(self) -> Mapping[str, object]:
+        import shlex
+
         consent = "if this database may lose its data"
         if self.command == "stamp":
             consent = "if this is the database whose tables are at that revision"

@@ -8,7 +8,6 @@ import sys
 from configparser import ConfigParser, ParsingError
 from configparser import Error as ConfigParserError
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +126,8 @@ class ConfigOptions(FrozenData):
 
     def _in_package(self, path: str) -> Path:
         """Resolve `package:folder`, as Alembic does, though without importing the package."""
+        from importlib.util import find_spec
+
         package, _, rest = path.partition(":")
         searched = (*map(str, self.paths("prepend_sys_path")), str(self.root))
         before = list(sys.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -117,10 +116,12 @@ class Project(FrozenData):
         Paths are absolute in it, so that the current directory has no say. Raises
         `AlembicIniBroken` for a `pyproject.toml` that this Alembic does not read.
         """
+        from argparse import Namespace
+
         from alembic import command
         from alembic.config import Config
 
-        options = argparse.Namespace(
+        options = Namespace(
             quiet=True,
             x=list(self.x) or None,
             name=self.section,

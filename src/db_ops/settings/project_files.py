@@ -17,9 +17,9 @@ _IN_A_FOLDER = Path("migrations", ALEMBIC_INI)
 _TABLE = "[tool.db_ops]"
 # What lies at the root of a project.
 _AT_ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
-_SCRIPT_LOCATION = re.compile(r"^script_location[ \t]*[=:][ \t]*(.+)$", re.M)
+_SCRIPT_LOCATION = r"(?m)^script_location[ \t]*[=:][ \t]*(.+)$"
 _NEEDS_FLASK = b"current_app"
-_FUNCTION = re.compile(r"[\w.]+:[\w.]+\Z")
+_FUNCTION = r"[\w.]+:[\w.]+\Z"
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "url_env": str,
     "url_from": str,
@@ -184,7 +184,7 @@ def _root_of(config: Path, *folders: Path) -> Path:
 def _script_location(config: Path) -> str:
     """Return the `script_location` of an ini, empty if it is not a relative one."""
     try:
-        found = _SCRIPT_LOCATION.search(config.read_text(encoding="utf-8", errors="replace"))
+        found = re.search(_SCRIPT_LOCATION, config.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ""
     value = found[1].strip() if found else ""
@@ -239,11 +239,15 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif isinstance(value, list) and not all(isinstance(part, str) for part in value):
             yield where, "not a list of strings"
     bootstrap = declared.get("bootstrap", "a:b")
-    if isinstance(bootstrap, str) and bootstrap and not _FUNCTION.match(bootstrap):
+    if isinstance(bootstrap, str) and bootstrap and not re.match(_FUNCTION, bootstrap):
         yield f"{_TABLE} bootstrap", "not written as package.module:function"
     seeds = declared.get("seed", ())
     for seed in [seeds] if isinstance(seeds, str) else seeds if isinstance(seeds, list) else ():
-        if isinstance(seed, str) and seed and not (_FUNCTION.match(seed) or seed.endswith(".sql")):
+        if (
+            isinstance(seed, str)
+            and seed
+            and not (re.match(_FUNCTION, seed) or seed.endswith(".sql"))
+        ):
             yield f"{_TABLE} seed", f"{seed!r} is neither package.module:function nor a .sql file"
     file = declared.get("schema_file", "schema.sql")
     if isinstance(file, str) and not (file.endswith(".sql") and _is_below(Path(file))):

@@ -34,7 +34,7 @@ _SHOWN = frozenset(
     )
 )  # fmt: skip
 # A setting with a dot in its name is an application's own, and may be its secret.
-_CUSTOM_SETTING = re.compile(r"(?:-c\s*|--)\w+\.")
+_CUSTOM_SETTING = r"(?:-c\s*|--)\w+\."
 _MISTAKES = (InvalidUrl, MissingDatabaseName, InvalidDatabaseName, ReservedDatabase)
 
 
@@ -255,7 +255,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _may_be_shown(name: str, value: str) -> bool:
-    return name in _SHOWN and not (name == "options" and _CUSTOM_SETTING.search(value))
+    return name in _SHOWN and not (name == "options" and re.search(_CUSTOM_SETTING, value))
 
 
 def _bracketed(host: str) -> str:

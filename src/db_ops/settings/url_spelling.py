@@ -7,7 +7,6 @@ password. The name of a parameter is told unless it may be a piece of one.
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from urllib.parse import parse_qsl, quote, urlencode
 
 from psycopg2 import ProgrammingError
@@ -17,12 +16,12 @@ from db_ops.errors import InvalidUrl
 from db_ops.settings.libpq_defaults import is_libpq_parameter
 
 DEFAULT_PORT = "5432"
-_SCHEME = re.compile(r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://")
+_SCHEME = r"(?P<dialect>[A-Za-z0-9]*)(\+(?P<driver>\w+))?://"
 _DIALECTS = ("postgres", "postgresql")
 # How other tools call PostgreSQL: GeoDjango, JDBC, Laravel, django-environ, Prisma.
 _ALIASES = ("cockroachdb", "jdbc", "pgsql", "postgis", "prisma", "psql")
 _QUOTES = "'\"`\u2018\u2019\u201c\u201d"
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}\Z")
+_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_.-]{0,39}\Z"
 # What SQLAlchemy passes on to drivers that are not libpq's; it says nothing of the server.
 _OF_DRIVERS = frozenset(
     (
@@ -111,7 +110,7 @@ def _refuse_what_is_around(text: str) -> None:
 
 def _for_libpq(text: str) -> str:
     """Translate a URL written for a SQLAlchemy driver into one that libpq parses."""
-    scheme = _SCHEME.match(text)
+    scheme = re.match(_SCHEME, text)
     if scheme is None:
         if "://" in text and "=" not in text.partition("://")[0]:
             raise InvalidUrl("it does not begin with postgresql://")
@@ -157,7 +156,7 @@ def _query(query: str, driver: str | None) -> str:
 
 
 def _unknown(name: str, query: str) -> InvalidUrl:
-    if "@" in query or not _IDENTIFIER.match(name):
+    if "@" in query or not re.match(_IDENTIFIER, name):
         return InvalidUrl("a ? of user or password is not percent-encoded")
     instead = _instead(name)
     if "password=" in query and instead == _OF_SOMEBODY_ELSE:
@@ -168,6 +167,8 @@ def _unknown(name: str, query: str) -> InvalidUrl:
 def _instead(name: str) -> str:
     if name.lower() in _INSTEAD:
         return _INSTEAD[name.lower()]
+    from difflib import get_close_matches
+
     close = get_close_matches(name.lower(), _KEYWORDS, 1, 0.75)
     if close:
         return f"write {close[0]}"

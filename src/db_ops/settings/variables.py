@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -72,7 +71,7 @@ _OF_CI = ("DB_OPS_COMMANDS", "DB_OPS_INSTALL")
 _FILES = tuple(name + FILE_SUFFIX for name in (TEST_URL, SCRATCH_URL, MIGRATION_URL))
 _KNOWN = frozenset((*OWN, *_OF_CI, *_FILES))
 _PREFIX = "DB_OPS_"
-_LIKE_OURS = re.compile(r"DB_?OPS?_?", re.IGNORECASE)
+_LIKE_OURS = r"(?i)DB_?OPS?_?"
 
 
 def read_variables(folder: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
@@ -120,11 +119,13 @@ def _misspelt(names: Mapping[str, str], path: Path | None = None) -> Iterator[st
     where = f"{path}: " if path else ""
     suffixes = [name.removeprefix(_PREFIX) for name in (*OWN, *_FILES)]
     for name in sorted(names):
-        if name in _KNOWN or not _LIKE_OURS.match(name):
+        if name in _KNOWN or not re.match(_LIKE_OURS, name):
             continue
         # Another program's variable may begin nearly as ours do.
         is_ours = name.startswith(_PREFIX)
-        rest = _LIKE_OURS.sub("", name, count=1).upper()
+        rest = re.sub(_LIKE_OURS, "", name, count=1).upper()
+        from difflib import get_close_matches
+
         nearest = get_close_matches(rest, suffixes, n=1, cutoff=0.6 if is_ours else 0.8)
         if nearest:
             yield f"{where}{name} is not a setting; did you mean {_PREFIX}{nearest[0]}?"

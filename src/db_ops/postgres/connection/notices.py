@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 _ERRORS = 2
 _LONGEST = 1 << 16
 # Severity and text as libpq writes them, in the server's language, and its own warning.
-_MESSAGE = re.compile(r"\w+:  \S|WARNING: password file ")
+_MESSAGE = r"\w+:  \S|WARNING: password file "
 _lock = threading.Lock()
 
 
@@ -62,7 +62,7 @@ def _sorted(text: str) -> tuple[list[str], str]:
     notices: list[str] = []
     rest = ""
     for line in text.splitlines(keepends=True):
-        if not _MESSAGE.match(line):
+        if not re.match(_MESSAGE, line):
             rest += line
         elif notices and not line.partition(":")[0].startswith(("WARN", "NOTICE")):
             # Its DETAIL and HINT.
