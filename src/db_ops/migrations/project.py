@@ -51,7 +51,8 @@ class Project(FrozenData):
     and `sourceless` are Alembic's options for the files that count as revisions. `flask_app` is
     what `flask --app` is given. `models` are modules to import before env.py is run; `bootstrap`
     names the function that makes what the first revision rests on. `answers` opens a session in
-    which an env.py that asks may look, for the database that it names, or None.
+    which an env.py that asks may look, for the database that it names, or None. `cache` is the
+    folder for what may be deleted.
     """
 
     alembic_ini: Path
@@ -72,6 +73,7 @@ class Project(FrozenData):
     models: tuple[str, ...] = ()
     bootstrap: str | None = None
     answers: Answers | None = field(default=None, compare=False, repr=False)
+    cache: Path | None = field(default=None, compare=False, repr=False)
 
     @property
     def root(self) -> Path:
@@ -96,7 +98,7 @@ class Project(FrozenData):
     @cached_property
     def env_source(self) -> EnvSource:
         """What the source of env.py calls."""
-        return read_env_source(self.env_py.read_bytes())
+        return read_env_source(self.env_py, self.cache)
 
     @property
     def is_ours(self) -> bool:
@@ -182,7 +184,11 @@ class Project(FrozenData):
 def project_of(settings: Settings) -> Project:
     """Read the project that *settings* name. Raises `AlembicIniBroken`."""
     project = read_project(
-        settings.alembic_ini, root=settings.folder, section=settings.section, x=settings.x
+        settings.alembic_ini,
+        root=settings.folder,
+        section=settings.section,
+        x=settings.x,
+        cache=settings.cache_folder,
     )
     return replace(
         project,
@@ -198,11 +204,12 @@ def read_project(
     root: Path | None = None,
     section: str = _SECTION,
     x: tuple[str, ...] = (),
+    cache: Path | None = None,
 ) -> Project:
     """Read a section of *alembic_ini*, or `[tool.alembic]` if it is a `pyproject.toml`.
 
-    Relative paths count from *root*, as they do for the plain command, or from the file's folder.
-    Raises `AlembicIniBroken`.
+    Relative paths count from *root*, as they do for the plain command, or from the file's folder;
+    what is read of env.py is kept in the folder *cache*. Raises `AlembicIniBroken`.
     """
     folder = root or alembic_ini.parent
     options = ConfigOptions(alembic_ini, folder, section)
@@ -227,6 +234,7 @@ def read_project(
         url=options.text("sqlalchemy.url"),
         recursive=options.flag("recursive_version_locations"),
         sourceless=options.flag("sourceless"),
+        cache=cache,
     )
     # What env.py gives wins over the configuration.
     given: dict[str, Any] = {**(project.env_source.options or {})}
