@@ -98,7 +98,7 @@ def test_every_room_has_its_floor() -> None:
 
 def test_the_design_page_has_the_floors() -> None:
     text = (REPOSITORY / "docs" / "design.md").read_text()
-    rows = re.findall(r"^\| (\d) \| ([^|]*) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| ([^|]*) \|", text, re.MULTILINE)
     told = {name: int(floor) for floor, names in rows for name in re.findall(r"`(\w+)`", names)}
     assert told == FLOORS
 

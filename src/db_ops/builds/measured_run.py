@@ -56,7 +56,6 @@ def measure_downgrade(scratch: Target, plan: StepPlan) -> Measurement:
     return _measured(scratch, lambda target: run_steps(target.run(plan), lock_retries=0))
 
 
-@dataclass(frozen=True)
 class _RecordedTarget(Target):
     """A target whose migrating sessions are recorded."""
 
