@@ -475,3 +475,44 @@ def test_server_of_another_container_is_used_and_never_started_twice(
     (folder / "hidden").rename(pid_file(running))
     assert hidden.stderr.startswith("EmbeddedServerBusy")
     assert answers(running)
+
+
+def cluster_number(server: EmbeddedServer) -> int:
+    """Return what a copied cluster has in common with the one that it is a copy of."""
+    return int(
+        ask(server.connection_parameters(), "SELECT system_identifier FROM pg_control_system()")
+    )
+
+
+def test_new_cluster_is_a_copy_of_one_that_was_kept_unused(
+    folder: Path, embed: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db_ops.postgres.embedded.programs.SHARED_FOLDER", folder / "shared")
+    first = embed(folder / "first", cache=folder / "cache")
+    first.ensure()
+    ask(first.connection_parameters(), "CREATE ROLE of_the_first")
+    second = embed(folder / "second", cache=folder / "cache")
+    second.ensure()
+    assert cluster_number(second) == cluster_number(first)
+    roles = "SELECT count(*) FROM pg_roles WHERE rolname = 'of_the_first'"
+    assert ask(second.connection_parameters(), roles) == 0
+    (kept,) = folder.glob("*/cluster-*")
+    assert sorted(one.name[:4] for one in kept.parent.iterdir()) == ["clus"]
+    # As what cleans temporary folders does, after a month.
+    (kept / "global" / "pg_filenode.map").unlink()
+    third = embed(folder / "third", cache=folder / "cache")
+    third.ensure()
+    assert cluster_number(third) != cluster_number(first)
+    assert [one.name for one in folder.glob("*/cluster-*")] == [kept.name]
+
+
+def test_cache_that_cannot_be_written_costs_nothing_but_the_copy(
+    folder: Path, embed: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "db_ops.postgres.embedded.new_cluster.shared_folder", lambda: folder / "file"
+    )
+    (folder / "file").touch()
+    server = embed(folder / "home", cache=folder / "file")
+    server.ensure()
+    assert answers(server)

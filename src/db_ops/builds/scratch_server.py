@@ -74,10 +74,11 @@ def embedded_server(target: Target, major: int, reason: str) -> Server:
     """
     from db_ops.postgres.embedded import EmbeddedServer
 
-    embedded = EmbeddedServer(target.settings.embedded_home, major=major)
+    settings = target.settings
+    embedded = EmbeddedServer(settings.embedded_home, major=major, cache=settings.cluster_cache)
     try:
         embedded.ensure(target.server.on_event)
-        url = embedded_url(target.settings, embedded).with_database(target.server.url.database)
+        url = embedded_url(settings, embedded).with_database(target.server.url.database)
     except EmbeddedServerUnavailable:
         reason = f"{reason}, and no PostgreSQL {major} is installed here to run them on"
     except EmbeddedServerFailed as error:

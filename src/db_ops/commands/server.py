@@ -22,7 +22,7 @@ def start(settings: Settings, *, on_event: OnEvent = ignore) -> ServerStarted:
     url = settings.url
     if url is not None:
         raise _not_ours(url, "start", f"start it yourself: {url.source} names it")
-    embedded = EmbeddedServer(settings.embedded_home)
+    embedded = EmbeddedServer(settings.embedded_home, cache=settings.cluster_cache)
     started = embedded.ensure(on_event)
     location = embedded_url(settings, embedded).location
     return ServerStarted(location, str(embedded.directory), started)

@@ -141,6 +141,11 @@ class Settings(FrozenData):
         return home if home.is_dir() else self.user_cache
 
     @property
+    def cluster_cache(self) -> Path | None:
+        """Where a new embedded cluster is kept for the next project; nobody comes for it in CI."""
+        return None if self.in_ci else self.user_cache
+
+    @property
     def database(self) -> str:
         if self.url is not None:
             return self.url.database

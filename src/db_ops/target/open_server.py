@@ -31,7 +31,7 @@ def server_of(settings: Settings, command: str, on_event: OnEvent) -> Server:
             raise MissingDatabaseUrl(settings.environment_for_people)
         from db_ops.postgres.embedded import EmbeddedServer
 
-        embedded = EmbeddedServer(settings.embedded_home)
+        embedded = EmbeddedServer(settings.embedded_home, cache=settings.cluster_cache)
         embedded.ensure(on_event)
         url = embedded_url(settings, embedded)
     return Server(url, settings, command, on_event)

@@ -14,6 +14,7 @@ from typing import IO
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
 from db_ops.postgres.embedded.account import Account, account_for, change_owner, make_folder
 from db_ops.postgres.embedded.cluster import SUPERUSER, Cluster, cluster_error, try_lock
+from db_ops.postgres.embedded.new_cluster import create_cluster
 from db_ops.postgres.embedded.postmaster import read_postmaster
 from db_ops.postgres.embedded.programs import (
     SHARED_FOLDER,
@@ -41,16 +42,24 @@ class EmbeddedServer:
     start_timeout: seconds to wait for another process that starts or stops the server, and again
         for the server to take queries.
     major: the major version that the server must have; by default, the newest there is.
+    cache: this user's folder for what may be deleted, where a new cluster is kept to be copied for
+        the next home; root has one of its own. None keeps nothing.
 
     Every method may raise `EmbeddedServerFailed`, all but `stop` `EmbeddedServerUnavailable`.
     """
 
     def __init__(
-        self, home: Path, *, start_timeout: float = 60.0, major: int | None = None
+        self,
+        home: Path,
+        *,
+        start_timeout: float = 60.0,
+        major: int | None = None,
+        cache: Path | None = None,
     ) -> None:
         self._home = home.resolve()
         self._start_timeout = start_timeout
         self._major = major
+        self._cache = cache
 
     @cached_property
     def directory(self) -> Path:
@@ -83,7 +92,7 @@ class EmbeddedServer:
             with self._explained():
                 programs = self._programs.reachable_by(self._account)
                 if creating:
-                    self._cluster.create(programs)
+                    create_cluster(self._cluster, programs, self._cache)
                 return self._cluster.start(programs, self._start_timeout)
 
     def stop(self, timeout: float = 30.0) -> bool:

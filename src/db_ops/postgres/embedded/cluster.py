@@ -1,4 +1,4 @@
-"""One data directory: creating it, and starting and stopping the server on it.
+"""One data directory: starting and stopping the server on it.
 
 A server is started with a file lock on `PG_VERSION` that all its processes inherit. The kernel lets
 go of it when the last of them is gone, including those that outlive a killed postmaster for a
@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from db_ops.errors import EmbeddedServerBusy, EmbeddedServerFailed
-from db_ops.postgres.embedded.account import Account, change_owner, check_user_exists, run_as
+from db_ops.postgres.embedded.account import Account, change_owner, run_as
 from db_ops.postgres.embedded.postmaster import (
     Postmaster,
     fits_socket,
@@ -34,6 +33,7 @@ from db_ops.postgres.embedded.postmaster import (
 from db_ops.postgres.embedded.programs import Programs
 
 SUPERUSER = "postgres"
+_VERSION = "PG_VERSION"
 _PAUSE = 0.02
 _LARGEST_LOG = 10_000_000
 _COMPLAINT = re.compile(r"\b(?:PANIC|FATAL|error): +(.+)")
@@ -66,34 +66,12 @@ class Cluster:
 
     @property
     def _version_file(self) -> Path:
-        return self.data / "PG_VERSION"
+        return self.data / _VERSION
 
     def running(self) -> Postmaster | None:
         """Return the server if it takes queries."""
         postmaster = read_postmaster(self.data)
         return postmaster if postmaster and postmaster.ready and postmaster.answers() else None
-
-    def create(self, programs: Programs) -> None:
-        """Create the cluster beside its final place and move it there, so it is whole or absent."""
-        if self.account is None:
-            check_user_exists(self.directory)
-        for left_by_killed_process in self.directory.glob(".init-*"):
-            shutil.rmtree(left_by_killed_process, ignore_errors=True)
-        new = Path(tempfile.mkdtemp(prefix=".init-", dir=self.directory))
-        try:
-            self._give_to_account(new)
-            command = [programs.path("initdb"), "-D", str(new), "-U", SUPERUSER, "--auth=trust"]
-            command += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-            if programs.major >= 17:  # letters of all languages, the same on every machine
-                command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-            initdb = subprocess.run(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **run_as(self.account)
-            )
-            if initdb.returncode != 0:
-                raise cluster_error(self.directory, f"initdb: {_complaints(initdb.stdout)[0]}")
-            new.rename(self.data)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
 
     def start(self, programs: Programs, timeout: float) -> bool:
         """Start the server, or wait for one that is starting; True if this call started it."""
@@ -163,7 +141,7 @@ class Cluster:
             )
         ready = _wait(lambda: bool(self.running()) or server.poll() is not None, deadline)
         if server.poll() is not None:
-            reason = _complaints(self.log.read_bytes()[beginning:])[-1]
+            reason = complaints(self.log.read_bytes()[beginning:])[-1]
             if server.returncode < 0:
                 reason = f"killed by {signal.Signals(-server.returncode).name}"
             raise cluster_error(self.directory, f"postgres: {reason}")
@@ -205,7 +183,7 @@ class Cluster:
             folder = Path("/tmp", name)
         if not folder.exists():
             folder.mkdir(mode=0o700)
-            self._give_to_account(folder)
+            self.give_to_account(folder)
         if folder.is_symlink() or folder.stat().st_uid != uid:
             raise cluster_error(
                 self.directory, f"{folder}, where its socket must be, belongs to somebody else"
@@ -229,7 +207,8 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
-    def _give_to_account(self, path: Path) -> None:
+    def give_to_account(self, path: Path) -> None:
+        """Make the server's user the owner of *path*."""
         if self.account is not None:
             os.chown(path, self.account.uid, self.account.gid)
 
@@ -263,7 +242,7 @@ def _outliving_us(lock: IO[bytes]) -> dict[str, Any]:
     return {"start_new_session": True, "pass_fds": (lock.fileno(),)}
 
 
-def _complaints(output: bytes) -> list[str]:
+def complaints(output: bytes) -> list[str]:
     """Return what *output* says that went wrong, or else its last line."""
     text = output.decode(errors="replace")
     lines = [line for line in text.splitlines() if line.strip()]

@@ -43,6 +43,11 @@ class Programs:
     def path(self, name: str) -> str:
         return str(self.folder / name)
 
+    def build(self) -> str:
+        """Tell these programs from those that may expect another data directory."""
+        postgres = self.folder / "postgres"
+        return f"{_output(postgres, '--version')}{postgres.stat().st_size}"
+
     def reachable_by(self, account: Account | None) -> Programs:
         """Return these programs, or a copy where *account* can run them.
 
