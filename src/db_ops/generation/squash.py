@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from db_ops.builds.built_schema import read_built_schema
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import DbOpsError, MigrationFailed
 from db_ops.errors.quote_ident import quote_ident
+from db_ops.frozen_data import replace
 from db_ops.generation.change_text import describe_change
 from db_ops.migrations.env.runner import run_steps
 from db_ops.postgres.catalog import default_schema
@@ -99,7 +100,7 @@ def build_old_revisions(
         outside=built.outside,
         upgrade=upgrade,
         downgrade=downgrade,
-        base=base or replace(without_rights(built.schema), objects={}),
+        base=base or Schema(built.schema.major, grants=False, objects={}),
         at_heads=at_heads,
         major=built.schema.major,
         seconds=seconds,
