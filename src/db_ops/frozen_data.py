@@ -61,16 +61,16 @@ class WithFields:
     _positional: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        fields = self.fields()
-        given = vars(self)
-        given.update(zip(self._positional, values, strict=False))
-        given.update(named)
-        missing = [name for name, one in fields.items() if name not in given and one.is_required]
-        if missing or len(given) < len(values) + len(named) or not given.keys() <= fields.keys():
-            raise TypeError(f"{type(self).__name__} takes {', '.join(fields)}")
+        fields, own = self.fields(), vars(self)
+        given = dict(zip(self._positional, values, strict=False)) | named
+        # In their order, whatever that of the arguments: others rely on that of `vars`.
         for name, one in fields.items():
-            if name not in given:
-                given[name] = one.value()
+            if name in given:
+                own[name] = given[name]
+            elif not one.is_required:
+                own[name] = one.value()
+        if len(own) < len(fields) or len(given) < len(values) + len(named) or given.keys() - own:
+            raise TypeError(f"{type(self).__name__} takes {', '.join(fields)}")
 
     @classmethod
     def fields(cls) -> Mapping[str, Field]:
