@@ -12,6 +12,7 @@ from tests.support.doors import BIN, run
 from tests.support.project import Project
 
 COMMANDS = {
+    "branches",
     "cache",
     "check-models",
     "create-migration",
