@@ -91,7 +91,9 @@ def _without_runner_statements(scratch: Target, statement: str) -> str:
     """Return *statement* without what the runner itself sends, alone or in front of it."""
     if "INSERT INTO db_ops.history" in statement or statement == scratch.set_role:
         return ""
-    return _SETTING_AFTER.sub("", statement.removeprefix(scratch.session_setup)).lstrip("; ")
+    return _SETTING_AFTER.sub(
+        "", statement.removeprefix("; ".join(scratch.session_settings))
+    ).lstrip("; ")
 
 
 def _measured(scratch: Target, run: Callable[[Target], object]) -> Measurement:

@@ -76,7 +76,7 @@ def upgrade_sql(
         current,
         table=target.project.version_table,
         schema=target.project.version_table_schema,
-        setup=target.session_setup,
+        setup="; ".join(target.session_settings),
     )
     said += notes(measurement)
     if position.ahead:

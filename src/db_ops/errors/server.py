@@ -239,6 +239,22 @@ class ReadOnlyServer(ServerError):
     remedy: str
 
 
+class StandbyServer(ReadOnlyServer):
+    """The server is a standby: the wrong one, or a primary until a moment ago.
+
+    For a while, a proxy leads to the latter, and who tries again is led to the new primary.
+    """
+
+    exit_code = ExitCode.TRY_AGAIN
+    then = (
+        "let {source} name the primary, or all hosts and append target_session_attrs=read-write; "
+        "during a failover, run the same command again"
+    )
+    reason: str = "it is a standby"
+    remedy: str = ""
+    source: str = URL_VARIABLE
+
+
 class MigrationLockHeld(ServerError):
     """Another process is migrating this database and did not finish in time."""
 

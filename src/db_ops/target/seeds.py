@@ -104,11 +104,11 @@ def _run_file(target: Target, driver: Connection, name: str) -> None:
 def _failure(target: Target, seed: str, error: BaseException) -> DbOpsError:
     from db_ops.migrations.env.diagnostics import diagnostics, reason_of, statement_of
     from db_ops.migrations.env.error_location import source_location, source_locations
-    from db_ops.migrations.env.failures import lost_connection, privilege_remedy
+    from db_ops.migrations.env.failures import lost_connection, privilege_remedy, reason_of_loss
 
     project = target.project
     if lost_connection(error):
-        return ConnectionLost(target.location, f"{reason_of(error)} (during seed {seed})")
+        return ConnectionLost(target.location, f"{reason_of_loss(error)} (during seed {seed})")
     raised: Any = error.__cause__ if seed.endswith(_SQL) and error.__cause__ else error
     said = diagnostics(raised)
     place: SourceLocation

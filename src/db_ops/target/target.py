@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from db_ops.frozen_data import FrozenData, replace
+from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.reader import import_checked, read_graph
@@ -15,6 +15,7 @@ from db_ops.postgres import catalog
 from db_ops.postgres.connection import session
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.locks.advisory_lock import Waiting, advisory_lock, lock_key, take_advisory_lock
+from db_ops.postgres.locks.lock_session import check_lock_session, keep_lock_session
 from db_ops.results import NotRecorded, OnEvent
 from db_ops.settings import Settings
 from db_ops.target.open_project import open_project
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
 
 
 class Target(FrozenData):
-    """A project and the server of its database; what the migration runner works on."""
+    """A project, its database's server, and who holds the lock; what the runner works on."""
 
     project: Project
     graph: Graph
     server: Server
+    lock_sessions: list[Connection] = field(default_factory=list, kw_only=True, compare=False)
     is_measured: ClassVar[bool] = False
 
     @cached_property
@@ -51,7 +53,7 @@ class Target(FrozenData):
 
     def at(self, server: Server) -> Target:
         """Return the same project, as it was read, and the database of another *server*."""
-        there = replace(self, server=server)
+        there = replace(self, server=server, lock_sessions=[])
         if "scripts" in vars(self):  # A file may have been written since.
             vars(there)["scripts"] = self.scripts
         return there
@@ -128,19 +130,13 @@ class Target(FrozenData):
         return self.server.watch
 
     @property
-    def session_setup(self) -> str:
-        """The `session_settings` in one string."""
-        return "; ".join(self.session_settings)
-
-    @property
     def session_settings(self) -> tuple[str, ...]:
         """The statements that set the role and the timeouts of a migration's session.
 
         One gives up a tenth early: a reader queued behind it must be through by the time set.
         """
-        lock = round(self.settings.lock_timeout * 900)
-        statement = round(self.settings.statement_timeout * 1000)
-        timeouts = f"SET lock_timeout = {lock}", f"SET statement_timeout = {statement}"
+        lock, statement = self.settings.lock_timeout * 900, self.settings.statement_timeout * 1000
+        timeouts = f"SET lock_timeout = {lock:.0f}", f"SET statement_timeout = {statement:.0f}"
         return (self.set_role, *timeouts) if self.set_role else timeouts
 
     @property
@@ -151,7 +147,8 @@ class Target(FrozenData):
     def open(self, *, read_only: bool = False) -> Connection:
         """Return a new connection with the timeouts of the settings.
 
-        One that writes holds the session lock: whoever migrates next sees that it is still alive.
+        One that writes holds the session lock, so that whoever migrates next sees it alive, on the
+        server of the migration lock: another may have become the primary meanwhile.
         """
         connection = self.server.connect()
         with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
@@ -160,17 +157,20 @@ class Target(FrozenData):
                 self.set_read_only(connection)
             else:
                 session.set_up_session(self.server, connection)
-                cursor.execute(self.session_setup)
-                key = self._key("session", connection)
-                take_advisory_lock(connection, key, **self.lock_options)
+                cursor.execute("; ".join(self.session_settings))
+                running = self._key("session", connection)
+                take_advisory_lock(connection, running, **self.lock_options)
+                for locked in self.lock_sessions:
+                    check_lock_session(locked, connection, self._key("migrate", locked))
                 if self.server.watch is not None:
                     self.server.watch.attach(connection)
         return connection
 
     def set_read_only(self, connection: Connection) -> None:
         """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
+        settings = "; ".join(self.session_settings)
         with connection.cursor() as cursor:
-            cursor.execute(f"{self.session_setup}; SET default_transaction_read_only = on")
+            cursor.execute(f"{settings}; SET default_transaction_read_only = on")
 
     def remedy_for_right(self, message: str, statement: str) -> str:
         """Return what gives the right that *statement* lacked."""
@@ -202,10 +202,8 @@ class Target(FrozenData):
 
     def recorded_in_all(self, connection: Connection) -> tuple[tuple[str, ...], ...]:
         """Return the revisions recorded now in each version table."""
-        tables = self._version_table[::-1], *self.project.tables
-        return tuple(
-            catalog.recorded_revisions(connection, table, schema) for schema, table in tables
-        )
+        tables = self._version_table, *(one[::-1] for one in self.project.tables)
+        return tuple(catalog.recorded_revisions(connection, *table) for table in tables)
 
     def _furthest_behind(self, recorded: tuple[str, ...], asked: Connection) -> tuple[str, ...]:
         if not self.project.tables:
@@ -270,7 +268,8 @@ class Target(FrozenData):
         with advisory_lock(connection, migrate, **self.lock_options):
             with advisory_lock(connection, running, **self.lock_options):
                 pass
-            yield connection
+            with keep_lock_session(self.lock_sessions, connection):
+                yield connection
 
     @property
     def is_being_built(self) -> bool:
@@ -286,8 +285,8 @@ class Target(FrozenData):
     @property
     def lock_options(self) -> Waiting:
         """How to wait for the lock of another process."""
-        timeout, on_event = self.settings.migration_lock_timeout, self.server.on_event
-        return {"location": self.location, "timeout": timeout, "on_event": on_event}
+        timeout = self.settings.migration_lock_timeout
+        return Waiting(location=self.location, timeout=timeout, on_event=self.server.on_event)
 
 
 def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:

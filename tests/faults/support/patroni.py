@@ -54,7 +54,7 @@ class Node:
         node = {
             "scope": "db-ops-tests",
             "name": name,
-            "restapi": {"listen": self._at(self.rest_port), "connect_address": self._at(self.rest_port)},
+            "restapi": dict.fromkeys(("listen", "connect_address"), self._at(self.rest_port)),
             "etcd3": {"host": self._at(etcd_port)},
             "bootstrap": {
                 "dcs": _DYNAMIC,

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from tests.faults.support.machine import at_port
 
@@ -48,6 +49,11 @@ class Proxy:
     def url(self, url: str) -> str:
         """Return *url*, an URL of the server, with the proxy in between."""
         return at_port(url, self.port)
+
+    def lead_to(self, url: str) -> None:
+        """Lead new connections to the server of *url*; those that are open stay where they are."""
+        server = urlsplit(url)
+        self._server = (server.hostname or "", server.port or 5432)
 
     def cut(self, *, reset: bool = False) -> int:
         """End every connection, on both sides, and return how many ends that were.

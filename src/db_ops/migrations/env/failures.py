@@ -96,13 +96,13 @@ def explain_loss(run: Run, error: BaseException) -> ConnectionLost:
         reached = (
             f" (during {run.direction} of {run.running}, {len(run.steps)} of {run.total} {verb})"
         )
-    return ConnectionLost(run.database.location, reason_of(error) + reached)
+    return ConnectionLost(run.database.location, reason_of_loss(error) + reached)
 
 
 def explain_statement(database: Database, action: str, error: BaseException) -> DbOpsError:
     """Return the typed error for what failed outside of any revision."""
     if lost_connection(error):
-        return ConnectionLost(database.location, reason_of(error))
+        return ConnectionLost(database.location, reason_of_loss(error))
     missing = _missing_schema_right(database, error)
     if missing is not None:
         return missing
@@ -130,11 +130,18 @@ def describe_lock_timeout(run: Run) -> str:
 
 
 def lost_connection(error: BaseException) -> bool:
-    """Tell whether the session ended under the statement.
+    """Tell whether the session ended under the statement."""
+    return _loss(error) is not None
 
-    SQLAlchemy and Alembic fail again while they clean up, so the errors before count as well.
-    """
-    return any(_is_loss(one) for one in chained_errors(error, hidden=True))
+
+def reason_of_loss(error: BaseException) -> str:
+    """Return in one line why the session ended, whatever failed afterwards."""
+    return reason_of(_loss(error) or error)
+
+
+def _loss(error: BaseException) -> BaseException | None:
+    # SQLAlchemy and Alembic fail again while they clean up, so the errors before count as well.
+    return next(filter(_is_loss, chained_errors(error, hidden=True)), None)
 
 
 def _is_loss(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from db_ops.errors import ReadOnlyServer, TransactionPooler
+from db_ops.errors import ReadOnlyServer, StandbyServer, TransactionPooler
 from db_ops.postgres.connection.server import Server
 
 _STATE = """
@@ -45,12 +45,7 @@ def prepare_to_write(server: Server, connection: Connection) -> None:
         cursor.execute(_STATE)
         in_recovery, read_only = cursor.fetchone() or (False, False)
     if in_recovery:
-        raise ReadOnlyServer(
-            server.location,
-            "it is a standby",
-            f"let {server.url.source} name the primary, or all hosts and append "
-            "target_session_attrs=read-write",
-        )
+        raise StandbyServer(server.location, source=server.url.source)
     if read_only:
         raise ReadOnlyServer(
             server.location,
