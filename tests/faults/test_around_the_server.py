@@ -68,6 +68,14 @@ def transaction_pooler(server_url: str) -> Iterator[Pooler]:
 
 
 @pytest.fixture(scope="module")
+def statement_pooler(server_url: str) -> Iterator[Pooler]:
+    """PgBouncer that gives every statement any free session, and lets nobody begin."""
+    pooler = Pooler(server_url, "statement")
+    yield pooler
+    pooler.stop()
+
+
+@pytest.fixture(scope="module")
 def session_pooler(server_url: str) -> Iterator[Pooler]:
     """PgBouncer that gives every client one session until it leaves."""
     pooler = Pooler(server_url, "session")
@@ -84,6 +92,24 @@ def test_the_pooler_of_these_tests_really_stands_in_between(
         pid, port = cursor.fetchone() or (0, "")
         assert pid != connection.info.backend_pid
         assert port == str(urlsplit(server_url).port)
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=" ".join)
+def test_no_command_writes_through_a_pooler_in_statement_mode(
+    pending: Project, statement_pooler: Pooler, command: tuple[str, ...]
+) -> None:
+    direct, before = pending.url, pending.fingerprint()
+    pending.url = statement_pooler.url(direct)
+    refuses_a_transaction_pooler(pending.run(*command))
+    pending.url = direct
+    assert pending.fingerprint() == before
+
+
+def test_status_looks_through_a_pooler_in_statement_mode(
+    pending: Project, statement_pooler: Pooler
+) -> None:
+    pending.url = statement_pooler.url(pending.url)
+    assert "0004" in pending.run("status").succeeded().out
 
 
 def refuses_a_transaction_pooler(outcome: Outcome) -> None:

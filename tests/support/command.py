@@ -15,7 +15,10 @@ from tests.support.project import Project, query
 
 
 class Command:
-    """A command in a process of its own, for a `with` block; killed if it is still there then."""
+    """A command in a process of its own, for a `with` block; killed if it is still there then.
+
+    *wrapper* is a program that becomes it.
+    """
 
     def __init__(
         self,
@@ -23,12 +26,13 @@ class Command:
         *arguments: str,
         door: str = "manage_db",
         ignored: tuple[signal.Signals, ...] = (),
+        wrapper: tuple[str, ...] = (),
     ) -> None:
-        self._project = project
+        self._project, self.arguments = project, arguments
         self._out, self._err = (project.root / name for name in ("stdout.txt", "stderr.txt"))
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                command_line(door, arguments, project.root),
+                [*wrapper, *command_line(door, arguments, project.root)],
                 cwd=project.root,
                 env=in_a_shell(project.env),
                 stdin=subprocess.DEVNULL,
@@ -36,6 +40,11 @@ class Command:
                 stderr=err,
                 preexec_fn=lambda: listen_to_interrupts(except_for=ignored),
             )
+
+    @property
+    def said(self) -> str:
+        """What is on stderr by now."""
+        return self._err.read_text()
 
     def wait_until_it_says(self, text: str, timeout: float = 30) -> None:
         """Wait until *text* is on stderr."""

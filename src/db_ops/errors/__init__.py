@@ -109,16 +109,19 @@ from db_ops.errors.server import (
     NoMaintenanceDatabase,
     NoScratchDatabase,
     PasswordMissing,
-    ReadOnlyServer,
     RecordsUnavailable,
     Refused,
     ScratchServerDiffers,
     ServerError,
     ServerUnreachable,
     ShellFailed,
-    StandbyServer,
     StatementFailed,
     TableLocked,
+)
+from db_ops.errors.write_access import (
+    BalancingPooler,
+    ReadOnlyServer,
+    StandbyServer,
     TransactionPooler,
 )
 
@@ -129,6 +132,7 @@ __all__ = [
     "AmbiguousDowngrade",
     "AmbiguousRevision",
     "AppliedRevision",
+    "BalancingPooler",
     "BootstrapFailed",
     "BranchNotNamed",
     "ClientMissing",

@@ -16,6 +16,7 @@ from psycopg2.extensions import make_dsn
 
 from db_ops.settings import DatabaseUrl
 from db_ops.settings.environment import variables
+from db_ops.settings.keepalives import with_keepalives
 
 
 def run_client(url: DatabaseUrl, *arguments: str) -> int:
@@ -123,7 +124,8 @@ def _connection(url: DatabaseUrl) -> Iterator[tuple[str, Mapping[str, str]]]:
     Source: libpq documentation, "Environment Variables" and "The Connection Service File".
     """
     secrets = dict(url.secrets)
-    shown = {name: value for name, value in url.parameters.items() if name not in secrets}
+    given = with_keepalives(url.parameters).items()
+    shown = {name: value for name, value in given if name not in secrets}
     password = secrets.pop("password", "")
     environment = {"PGPASSWORD": password} if password else {}
     if not secrets:

@@ -213,9 +213,10 @@ class PatroniCluster:
         self._wait_for_another(before)
 
     def restart_killed(self) -> None:
-        """Start what was killed, as a service manager does."""
+        """Start what was killed, as machines that are replaced: empty."""
         for node in self.nodes:
             if node.patroni.process.poll() is not None:
+                shutil.rmtree(node.data, ignore_errors=True)
                 node.patroni.start()
 
     def remove(self) -> None:

@@ -36,6 +36,7 @@ class Interruption:
         self.cancels: list[Callable[[], None]] = []
         self.signal: signal.Signals | None = None
         self._entered = False
+        self._canceller: threading.Thread | None = None
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is not threading.main_thread():
@@ -56,9 +57,11 @@ class Interruption:
             signal.set_wakeup_fd(self._wakeup_before)
             signal.signal(signal.SIGTERM, self._handler_before)
             self._writer.close()
+            self._thread.join(_PATIENCE)
             # A thread inside libpq while the interpreter ends could bring the process down. To
             # cancel takes a connection, which a server that has gone away lets wait.
-            self._thread.join(_PATIENCE)
+            if self._canceller is not None:
+                self._canceller.join(_PATIENCE)
 
     def behind(self, error: BaseException | None) -> signal.Signals | None:
         """Return the signal that led to *error*, if one did.
@@ -83,6 +86,11 @@ class Interruption:
         if self.signal is not None:
             os._exit(exit_code(received))
         self.signal = received
+        # Not in this thread, which a second signal may need before an answer comes.
+        self._canceller = threading.Thread(target=self._cancel, name="db_ops-cancel", daemon=True)
+        self._canceller.start()
+
+    def _cancel(self) -> None:
         for cancel in self.cancels:
             # A connection that is closed by now has nothing to cancel.
             with suppress(Exception):

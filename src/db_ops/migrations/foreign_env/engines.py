@@ -20,6 +20,7 @@ from db_ops.migrations.foreign_env.driver_connections import (
 )
 from db_ops.migrations.foreign_env.driver_session import watch_transactions
 from db_ops.migrations.foreign_env.null_connection import answer_as_driver, null_engine
+from db_ops.settings.keepalives import keep_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,6 +151,7 @@ class Engines:
             self.redirected.append(engine.pool)
             engine.pool._creator = lambda *record: self._connected(engine, ours)
         connection = self.original_connect(engine)
+        keep_alive(connection.connection.driver_connection)
         if self.session.set_role:
             run_settings(connection, self.session.set_role)
             connection.commit()

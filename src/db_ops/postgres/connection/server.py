@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -25,12 +26,14 @@ from db_ops.errors import (
 )
 from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.postgres.backoff import sleep_about
+from db_ops.postgres.connection.cancellation import cancel_statement
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.connection.notices import forward_notices
 from db_ops.postgres.connection.readiness import NOT_NOW, reason_to_wait
 from db_ops.postgres.connection.role import take_role
 from db_ops.results import Connected, ConnectionNotice, OnEvent, WaitingForServer, ignore
 from db_ops.settings import DatabaseUrl, Settings
+from db_ops.settings.keepalives import with_keepalives
 
 if TYPE_CHECKING:
     from db_ops.postgres.trial import TrialWatch
@@ -95,8 +98,7 @@ class Server(FrozenData):
         `InvalidConnectionParameter` when it does not even begin.
         """
         parameters = self._parameters(database or self.url.database)
-        started = time.monotonic()
-        pause, said = _FIRST_PAUSE, ""
+        started, pause, said = time.monotonic(), _FIRST_PAUSE, ""
         while True:
             attempted = time.monotonic()
             try:
@@ -112,7 +114,7 @@ class Server(FrozenData):
             else:
                 connection.autocommit = True
                 take_role(self, connection)
-                self.on_event(Connected(connection.cancel))
+                self.on_event(Connected(partial(cancel_statement, connection)))
                 return connection
             waited = time.monotonic() - started
             if waited + pause > self.wait_timeout:
@@ -123,7 +125,7 @@ class Server(FrozenData):
 
     def _parameters(self, database: str) -> dict[str, str]:
         return {
-            **self.url.parameters,
+            **with_keepalives(self.url.parameters),
             "dbname": database,
             "application_name": _application_name(self.command),
             "connect_timeout": str(max(1, round(self.settings.connect_timeout))),
@@ -183,9 +185,8 @@ class Server(FrozenData):
                 return of_target
             if rejected is not None and rejected.sqlstate not in _OF_ONE_DATABASE:
                 return rejected
-        return NoMaintenanceDatabase(
-            self.location, tried, rejected.reason if rejected else "none to try"
-        )
+        reason = rejected.reason if rejected else "none to try"
+        return NoMaintenanceDatabase(self.location, tried, reason)
 
     def failure(self, action: str, error: psycopg2.Error) -> ServerError:
         """Return the typed error for what the server said and no better type stands for."""

@@ -12,14 +12,22 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from db_ops.errors import ReadOnlyServer, StandbyServer, TransactionPooler
+from db_ops.errors import BalancingPooler, ReadOnlyServer, StandbyServer, TransactionPooler
 from db_ops.postgres.connection.server import Server
+from db_ops.settings import keepalives
 
 _STATE = """
     SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'
 """
+_STATE_AND_PLACE = f"""
+    {_STATE.strip()}, host(inet_server_addr()),
+    coalesce(inet_server_port(), current_setting('port')::integer)
+"""
+# What Pgpool-II answers itself, and a server does not know.
+_PGPOOL = "SHOW pool_status"
+_NOT_FROM_PRIMARY = ("load_balance_mode", "memory_cache_enabled")
 # A killed client's statement would go on, with its locks, until the server has something to send.
-# Sources: PostgreSQL documentation, "client_connection_check_interval", "tcp_keepalives_idle".
+# Source: PostgreSQL documentation, "client_connection_check_interval".
 # A healthy migrator is idle on its lock's session, may compute inside a transaction, and a copy of
 # a database takes as long as it takes, whatever limits the role or the database has for services.
 _SETTINGS = (
@@ -28,9 +36,7 @@ _SETTINGS = (
     "SET idle_session_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = '1s'",
-    "SET tcp_keepalives_idle = 10",
-    "SET tcp_keepalives_interval = 5",
-    "SET tcp_keepalives_count = 3",
+    *keepalives.SETTINGS,
 )
 _TURNS, _PAUSE = 20, 0.002
 
@@ -38,12 +44,13 @@ _TURNS, _PAUSE = 20, 0.002
 def prepare_to_write(server: Server, connection: Connection) -> None:
     """Check that *connection* can carry migrations, then `set_up_session`.
 
-    Nothing is written. Raises `ReadOnlyServer` or `TransactionPooler`.
+    Nothing is written. Raises `ReadOnlyServer`, `TransactionPooler` or `BalancingPooler`.
     """
     refuse_transaction_pooler(server, connection)
     with connection.cursor() as cursor:
-        cursor.execute(_STATE)
-        in_recovery, read_only = cursor.fetchone() or (False, False)
+        cursor.execute(_STATE_AND_PLACE)
+        in_recovery, read_only, *place = cursor.fetchone() or (False, False)
+    _refuse_balancing_pooler(server, connection, tuple(place))
     if in_recovery:
         raise StandbyServer(server.location, source=server.url.source)
     if read_only:
@@ -76,6 +83,25 @@ def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
     pooled = _session(connection) != connection.info.backend_pid
     if pooled and _shares_sessions(server, connection):
         raise TransactionPooler(server.location, server.url.source)
+
+
+def _refuse_balancing_pooler(server: Server, connection: Connection, place: object) -> None:
+    # A server does not like the question: it is asked where something stands in between.
+    if place == _peer(connection):
+        return
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute(_PGPOOL)
+        settings = {row[0]: row[1] for row in cursor.fetchall()}
+        for name in _NOT_FROM_PRIMARY:
+            if settings.get(name, "0") not in ("0", "off"):
+                raise BalancingPooler(server.location, server.url.source, name)
+
+
+def _peer(connection: Connection) -> tuple[str | None, int]:
+    """Return the address and the port that *connection* is to; no address for a Unix socket."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        name = duplicate.getpeername()
+    return (name[0], name[1]) if isinstance(name, tuple) else (None, connection.info.port)
 
 
 def read_only_reason(connection: Connection) -> str | None:
