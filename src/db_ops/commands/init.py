@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from db_ops.frozen_data import replace
-from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.databases import database_exists
 from db_ops.results import Initialised, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.create import create_if_missing, locked_maintenance_session, migrate
-from db_ops.target.seeds import seeded, seeds_of_new_database
-from db_ops.target.target import open_target
-from db_ops.verification.untracked_tables import check_tables
+from db_ops.target.target import Target, open_target
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 
 def init(
@@ -37,7 +38,14 @@ def init(
     target.graph.goals()
     with target.server.target_if_exists() as connection:
         if connection is not None:
-            return migrate(target, connection, check_tables=check_tables)
+            return migrate(target, connection, check_tables=_check_tables)
+    return _create(target, from_migrations=from_migrations, no_seed=no_seed)
+
+
+def _create(target: Target, *, from_migrations: bool, no_seed: bool) -> Initialised:
+    from db_ops.migrations.revisions.unfinished import refuse_unfinished
+    from db_ops.target.seeds import seeded, seeds_of_new_database
+
     refuse_unfinished(target.settings.root, target.graph.pending(()))
     if from_migrations:
         # Files that do not import must not leave an empty database behind.
@@ -54,7 +62,7 @@ def init(
                 origin = copy_parent(target, maintenance)
             if origin is not None:
                 with target.server.target() as connection:
-                    done = migrate(target, connection, check_tables=check_tables)
+                    done = migrate(target, connection, check_tables=_check_tables)
                 return replace(done, created=True, origin=origin)
             from db_ops.builds.rebuild import build_target
 
@@ -70,6 +78,12 @@ def init(
             started,
             created=created,
             marked=marked,
-            check_tables=check_tables,
+            check_tables=_check_tables,
         )
         return seeded(target, connection, done, seeds) if created else done
+
+
+def _check_tables(target: Target, connection: Connection) -> None:
+    from db_ops.verification.untracked_tables import check_tables
+
+    check_tables(target, connection)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -168,6 +167,8 @@ def _arguments(text: str) -> list[str]:
             if not all(isinstance(one, str) for one in found):
                 raise ValueError("not a list of strings")
             return list(found)
+        import shlex
+
         return shlex.split(text)
     except ValueError as error:
         raise InvalidSettings({"DB_OPS_X": f"cannot be split into arguments: {error}"}) from None

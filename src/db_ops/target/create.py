@@ -7,26 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from db_ops.migrations.revisions.unfinished import refuse_unfinished
 from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import maintenance_session, prepare_to_write
-from db_ops.postgres.creation import create_database
 from db_ops.postgres.databases import database_exists
-from db_ops.postgres.environment_mark import read_mark, write_mark
 from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
 from db_ops.results import BranchNotKept, DatabaseCreated, Initialised, NotMarked, Origin, Step
 from db_ops.target.ahead import check_known
-from db_ops.target.apply import CheckTables, apply_pending, reached_revisions
-from db_ops.target.guard import mark_lock
 from db_ops.target.target import Target
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+    from db_ops.target.apply import CheckTables
+
 
 def create_if_missing(server: Server, connection: Connection) -> tuple[bool, bool]:
     """Create and mark the target; return whether it was created, and whether marked."""
+    from db_ops.postgres.creation import create_database
+
     if database_exists(connection, server.url.database) or not create_database(server, connection):
         return False, False
     server.on_event(DatabaseCreated(server.location))
@@ -51,13 +50,22 @@ def migrate(
     if not recorded and not created and is_empty(connection):
         marked = mark_if_unmarked(target.server, connection)
     known = check_known(target, recorded, connection)
+    pending = target.graph.pending(recorded)
+    heads: tuple[str, ...] = recorded
+    ahead: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
-    if not known.ahead:
-        if not created:
-            pending = target.graph.pending(recorded)
+    if pending:
+        # Most calls find nothing to do, and need none of these.
+        from db_ops.migrations.revisions.unfinished import refuse_unfinished
+        from db_ops.target.apply import apply_pending, reached_revisions
+
+        if not known.ahead and not created:
             refuse_unfinished(target.settings.root, pending, "db-ops upgrade --unfinished")
-        steps = apply_pending(target, recorded, connection=connection, check_tables=check_tables)
-    heads, ahead = reached_revisions(target, recorded, None, connection)
+        if not known.ahead:
+            steps = apply_pending(
+                target, recorded, connection=connection, check_tables=check_tables
+            )
+        heads, ahead = reached_revisions(target, recorded, None, connection)
     return Initialised(
         location=target.location,
         heads=heads if ahead else target.graph.heads,
@@ -74,6 +82,9 @@ def mark_if_unmarked(server: Server, connection: Connection, *, created: bool = 
 
     *connection* is to the target, because its lock on the mark is.
     """
+    from db_ops.postgres.environment_mark import read_mark
+    from db_ops.target.guard import mark_lock
+
     if read_mark(connection, server.url.database) is not None:
         return False
     prepare_to_write(server, connection)
@@ -86,6 +97,8 @@ def mark_if_unmarked(server: Server, connection: Connection, *, created: bool = 
 
 
 def _mark(server: Server, connection: Connection) -> bool:
+    from db_ops.postgres.environment_mark import write_mark
+
     marked = write_mark(connection, server.url.database, server.settings)
     if not marked:
         server.on_event(NotMarked(server.location, "only the database's owner may mark it"))
