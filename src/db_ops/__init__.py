@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from db_ops.commands.doctor import doctor
     from db_ops.commands.downgrade import downgrade
     from db_ops.commands.dump import dump, load_dump
+    from db_ops.commands.fleet import fleet
     from db_ops.commands.history import history
     from db_ops.commands.init import init
     from db_ops.commands.new import new
@@ -82,6 +83,7 @@ __all__ = [
     "downgrade",
     "dump",
     "find_revisions",
+    "fleet",
     "history",
     "init",
     "load",

@@ -31,6 +31,7 @@ CALLS = {
     "downgrade": [("", 0), ("--plan", 0), ("-s 9", 1), ("-s x", 2)],
     "dump": [("x.dump", 0), ("x", 2)],
     "load": [("x.dump", 2), ("alembic.sql", 2)],
+    "fleet": [("status", 2), ("upgrade --jobs x", 2)],
     "history": [("", 0), ("--record", 0)],
     "init": [("", 0), ("--from-migrations", 0)],
     "new": [("", 2)],

@@ -76,7 +76,7 @@ def run(argv: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 
 def command_line(door: str, arguments: tuple[str, ...], root: Path) -> list[str]:
     """Return what a user types for *arguments* (bare command names and options) at *door*."""
     if door == "inv":
-        return [str(BIN / "inv"), *(_as_inv(argument) for argument in arguments)]
+        return [str(BIN / "inv"), *map(_as_inv, _two_words(arguments))]
     if door == "alembic":
         return [str(BIN / "alembic"), *arguments]
     if door in MODULES:
@@ -89,9 +89,16 @@ _COMMANDS = frozenset(
         "init", "recreate", "delete-db", "create-migration", "upgrade", "downgrade", "verify",
         "status", "history", "start", "stop", "url", "cache", "snapshot", "restore", "snapshots",
         "diagram", "check-models", "doctor", "new", "shell", "stamp", "dump", "load", "seed",
-        "squash", "undo",
+        "squash", "undo", "fleet",
     )
 )  # fmt: skip
+
+
+def _two_words(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Write the commands of two words as Invoke names them."""
+    if arguments[:1] == ("fleet",) and len(arguments) > 1:
+        return (f"db.fleet.{arguments[1]}", *arguments[2:])
+    return arguments
 
 
 def _as_inv(argument: str) -> str:

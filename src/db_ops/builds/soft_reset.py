@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from db_ops.errors import ObjectsLocked, OthersWouldGo, VersionTableKept
 from db_ops.migrations.env.run_env import load_metadata
 from db_ops.postgres.connection.session import prepare_to_write
-from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
+from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key, lock_options
 from db_ops.postgres.owned_objects import OthersDepend, drop_owned_objects, owned_by_another
 from db_ops.results import ObjectsDropped
 from db_ops.target.guard import check_mark, mark_lock
@@ -40,7 +40,7 @@ def emptied_target(
         prepare_to_write(server, connection)
         creation = lock_key("database", server.url.database)
         with (
-            advisory_lock(connection, creation, **target.lock_options),
+            advisory_lock(connection, creation, **lock_options(target.server)),
             mark_lock(server, connection),
             target.migration_lock(connection),
         ):

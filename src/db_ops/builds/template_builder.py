@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from db_ops.errors import NoScratchDatabase
 from db_ops.frozen_data import FrozenData, replace
 from db_ops.migrations.build_inputs import BuildInputs, Files
-from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
+from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key, lock_options
 from db_ops.postgres.own_databases import TEMPLATE, OwnDatabase, own_name, scratch_database
 from db_ops.postgres.replacement import wait_until_unused
 from db_ops.postgres.templates import (
@@ -218,7 +218,8 @@ class TemplateBuilder:
     def build_lock(self) -> Iterator[None]:
         """Keep others, of any service, from building the same template meanwhile."""
         with ExitStack() as stack:
+            options = lock_options(self.target.server)
             for key in dict.fromkeys((self.key, self.unseeded.key)):
-                held = advisory_lock(self.connection, lock_key(key), **self.target.lock_options)
+                held = advisory_lock(self.connection, lock_key(key), **options)
                 stack.enter_context(held)
             yield

@@ -17,6 +17,7 @@ from db_ops.frozen_data import replace
 from db_ops.postgres.connection.session import maintenance_session, set_up_session
 from db_ops.postgres.locks.advisory_lock import (
     lock_key,
+    lock_options,
     release_if_alive,
     take_advisory_lock,
     try_advisory_lock,
@@ -79,7 +80,7 @@ class DatabaseFactory:
             make_template_in_subprocess(self.target, seeds)
         template = builder.template()
         if template is not None:
-            options = self.target.lock_options
+            options = lock_options(self.target.server)
             take_advisory_lock(self.connection, lock_key(template), **options, shared=True)
         # Whoever held it may have dropped it.
         return template if builder.template() == template else None

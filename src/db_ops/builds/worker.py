@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
@@ -126,23 +127,29 @@ def _forked(target: Target, seeds: tuple[str, ...]) -> Iterator[BinaryIO]:
 
 
 def _become_worker(settings: Settings, answer: int) -> NoReturn:
-    """Make the template in this fork and end it, with nothing of what its parent has open.
-
-    A session that it would keep open could hold locks after its parent's end.
-    """
+    """Make the template in this fork and end it."""
     try:
-        os.closerange(3, answer)
-        os.closerange(answer + 1, os.sysconf("SC_OPEN_MAX"))
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in range(3):
-            os.dup2(nothing, descriptor)
+        isolate(answer)
         _make_template(settings, answer)
     finally:
         os._exit(0)
+
+
+def isolate(*kept: int) -> None:
+    """Leave this fork with nothing of what its parent has open but the descriptors *kept*.
+
+    A session that it would keep open could hold locks after its parent's end.
+    """
+    edges = (2, *sorted(kept), os.sysconf("SC_OPEN_MAX"))
+    for before, after in pairwise(edges):
+        os.closerange(before + 1, after)
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nothing, descriptor)
 
 
 def _forward_event(line: bytes, on_event: OnEvent) -> None:

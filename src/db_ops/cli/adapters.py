@@ -92,6 +92,42 @@ def new(load: Load, options: Options, on_event: OnEvent) -> Result:
     return db_ops.new(Path.cwd(), models=options["models"] or "", on_event=on_event)
 
 
+def fleet(load: Load, options: Options, on_event: OnEvent) -> Result:
+    from db_ops.settings.fleet import shard_of
+
+    command = options["action"]
+    for name, of in (("revision", "upgrade"), ("steps", "downgrade"), ("confirm", "downgrade")):
+        if options[name] is not None and command != of:
+            problem = f"fleet {command}: --{name} is for {of}"
+            raise UsageError(problem, "see the options: db-ops fleet --help")
+    if options["quick"] and command != "verify":
+        raise UsageError(f"fleet {command}: --quick is for verify", "db-ops fleet verify --quick")
+    return db_ops.fleet(
+        load(),
+        command,
+        revision=options["revision"],
+        steps=_steps(options["steps"]),
+        confirm=options["confirm"],
+        only=tuple(options["only"]),
+        shard=shard_of(options["shard"]),
+        canary=_count("canary", options) or 0,
+        max_failures=_count("max_failures", options),
+        jobs=_count("jobs", options),
+        connections_per_server=_count("connections_per_server", options),
+        on_event=on_event,
+    )
+
+
+def _count(name: str, options: Options) -> int | None:
+    text = options[name]
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        problem = f"fleet: --{name.replace('_', '-')} {text!r} is not a whole number from 1"
+        raise UsageError(problem, "see the options: db-ops fleet --help")
+    return int(text)
+
+
 def _steps(text: str | None) -> int | None:
     if text == "base":
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from db_ops.cli import adapters
 from db_ops.cli.data_commands import CONFIRM, DATA_COMMANDS
 from db_ops.cli.declaration import Command, Kind, Option
+from db_ops.cli.fleet_commands import FLEET_COMMANDS
 from db_ops.cli.server_commands import SERVER_COMMANDS
 
 DATABASE = "Create and delete the database"
@@ -292,6 +293,7 @@ COMMANDS = (
         writes_with=("output",),
         looks_with=("check",),
     ),
+    *FLEET_COMMANDS,
     *DATA_COMMANDS,
     *SERVER_COMMANDS,
 )

@@ -22,7 +22,8 @@ class Kind(Enum):
 class Option(FrozenData):
     """One option; `help` is a sentence for somebody who has never seen the command.
 
-    The value of a `bare` one may stand without its name, as it does elsewhere.
+    The value of a `bare` one may stand without its name, as it does elsewhere. A positional one
+    with `choices` makes commands of two words: under Invoke, each is a task.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Option(FrozenData):
     kind: Kind = Kind.FLAG
     metavar: str = ""
     bare: bool = False
+    choices: tuple[str, ...] = ()
 
     @property
     def parameter(self) -> str:
@@ -59,8 +61,8 @@ class Command(FrozenData):
 
     `shows` is the command line that shows what this one would do, for a command that writes;
     `writes_with` are the options without which it only looks, `looks_with` those with which it
-    does. One that `hands_over` the terminal runs another program on it. `body` is for what is more
-    than a call of the function of that name.
+    does; so it does with the choices in `looks_at`. One that `hands_over` the terminal runs another
+    program on it. `body` is for what is more than a call of the function of that name.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Command(FrozenData):
     shows: str | None = None
     writes_with: tuple[str, ...] = ()
     looks_with: tuple[str, ...] = ()
+    looks_at: tuple[str, ...] = ()
     hands_over: bool = False
     body: Body | None = None
 
@@ -86,6 +89,10 @@ class Command(FrozenData):
         """Tell whether the command, given these options, changes anything."""
         given = {name for name, value in options.items() if value not in (None, False, [])}
         if self.shows is None or given & set(self.looks_with):
+            return False
+        if self.looks_at and any(
+            options[one.parameter] in self.looks_at for one in self.positionals
+        ):
             return False
         return not self.writes_with or bool(given & set(self.writes_with))
 

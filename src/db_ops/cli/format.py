@@ -10,7 +10,7 @@ from db_ops.cli.terminal import one_line
 from db_ops.errors.base import enumerate_names
 
 if TYPE_CHECKING:
-    from db_ops.results import SchemaFile, Undo
+    from db_ops.results import FleetMember, FleetProgress, SchemaFile, Undo
 
 Line = tuple[str, str]
 
@@ -65,3 +65,23 @@ def format_age(moment: str) -> str:
             count = int(passed // length)
             return f"{count} {name}{'' if count == 1 else 's'} ago"
     return "just now"
+
+
+def member_text(one: FleetMember) -> str:
+    """Return what came of one database, in a line."""
+    if one.outcome == "failed":
+        return f"{one.name}: failed: {one.message}"
+    at = f" at {', '.join(one.revisions) or 'base'}" if one.state != "missing" else ""
+    detail = f", {one.detail}" if one.detail else ""
+    applied = f", {one.steps} revision{'' if one.steps == 1 else 's'}" if one.steps else ""
+    return f"{one.name}: {one.state}{at}{applied}{detail}"
+
+
+def progress_text(progress: FleetProgress) -> str:
+    """Return how far a run over a fleet is, at what rate, what is left, and which took longest."""
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    return (
+        f"{progress.done} of {progress.total}{failed}, {progress.rate:.0f}/s,"
+        f" {progress.left:.0f} s left, slowest {progress.slowest}"
+        f" ({progress.slowest_seconds:.1f} s)"
+    )

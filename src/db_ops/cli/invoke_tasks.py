@@ -30,15 +30,19 @@ _LIKE_AN_OPTION = re.compile(r"--?[A-Za-z]")
 
 
 class CommandTask(Task[Any]):
-    """An Invoke task for one command; it exits with the code of the command."""
+    """An Invoke task for one command; it exits with the code of the command.
 
-    def __init__(self, command: Command) -> None:
+    With a *choice*, it is for that one of the command's positional value.
+    """
+
+    def __init__(self, command: Command, choice: str = "") -> None:
         def body(context: Context) -> None:
             """Stand for the command: what runs is in `__call__`."""
 
         body.__doc__ = f"{command.summary}\n\n{fill(command.details, 76)}".strip()
-        super().__init__(body, name=command.name, positional=())
+        super().__init__(body, name=choice or command.name, positional=())
         self.command = command
+        self.choice = choice
 
     def __eq__(self, other: object) -> bool:
         # Invoke merges equal calls of one command line. Ours run each time they are named:
@@ -48,10 +52,13 @@ class CommandTask(Task[Any]):
     __hash__ = Task.__hash__
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        return [_Argument(option) for option in self.command.all_options]
+        chosen = self.command.positionals if self.choice else ()
+        return [_Argument(option) for option in self.command.all_options if option not in chosen]
 
     def __call__(self, context: Context, **given: Any) -> None:
-        invocation.set(_invocation(self.command.name))
+        if self.choice:
+            given |= {option.parameter: self.choice for option in self.command.positionals}
+        invocation.set(_invocation(self.command.name, self.choice))
         if any(value in ("-h", "--help") for value in _values(given)):
             # Invoke takes whatever follows an option, or stands for a positional, for its value.
             _print(command_parser(self.command).format_help().rstrip())
@@ -141,8 +148,9 @@ def _values(given: dict[str, Any]) -> Iterator[str]:
         yield from value if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 
-def _invocation(command: str) -> Invocation:
+def _invocation(command: str, choice: str = "") -> Invocation:
     """Return how Invoke was called for *command*: by what name, and where its tasks are."""
+    typed = f"{command}.{choice}" if choice else command
     program = Path(sys.argv[0])
     arguments = sys.argv[1:]
     name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
@@ -151,8 +159,8 @@ def _invocation(command: str) -> Invocation:
         found = _FINDS_TASKS.match(argument)
         if found:
             kept += arguments[at : at + (1 if found[2] else 2)]
-        if argument.rpartition(".")[2] == command:
-            return Invocation(name, tuple(kept), prefix=argument.removesuffix(command))
+        if f".{argument}".endswith(f".{typed}"):
+            return Invocation(name, tuple(kept), prefix=argument.removesuffix(typed))
     # Called by a task of the project's own.
     return Invocation(name if program.name in ("inv", "invoke") else "inv", prefix="db.")
 
@@ -169,6 +177,19 @@ def _help(context: Context) -> None:
     _print(f"{commands_by_purpose()}\n\nFor the options of a command: {' '.join(shown)}")
 
 
-collection = Collection("db", *map(CommandTask, COMMANDS))
+def _choices(command: Command) -> Collection:
+    """Return the tasks of a command of two words; its own name takes the second as a value."""
+    ((choices),) = [option.choices for option in command.positionals]
+    found = Collection(command.name, *(CommandTask(command, choice) for choice in choices))
+    found.add_task(CommandTask(command), name="run", default=True)
+    return found
+
+
+def _task(command: Command) -> Task[Any] | Collection:
+    has_choices = any(option.choices for option in command.positionals)
+    return _choices(command) if has_choices else CommandTask(command)
+
+
+collection = Collection("db", *map(_task, COMMANDS))
 # Invoke sorts what `inv --list` shows by name.
 collection.add_task(Task(_help, name="help"), default=True)

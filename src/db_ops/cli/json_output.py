@@ -14,7 +14,9 @@ from db_ops.frozen_data import as_dict
 from db_ops.results import Event, Result
 
 # Fields of results that say what to run next; all others are data.
-_HOLD_COMMANDS = frozenset(("advice", "next_command", "remaining", "remedies", "remedy"))
+_HOLD_COMMANDS = frozenset(
+    ("advice", "hint", "next_command", "remaining", "remedies", "remedy", "repeat")
+)
 
 
 def result_document(result: Result) -> dict[str, Any]:

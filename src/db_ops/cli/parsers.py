@@ -90,7 +90,12 @@ def _program() -> str:
 def _add(to: argparse._ActionsContainer, options: Iterable[Option]) -> None:
     for option in options:
         if option.kind is Kind.POSITIONAL:
-            to.add_argument(option.parameter, metavar=option.metavar, help=option.help)
+            to.add_argument(
+                option.parameter,
+                metavar=option.metavar,
+                help=option.help,
+                choices=option.choices or None,
+            )
         elif option.kind is Kind.FLAG:
             to.add_argument(
                 *option.flags, dest=option.parameter, action="store_true", help=option.help

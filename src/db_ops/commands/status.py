@@ -29,8 +29,12 @@ def status(settings: Settings, *, check: bool = False, on_event: OnEvent = ignor
     version = None
     with target.server.target_if_exists() as connection:
         if connection is not None:
-            found = target.recorded_state(connection, largest=_MAX_RELATIONS)
-            drift = judge_drift(found, major_version(connection))
+            if settings.fingerprints:
+                found = target.recorded_state(connection, largest=_MAX_RELATIONS)
+                drift = judge_drift(found, major_version(connection))
+            else:
+                found = RecordedState(target.recorded_on(connection), "")
+                drift = Drift("unknown", "the catalogs were not looked at")
             version = connection.info.parameter_status("server_version")
         position = target.position(found.revisions, connection)
         untracked = holds_untracked_tables(target, found.revisions, connection)

@@ -15,6 +15,7 @@ from db_ops.errors.databases import (
     DatabaseReplaced,
     DumpFailed,
     DumpUnreadable,
+    FleetSourceFailed,
     LoadFailed,
     NothingToUndo,
     ObjectsLocked,
@@ -26,6 +27,7 @@ from db_ops.errors.databases import (
     TemplateInUse,
     UndoRefused,
     VersionTableKept,
+    WorkerLost,
 )
 from db_ops.errors.migration import (
     AlembicFailed,
@@ -154,6 +156,7 @@ __all__ = [
     "EmptyMetadata",
     "EnvironmentBroken",
     "ExitCode",
+    "FleetSourceFailed",
     "FunctionMissing",
     "GeneratedFileBroken",
     "HistoryNotFromEmpty",
@@ -241,4 +244,5 @@ __all__ = [
     "VersionTableKept",
     "VersionTableUnusable",
     "VersionTablesDiffer",
+    "WorkerLost",
 ]

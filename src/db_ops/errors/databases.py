@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db_ops.errors.base import DbOpsError, ExitCode
+from db_ops.errors.base import DbOpsError, ExitCode, SourceError
 from db_ops.errors.server import ServerError
 
 
@@ -17,6 +17,24 @@ class TemplateInUse(ServerError):
     template: str
     holders: str
     remedy: str
+
+
+class FleetSourceFailed(SourceError):
+    """What `[tool.db_ops.fleet]` names did not tell where the databases are."""
+
+    what = "{place}: the databases of the fleet are not known: {reason}"
+    then = "correct {path}, or [tool.db_ops.fleet] in pyproject.toml, then run the same again"
+
+
+class WorkerLost(DbOpsError):
+    """The process that worked on a database of a fleet has ended before it was done."""
+
+    exit_code = ExitCode.TRY_AGAIN
+    what = "{name}: the process that worked on it is gone: {reason}"
+    then = "what was committed stays; the same for this one alone: {command}"
+    name: str
+    reason: str
+    command: str
 
 
 class ParentInUse(ServerError):

@@ -247,6 +247,8 @@ class Refused(ServerError):
             consent = "if this is the database whose tables are at that revision"
         elif self.command == "seed":
             consent = "if this database is to be seeded"
+        elif self.command.startswith("fleet "):
+            consent = f"if these {self.database} databases may lose data"
         quoted = shlex.quote(self.database)
         return {**super().described(), "quoted": quoted, "consent": consent}
 

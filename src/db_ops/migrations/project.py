@@ -105,6 +105,11 @@ class Project(FrozenData):
         """Tell whether env.py calls `db_ops.run_migrations`."""
         return self.env_source.is_ours
 
+    @property
+    def is_same_for_all(self) -> bool:
+        """Tell whether env.py has no say in where a database is, and its version table."""
+        return self.is_ours and self.env_source.options is not None
+
     def display(self, path: Path | str) -> str:
         """Return *path* relative to the project's root where it lies inside it."""
         return str(path).removeprefix(f"{self.root}{os.sep}")
@@ -152,6 +157,9 @@ class Project(FrozenData):
             config.set_main_option("version_path_separator", "os")
             paths = os.pathsep.join(escape_percent(path) for path in self.import_paths)
             config.set_main_option("prepend_sys_path", paths)
+        if self.version_table_schema is not None and self.is_ours:
+            schema = self.version_table_schema.replace("%", "%%")
+            config.set_main_option("version_table_schema", schema)
         config.attributes.update(attributes)
         return config
 
@@ -190,11 +198,19 @@ def project_of(settings: Settings) -> Project:
         x=settings.x,
         cache=settings.cache_folder,
     )
+    return with_settings(project, settings)
+
+
+def with_settings(project: Project, settings: Settings) -> Project:
+    """Return *project* with what *settings* say, and no file of the project's does."""
+    schema = settings.version_table_schema
     return replace(
         project,
+        x=settings.x,
         flask_app=settings.flask_app,
         models=settings.models,
         bootstrap=settings.bootstrap,
+        version_table_schema=project.version_table_schema if schema is None else schema,
     )
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         WaitingForServer,
         ignore,
     )
+    from db_ops.results.fleet import FleetMember, FleetProgress, FleetReport
     from db_ops.results.history import History, HistoryEntry, QuicklyVerified, Record
     from db_ops.results.migrate import (
         Deleted,
@@ -100,6 +101,7 @@ _MODULES = (
     "history",
     "server",
     "branches",
+    "fleet",
     "verify",
     "snapshot",
     "undo",
@@ -140,6 +142,9 @@ __all__ = [
     "Effect",
     "Event",
     "Finding",
+    "FleetMember",
+    "FleetProgress",
+    "FleetReport",
     "History",
     "HistoryEntry",
     "HookMissing",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from db_ops.frozen_data import FrozenData
+from db_ops.results.fleet import FleetMember, FleetProgress
 from db_ops.results.migrate import ObjectsDropped, Revision, Step
 
 
@@ -268,6 +269,8 @@ Event = (
     | RevisionFinished
     | RevisionRetried
     | StatementBlocked
+    | FleetMember
+    | FleetProgress
 )
 
 OnEvent = Callable[[Event], None]

@@ -13,6 +13,7 @@ from db_ops.settings.variables import MIGRATION_URL
 
 if TYPE_CHECKING:
     from db_ops.settings.branch_database import BranchDatabases
+    from db_ops.settings.fleet import FleetSettings
 
 DEVELOPMENT = "development"
 TEST = "test"
@@ -84,6 +85,10 @@ class Settings(FrozenData):
     database_per_branch: in development, each git branch has a database of its own; a string names
         the branch that keeps the one of the URL, else that is the default branch.
     branch: what names those databases, where each branch has its own and `url` leads to it.
+    fleet: where the databases are on which `fleet` works, if the project says so.
+    version_table_schema: the schema of the version table; None leaves it to env.py and Alembic's
+        configuration.
+    fingerprints: record after a migration what the catalogs are.
     server_home: folder of the embedded server, where it is not that of this working tree.
     """
 
@@ -124,6 +129,9 @@ class Settings(FrozenData):
     undo_limit_mb: int = 2000
     database_per_branch: bool | str = False
     branch: BranchDatabases | None = field(default=None, compare=False, repr=False)
+    fleet: FleetSettings | None = field(default=None, compare=False, repr=False)
+    version_table_schema: str | None = None
+    fingerprints: bool = True
     server_home: Path | None = None
 
     @property

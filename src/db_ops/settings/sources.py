@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import InvalidSettings, UsageError
 from db_ops.frozen_data import replace
@@ -28,6 +28,9 @@ from db_ops.settings.variables import (
     URL,
     read_variables,
 )
+
+if TYPE_CHECKING:
+    from db_ops.settings.fleet import FleetSettings
 
 _NOT_CI = ("", "0", "false")
 SCRATCH_VARIABLE = SCRATCH_URL
@@ -109,6 +112,7 @@ def load(
         bootstrap=files.declared.get("bootstrap"),
         seed=_seeds(files.declared.get("seed", ())),
         schema_file=files.declared.get("schema_file"),
+        fleet=_fleet(files.declared.get("fleet")),
         sources=_sources(variable, variables, files.declared),
         scratch_url=None if scratch is None else DatabaseUrl.parse(scratch, SCRATCH_URL),
         notes=notes,
@@ -139,6 +143,14 @@ def _with_migration_url(settings: Settings, url: DatabaseUrl) -> Settings:
 
 def _is_in_file(name: str) -> bool:
     return name not in os.environ and name + FILE_SUFFIX not in os.environ
+
+
+def _fleet(declared: Mapping[str, Any] | None) -> FleetSettings | None:
+    if declared is None:
+        return None
+    from db_ops.settings.fleet import fleet_settings
+
+    return fleet_settings(declared)
 
 
 def _seeds(declared: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -153,6 +153,10 @@ class DatabaseUrl(FrozenData):
         """Return the way to a scratch database that is built for this one, and called so."""
         return replace(self.built_as(database), is_scratch=True)
 
+    def with_password(self, password: str) -> DatabaseUrl:
+        """Return this URL with another password."""
+        return replace(self, parameters=MappingProxyType({**self.parameters, "password": password}))
+
     def with_option(self, name: str, value: str) -> DatabaseUrl:
         """Return this URL with a setting of the server's for the sessions it opens."""
         options = f"{self.parameters.get('options', '')} -c {name}={_escaped(value)}".strip()

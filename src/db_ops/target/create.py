@@ -11,7 +11,7 @@ from db_ops.postgres.catalog import is_empty
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import maintenance_session, prepare_to_write
 from db_ops.postgres.databases import database_exists
-from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
+from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key, lock_options
 from db_ops.results import BranchNotKept, DatabaseCreated, Initialised, NotMarked, Origin, Step
 from db_ops.target.ahead import check_known
 from db_ops.target.target import Target
@@ -116,9 +116,7 @@ def locked_maintenance_session(server: Server) -> Iterator[Connection]:
         advisory_lock(
             connection,
             lock_key("database", server.url.database),
-            location=server.location,
-            timeout=server.settings.migration_lock_timeout,
-            on_event=server.on_event,
+            **lock_options(server),
         ),
     ):
         if server.settings.branch is not None:

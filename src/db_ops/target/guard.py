@@ -16,7 +16,7 @@ from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import set_up_session
 from db_ops.postgres.databases import database_exists
 from db_ops.postgres.environment_mark import read_mark
-from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key
+from db_ops.postgres.locks.advisory_lock import advisory_lock, lock_key, lock_options
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -84,9 +84,7 @@ def mark_lock(server: Server, connection: Connection) -> AbstractContextManager[
     return advisory_lock(
         connection,
         lock_key("mark", server.url.database),
-        location=server.location,
-        timeout=server.settings.migration_lock_timeout,
-        on_event=server.on_event,
+        **lock_options(server),
     )
 
 

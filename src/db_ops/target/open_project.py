@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from db_ops.errors import TwoDatabases, UrlNotFound
 from db_ops.frozen_data import replace
 from db_ops.migrations.env.env_source import running_with
-from db_ops.migrations.project import Project, project_of
+from db_ops.migrations.project import Project, project_of, with_settings
 from db_ops.settings import DatabaseUrl, Settings
 
 if TYPE_CHECKING:
     from db_ops.migrations.foreign_env.inspection import EnvInspection
+    from db_ops.target.target import Target
+
+# What a run over many databases of a project has read of it already.
+shared: ContextVar[Target | None] = ContextVar("shared", default=None)
 
 
 def open_project(settings: Settings) -> tuple[Settings, Project]:
@@ -22,6 +27,9 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     `read_project` and `inspect_env_py` raise, and `TwoDatabases` if env.py connects to another
     database than a `DATABASE_URL` that the project has not asked for.
     """
+    base = shared.get()
+    if base is not None and base.project.is_same_for_all:
+        return settings, with_settings(base.project, settings)
     settings, project = _open_project(settings)
     if settings.database_per_branch:
         from db_ops.settings.branch_database import on_branch

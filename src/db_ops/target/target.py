@@ -14,11 +14,11 @@ from db_ops.migrations.revisions.reader import import_checked, read_graph
 from db_ops.postgres import catalog
 from db_ops.postgres.connection import session
 from db_ops.postgres.connection.server import Server
-from db_ops.postgres.locks.advisory_lock import Waiting, advisory_lock, lock_key, take_advisory_lock
+from db_ops.postgres.locks import advisory_lock as locks
 from db_ops.postgres.locks.lock_session import check_lock_session, keep_lock_session
 from db_ops.results import NotRecorded, OnEvent
 from db_ops.settings import Settings
-from db_ops.target.open_project import open_project
+from db_ops.target.open_project import open_project, shared
 from db_ops.target.open_server import server_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Target(FrozenData):
     @cached_property
     def scripts(self) -> ScriptDirectory:
         """Every revision file, imported: see `import_checked`."""
+        base = shared.get()
+        if base is not None and base is not self and base.graph is self.graph:
+            return base.scripts
         return import_checked(self.graph, self.project)
 
     def at(self, server: Server) -> Target:
@@ -102,7 +105,8 @@ class Target(FrozenData):
 
         tell = on_trouble or (lambda *why: self.server.on_event(NotRecorded(self.location, *why)))
         command, checksum = self.server.command, self.checksums.of
-        return HistoryWriter(locked, *self._version_table, command, tell, checksum)
+        prints = self.settings.fingerprints
+        return HistoryWriter(locked, *self._version_table, command, tell, checksum, prints)
 
     @contextmanager
     def record_run(self, locked: Connection) -> Iterator[HistoryWriter | None]:
@@ -159,7 +163,7 @@ class Target(FrozenData):
                 session.set_up_session(self.server, connection)
                 cursor.execute("; ".join(self.session_settings))
                 running = self._key("session", connection)
-                take_advisory_lock(connection, running, **self.lock_options)
+                locks.take_advisory_lock(connection, running, **locks.lock_options(self.server))
                 for locked in self.lock_sessions:
                     check_lock_session(locked, connection, self._key("migrate", locked))
                 if self.server.watch is not None:
@@ -265,8 +269,8 @@ class Target(FrozenData):
             return
         session.prepare_to_write(self.server, connection)
         migrate, running = (self._key(one, connection) for one in ("migrate", "session"))
-        with advisory_lock(connection, migrate, **self.lock_options):
-            with advisory_lock(connection, running, **self.lock_options):
+        with locks.advisory_lock(connection, migrate, **locks.lock_options(self.server)):
+            with locks.advisory_lock(connection, running, **locks.lock_options(self.server)):
                 pass
             with keep_lock_session(self.lock_sessions, connection):
                 yield connection
@@ -279,14 +283,9 @@ class Target(FrozenData):
         return is_being_built(self.server.url.database)
 
     def _key(self, purpose: str, connection: Connection) -> int:
-        # A pooler may know the database by several names: the server's own is the same for all.
-        return lock_key(purpose, catalog.current_database(connection), *self._version_table[::-1])
-
-    @property
-    def lock_options(self) -> Waiting:
-        """How to wait for the lock of another process."""
-        timeout = self.settings.migration_lock_timeout
-        return Waiting(location=self.location, timeout=timeout, on_event=self.server.on_event)
+        # A pooler may know it by several names: the server's own is the same for all.
+        name = catalog.current_database(connection)
+        return locks.lock_key(purpose, name, *self._version_table[::-1])
 
 
 def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
@@ -294,6 +293,7 @@ def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
 
     Raises what `open_project` and `read_graph` raise, before any server is contacted.
     """
+    base = shared.get()
     settings, project = open_project(settings)
-    graph = read_graph(project, settings.cache_folder)
+    graph = base.graph if base is not None else read_graph(project, settings.cache_folder)
     return Target(project, graph, server_of(settings, command, on_event))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from db_ops.cli.format import format_megabytes
+from db_ops.cli.format import format_megabytes, member_text, progress_text
 from db_ops.cli.log import log_event
 from db_ops.cli.progress.interruption import Interruption, exit_code
 from db_ops.cli.progress.live_line import LiveLine, bar
@@ -34,6 +34,8 @@ from db_ops.results import (
     DatabaseDropped,
     DatabaseSetAside,
     Event,
+    FleetMember,
+    FleetProgress,
     HookMissing,
     InvalidIndexDropped,
     InvalidIndexLeft,
@@ -155,6 +157,8 @@ class Progress:
             return told
         if isinstance(event, StatementBlocked):
             return told or self._live is not None
+        if isinstance(event, FleetProgress):
+            return self._live is not None
         return told and isinstance(event, WaitingForLock) and self._live is not None
 
 
@@ -184,7 +188,9 @@ def _follow(event: Event, live: LiveLine) -> None:
                 f"      {'loading' if loading else 'dumping'} for",
                 f", table {position}{of}: {table}{size}{bar(position, total)}",
             )
-        case Connected() | ConnectionNotice():
+        case FleetProgress():
+            live.begin(f"      fleet {event.command} for", f", {progress_text(event)}")
+        case Connected() | ConnectionNotice() | FleetMember():
             pass
         case _:
             live.end()
@@ -261,6 +267,10 @@ def _announced(event: Event, *, verbose: bool) -> str:
         case OtherTables(location, tables):
             named = enumerate_names(tables)
             return f"{location}: other tables are there and are left alone: {named}"
+        case FleetMember() if verbose or event.outcome == "failed":
+            return f"  {member_text(event)}"
+        case FleetProgress():
+            return f"  {progress_text(event)}"
         case LeftOnServer(location, what):
             return f"{location}: a trial has left something on the server: {what}"
         case _:

@@ -51,6 +51,7 @@ _RENDERERS = {
     "Diagnosis": ("project", "diagnosis_lines"),
     "Diagram": ("project", "diagram_lines"),
     "Dumped": ("dump", "dumped_lines"),
+    "FleetReport": ("fleet", "fleet_lines"),
     "History": ("history", "history_lines"),
     "Loaded": ("dump", "loaded_lines"),
     "MigrationCreated": ("project", "migration_created_lines"),

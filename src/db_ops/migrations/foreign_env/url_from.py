@@ -28,8 +28,13 @@ def url_from(project: Project, named: str) -> DatabaseUrl:
             value = value() if callable(value) else value
     except (Exception, SystemExit) as error:
         raise UrlNotFound(named, describe_failure(error)) from error
+    return DatabaseUrl.parse(revealed(value), named)
+
+
+def revealed(value: Any) -> str:
+    """Return the text of a URL that its class hides: of Pydantic's secrets, SQLAlchemy's URL."""
     for reveal in ("get_secret_value", "render_as_string"):
         if hasattr(value, reveal):
             secret = reveal == "get_secret_value"
             value = getattr(value, reveal)(**({} if secret else {"hide_password": False}))
-    return DatabaseUrl.parse(str(value), named)
+    return str(value)

@@ -79,6 +79,7 @@ class HistoryWriter:
     command: str
     on_trouble: OnTrouble
     checksum: Callable[[Path], str | None]
+    fingerprints: bool = True
     written: int = 0
     _ready: bool = field(default=False, init=False)
     _off: bool = field(default=False, init=False)
@@ -150,7 +151,7 @@ class HistoryWriter:
         Returns the fingerprint, None after a run that has recorded nothing.
         """
         self.flush()
-        if self._off or not self.written:
+        if self._off or not self.written or not self.fingerprints:
             return None
         with self._giving_up():
             digest = fingerprint(

@@ -18,7 +18,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -27,6 +27,9 @@ from db_ops.errors import MigrationLockHeld
 from db_ops.postgres.backoff import sleep_about
 from db_ops.postgres.locks.blockers import describe_lock_holder
 from db_ops.results import OnEvent, WaitingForLock, ignore
+
+if TYPE_CHECKING:
+    from db_ops.postgres.connection.server import Server
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 _REPORT_AFTER, _REPORT_EVERY = 0.5, 5.0
@@ -56,6 +59,12 @@ def lock_key(*parts: str | None) -> int:
     """Return the advisory lock's key for what *parts* name: a signed 64-bit integer."""
     digest = hashlib.sha256("\0".join(("db_ops", *(part or "" for part in parts))).encode())
     return int.from_bytes(digest.digest()[:8], "big", signed=True)
+
+
+def lock_options(server: Server) -> Waiting:
+    """How to wait for the lock of another process at *server*."""
+    timeout = server.settings.migration_lock_timeout
+    return {"location": server.location, "timeout": timeout, "on_event": server.on_event}
 
 
 @contextmanager

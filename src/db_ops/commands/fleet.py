@@ -1,0 +1,141 @@
+"""Run a command on all databases of a fleet: each under its own lock, in one report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from db_ops.commands.fleet_pool import CallingProcess, FleetPool
+from db_ops.commands.fleet_run import FleetRun
+from db_ops.commands.fleet_worker import keep_opened, plain_settings
+from db_ops.errors import DbOpsError, Refused, UsageError
+from db_ops.frozen_data import replace
+from db_ops.results import FleetReport, OnEvent, ignore
+from db_ops.settings import Settings
+from db_ops.target.fleet_members import Member, fleet_of, members
+from db_ops.target.open_server import server_of
+from db_ops.target.target import Target, open_target
+
+COMMANDS = ("upgrade", "downgrade", "status", "verify", "init", "history")
+# How many connections the work on one database takes at most.
+_CONNECTIONS = {"upgrade": 2, "downgrade": 2, "init": 3}
+
+
+def fleet(
+    settings: Settings,
+    command: str,
+    *,
+    revision: str | None = None,
+    steps: int | None = 1,
+    confirm: str | None = None,
+    only: tuple[str, ...] = (),
+    shard: tuple[int, int] | None = None,
+    canary: int = 0,
+    max_failures: int | None = None,
+    jobs: int | None = None,
+    connections_per_server: int | None = None,
+    executor: Executor | None = None,
+    on_event: OnEvent = ignore,
+) -> FleetReport:
+    """Do what the *command* does on each database that `[tool.db_ops.fleet]` names.
+
+    *command* is `upgrade`, `downgrade`, `status`, `verify` (as with `--quick`), `init` or
+    `history`. What fails for one database is told in the report, and the others go on, unless one
+    of the first *canary* fails, or *max_failures* have. *shard* is (3, 16) for the third of sixteen
+    parts. *only* some databases are worked on if they are named.
+
+    Each database is worked on by one of *jobs* processes, or by *executor*, whose workers are given
+    plain data without a secret: they read the settings of the project where they run. To revert
+    revisions where data is protected, *confirm* is the number of databases.
+
+    Raises `UsageError`, `FleetSourceFailed`, `Refused`, what `open_target` raises, and what asking
+    for the databases does.
+    """
+    fleet_settings = fleet_of(settings)
+    options = _options(command, revision, steps)
+    target = open_target(settings, f"fleet {command}", on_event)
+    found = _chosen(target, only, shard)
+    if command == "downgrade":
+        options["confirmed"] = _is_confirmed(target, confirm, len(found))
+    jobs = jobs or fleet_settings.jobs or 2 * (os.cpu_count() or 1)
+    limit = connections_per_server or fleet_settings.connections_per_server
+    plain = plain_settings(settings, target.server.url, with_url=executor is None)
+    with ExitStack() as stack:
+        if executor is None:
+            jobs = min(jobs, len(found))
+            keep_opened(target, plain, loads=_is_pending(target, command, found))
+            ours = FleetPool(jobs, target.settings.root) if jobs > 1 else CallingProcess()
+            stack.push(lambda kind, *_: ours.shutdown(cancel_futures=kind is not None))
+        else:
+            _refuse_secrets(found)
+        run = FleetRun(
+            location=target.server.url.server,
+            command=command,
+            options=options,
+            settings=plain,
+            executor=executor or ours,
+            jobs=jobs,
+            per_server=max(1, limit // _CONNECTIONS.get(command, 1)) if limit else jobs,
+            max_failures=max_failures,
+            on_event=on_event,
+        )
+        return run.report(found, canary, None if shard is None else "{}/{}".format(*shard))
+
+
+def _is_pending(target: Target, command: str, found: list[Member]) -> bool:
+    """Tell whether the first database is not at the head; others will not be there either."""
+    if command == "downgrade" or command not in _CONNECTIONS or not found:
+        return command == "downgrade"
+    # What is wrong with it is told when its turn comes.
+    with suppress(DbOpsError):
+        settings = found[0].settings(target.settings, target.server.url)
+        first = replace(target, server=server_of(settings, "fleet", ignore).without_waiting())
+        return bool(target.graph.pending(first.recorded()))
+    return False
+
+
+def _options(command: str, revision: str | None, steps: int | None) -> dict[str, Any]:
+    if command not in COMMANDS:
+        problem = f"fleet: {command!r} is none of {', '.join(COMMANDS)}"
+        raise UsageError(problem, "see the options: db-ops fleet --help")
+    if command == "upgrade":
+        return {"revision": revision}
+    return {"steps": steps} if command == "downgrade" else {}
+
+
+def _chosen(target: Target, only: tuple[str, ...], shard: tuple[int, int] | None) -> list[Member]:
+    """Return the databases that are meant. Raises `UsageError` for a name that is none of them."""
+    every: Iterable[Member] = members(target.server, target.project)
+    if shard is not None:
+        every = (one for one in every if one.is_in_shard(*shard))
+    if not only:
+        return list(every)
+    wanted = set(only)
+    found = [one for one in every if one.name in wanted]
+    if missing := wanted - {one.name for one in found}:
+        problem = f"fleet: --only {min(missing)}: no such database in [tool.db_ops.fleet]"
+        raise UsageError(problem, "see what is there: db-ops fleet status -v")
+    return found
+
+
+def _refuse_secrets(found: list[Member]) -> None:
+    for one in found:
+        if one.holds_secret:
+            raise UsageError(
+                f"fleet: the URL of {one.name} holds a secret, which is not sent to other machines",
+                "write $NAME for its password; NAME is a variable that is set where the work is",
+            )
+
+
+def _is_confirmed(target: Target, confirm: str | None, count: int) -> bool:
+    """Tell whether to revert where data is protected. Raises `Refused`."""
+    if confirm is not None and confirm != str(count):
+        reason = f"--confirm names {confirm!r}, there are {count} databases"
+    elif confirm is None and not target.settings.is_disposable:
+        reason = f"the environment is {target.settings.environment_for_people}"
+    else:
+        return confirm is not None
+    raise Refused(target.server.url.server, str(count), "fleet downgrade", reason)

@@ -1,0 +1,231 @@
+"""`fleet`: a command on many databases, each under its own lock, in one report."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from tests.conftest import drop, with_database
+from tests.support.project import Project, query
+from tests.support.schemas import validated
+
+FLEET = "[tool.db_ops.fleet]\n"
+
+
+class Fleet:
+    """A project with three applied revisions and one more, and tenants that lack that one."""
+
+    def __init__(self, project: Project, server_url: str) -> None:
+        self.project = project
+        self.server_url = server_url
+        self.names: list[str] = []
+        self.prefix = project.url.rpartition("/")[2]
+        self.settings('pattern = "{prefix}_*"')
+
+    def settings(self, text: str) -> None:
+        (self.project.root / "pyproject.toml").write_text(
+            FLEET + text.replace("{prefix}", self.prefix) + "\n"
+        )
+
+    def name(self, word: str) -> str:
+        return f"{self.prefix}_{word}"
+
+    def add(self, *words: str) -> None:
+        """Create tenants as copies of the project's own database."""
+        for word in words:
+            copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(self.name(word)), sql.Identifier(self.prefix)
+            )
+            query(self.server_url, copy)
+            self.names.append(self.name(word))
+
+    def url(self, word: str) -> str:
+        return with_database(self.server_url, self.name(word))
+
+    def query(self, word: str, statement: str) -> list[tuple[object, ...]]:
+        return query(self.url(word), statement)
+
+    def at(self, word: str) -> object:
+        return self.query(word, "SELECT version_num FROM alembic_version")[0][0]
+
+
+@pytest.fixture
+def fleet(migrated: Project, server_url: str) -> Iterator[Fleet]:
+    """Three tenants, a, b and c, for which revision 0004 is pending."""
+    made = Fleet(migrated, server_url)
+    made.add("a", "b", "c")
+    migrated.table("0004", "four")
+    yield made
+    for name in made.names:
+        drop(server_url, name)
+
+
+def test_all_databases_are_upgraded_and_found_at_head_the_next_time(
+    fleet: Fleet, door: str
+) -> None:
+    said = fleet.project.run("fleet", "upgrade", door=door).succeeded().out
+    assert "fleet upgrade: 3 applied, of 3 in " in said
+    assert [fleet.at(word) for word in "abc"] == ["0004"] * 3
+    assert fleet.project.query("SELECT version_num FROM alembic_version") == [("0003",)]
+    rows = fleet.query("a", "SELECT revision, command, fingerprint FROM db_ops.history")
+    assert rows[-1][:2] == ("0004", "upgrade")
+    again = fleet.project.run("fleet", "upgrade", door=door).succeeded().out
+    assert "fleet upgrade: 3 at head, of 3 in " in again
+    assert "3 at head" in fleet.project.run("fleet", "verify", "--quick", door=door).succeeded().out
+
+
+def test_status_and_verify_exit_with_3_and_name_those_that_differ(fleet: Fleet) -> None:
+    outcome = fleet.project.run("fleet", "status")
+    assert outcome.code == 3
+    assert f"{fleet.name('a')}: behind at 0003, 1 pending" in outcome.out
+    fleet.project.run("fleet", "upgrade").succeeded()
+    fleet.query("b", "ALTER TABLE one ADD COLUMN by_hand text")
+    fleet.project.run("fleet", "status").succeeded()
+    outcome = fleet.project.run("fleet", "verify")
+    assert outcome.code == 3
+    assert f"{fleet.name('b')}: changed at 0004" in outcome.out
+    assert "2 at head, 1 changed, of 3" in outcome.out
+
+
+def test_revisions_are_reverted_and_their_history_is_told(fleet: Fleet) -> None:
+    told = fleet.project.run("fleet", "history", "-v", "--jobs", "1").succeeded()
+    assert re.search(rf"{fleet.name('c')}: read at 0003, 3 applied, last upgrade 0003 2\d+-", told.err)
+    for name in fleet.names:
+        comment = f"COMMENT ON DATABASE {name} IS 'db_ops environment: development'"
+        query(fleet.server_url, comment)
+    said = fleet.project.run("fleet", "downgrade", "-s", "2", "--jobs", "1").succeeded().out
+    assert "3 reverted, of 3" in said
+    assert fleet.at("b") == "0001"
+
+
+def test_what_is_broken_is_a_line_each_and_the_others_go_on(fleet: Fleet) -> None:
+    fleet.add("locked", "other", "ahead", "gone", "full")
+    names = "\n".join([*fleet.names, fleet.name("missing")])
+    fleet.settings('file = "tenants.txt"')
+    (fleet.project.root / "tenants.txt").write_text(f"# all of them\n{names}\n")
+    fleet.query("other", "UPDATE alembic_version SET version_num = 'ffff'")
+    fleet.query("other", "DELETE FROM db_ops.history")
+    # As a newer release leaves it, which knows what 0005 follows.
+    fleet.project.run("fleet", "upgrade", "--only", fleet.name("ahead")).succeeded()
+    fleet.query("ahead", "UPDATE alembic_version SET version_num = '0005'")
+    fleet.query(
+        "ahead",
+        "INSERT INTO db_ops.history (version_table, revision, action, heads, parents) VALUES"
+        " ('alembic_version', '0005', 'upgrade', '{0005}', '{0004}')",
+    )
+    fleet.query("full", "CREATE TABLE four (id int)")
+    query(
+        fleet.server_url,
+        f"ALTER DATABASE {fleet.name('gone')} ALLOW_CONNECTIONS false",
+    )
+    fleet.project.env |= {
+        "DB_OPS_MIGRATION_LOCK_TIMEOUT": "1",
+        "DB_OPS_WAIT_TIMEOUT": "0",
+        "DB_OPS_LOCK_TIMEOUT": "0.2",
+        "DB_OPS_LOCK_RETRIES": "1",
+    }
+    with closing(psycopg2.connect(fleet.url("locked"))) as blocker, blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLE alembic_version IN ROW EXCLUSIVE MODE; LOCK TABLE one")
+        fleet.project.revision("0005x", "op.execute('ALTER TABLE one ADD COLUMN x int')")
+        outcome = fleet.project.run("fleet", "upgrade", "--json")
+    assert outcome.code == 1
+    report = validated("fleet.json", outcome.out)
+    failed = {one["name"].removeprefix(f"{fleet.prefix}_"): one for one in report["failed"]}
+    assert {word: one["error"] for word, one in failed.items()} == {
+        "locked": "MigrationBlocked",
+        "other": "UnknownRevisions",
+        "ahead": "UnknownRevisions",
+        "gone": "ConnectionRejected",
+        "missing": "DatabaseMissing",
+        "full": "MigrationFailed",
+    }
+    assert report["states"] == {"applied": 3, "failed": 6}
+    assert [fleet.at(word) for word in "abc"] == ["0005x"] * 3
+    alone = shlex.split(failed["locked"]["repeat"])
+    assert alone[0] != "db-ops"
+    repeated = fleet.project.run(*alone[alone.index("fleet") :]).succeeded()
+    assert "fleet upgrade: 1 applied, of 1" in repeated.out
+    assert fleet.at("locked") == "0005x"
+
+
+def test_canaries_come_first_and_stop_the_rest(fleet: Fleet) -> None:
+    fleet.query("a", "CREATE TABLE four (id int)")
+    outcome = fleet.project.run("fleet", "upgrade", "--canary", "1")
+    assert outcome.code == 1
+    assert "2 not run: 1 of the first 1 failed" in outcome.out
+    assert [fleet.at(word) for word in "abc"] == ["0003"] * 3
+    fleet.query("a", "DROP TABLE four")
+    fleet.project.run("fleet", "upgrade", "--canary", "2").succeeded()
+    assert [fleet.at(word) for word in "abc"] == ["0004"] * 3
+
+
+def test_no_other_is_begun_when_too_many_have_failed(fleet: Fleet) -> None:
+    fleet.query("a", "CREATE TABLE four (id int)")
+    outcome = fleet.project.run("fleet", "upgrade", "--max-failures", "1", "--jobs", "1")
+    assert outcome.code == 1
+    assert "2 not run: 1 failed" in outcome.out
+    assert fleet.at("c") == "0003"
+
+
+def test_shards_are_disjoint_and_together_all_of_the_fleet(fleet: Fleet) -> None:
+    fleet.add("d", "e")
+    seen: list[str] = []
+    for index in range(3):
+        # As Kubernetes sets it in a pod of an Indexed Job.
+        fleet.project.env["JOB_COMPLETION_INDEX"] = str(index)
+        outcome = fleet.project.run("fleet", "status", "--shard", "/3", "--jobs", "1", "--json")
+        report = validated("fleet.json", outcome.out)
+        assert report["shard"] == f"{index + 1}/3"
+        seen += [one["name"] for one in report["different"]]
+    assert sorted(seen) == sorted(fleet.names)
+    del fleet.project.env["JOB_COMPLETION_INDEX"]
+    assert "is not set" in fleet.project.run("fleet", "status", "--shard", "/3").failed(2).error
+    for text in ("0/3", "4/3", "x", "1/0"):
+        assert "not K/N" in fleet.project.run("fleet", "status", "--shard", text).failed(2).error
+
+
+def test_reverting_where_data_is_protected_takes_the_number_of_databases(fleet: Fleet) -> None:
+    fleet.project.env["DB_OPS_ENVIRONMENT"] = "production"
+    refused = fleet.project.run("fleet", "downgrade").failed(4)
+    assert refused.hint.endswith("fleet downgrade --confirm 3")
+    assert "there are 3" in fleet.project.run("fleet", "downgrade", "--confirm", "2").failed(4).error
+    assert fleet.at("a") == "0003"
+    fleet.project.run("fleet", "downgrade", "--confirm", "3").succeeded()
+    assert fleet.at("a") == "0002"
+
+
+def test_a_database_without_the_mark_of_development_is_not_reverted(fleet: Fleet) -> None:
+    outcome = fleet.project.run("fleet", "downgrade", "--json", "--jobs", "1")
+    report = validated("fleet.json", outcome.out)
+    assert [one["error"] for one in report["failed"]] == ["Refused"] * 3
+    assert report["failed"][0]["repeat"].endswith(f"fleet downgrade -s 1 --only {fleet.name('a')}")
+    assert fleet.at("a") == "0003"
+
+
+def test_missing_databases_are_created_by_init(fleet: Fleet) -> None:
+    fleet.settings('file = "tenants"')
+    (fleet.project.root / "tenants").write_text(f"{fleet.name('new')}\n{fleet.name('a')}\n")
+    fleet.names.append(fleet.name("new"))
+    status = fleet.project.run("fleet", "status")
+    assert (status.code, f"{fleet.name('new')}: missing" in status.out) == (3, True)
+    said = fleet.project.run("fleet", "init").succeeded().out
+    assert "1 applied, 1 created, of 2" in said
+    assert fleet.at("new") == "0004"
+
+
+def test_the_log_has_a_line_for_each_database(fleet: Fleet) -> None:
+    fleet.project.env["DB_OPS_LOG"] = "json"
+    outcome = fleet.project.run("fleet", "upgrade").succeeded()
+    lines = [json.loads(line) for line in outcome.err.splitlines()]
+    for line in outcome.err.splitlines():
+        validated("log.json", line)
+    told = [line for line in lines if line["event"] == "FleetMember"]
+    assert sorted(one["name"] for one in told) == sorted(fleet.names)
+    assert {one["state"] for one in told} == {"applied"}
