@@ -7,12 +7,16 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import psycopg2
 import pytest
 from psycopg2 import sql
 
 from tests.conftest import drop, with_database
+from tests.support.foreign import KINDS, copy_project
+from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 from tests.support.schemas import validated
 
@@ -96,7 +100,9 @@ def test_status_and_verify_exit_with_3_and_name_those_that_differ(fleet: Fleet) 
 
 def test_revisions_are_reverted_and_their_history_is_told(fleet: Fleet) -> None:
     told = fleet.project.run("fleet", "history", "-v", "--jobs", "1").succeeded()
-    assert re.search(rf"{fleet.name('c')}: read at 0003, 3 applied, last upgrade 0003 2\d+-", told.err)
+    assert re.search(
+        rf"{fleet.name('c')}: read at 0003, 3 applied, last upgrade 0003 2\d+-", told.err
+    )
     for name in fleet.names:
         comment = f"COMMENT ON DATABASE {name} IS 'db_ops environment: development'"
         query(fleet.server_url, comment)
@@ -195,7 +201,9 @@ def test_reverting_where_data_is_protected_takes_the_number_of_databases(fleet: 
     fleet.project.env["DB_OPS_ENVIRONMENT"] = "production"
     refused = fleet.project.run("fleet", "downgrade").failed(4)
     assert refused.hint.endswith("fleet downgrade --confirm 3")
-    assert "there are 3" in fleet.project.run("fleet", "downgrade", "--confirm", "2").failed(4).error
+    assert (
+        "there are 3" in fleet.project.run("fleet", "downgrade", "--confirm", "2").failed(4).error
+    )
     assert fleet.at("a") == "0003"
     fleet.project.run("fleet", "downgrade", "--confirm", "3").succeeded()
     assert fleet.at("a") == "0002"
@@ -229,3 +237,138 @@ def test_the_log_has_a_line_for_each_database(fleet: Fleet) -> None:
     told = [line for line in lines if line["event"] == "FleetMember"]
     assert sorted(one["name"] for one in told) == sorted(fleet.names)
     assert {one["state"] for one in told} == {"applied"}
+
+
+SOURCES = {
+    "function": ('databases = "tenants:plain"', "def plain():\n    return {names}"),
+    "generator": ('databases = "tenants:plain"', "def plain():\n    yield from {names}"),
+    "coroutine": ('databases = "tenants:plain"', "async def plain():\n    return {names}"),
+    "asynchronous generator": (
+        'databases = "tenants:plain"',
+        "async def plain():\n    for one in {names}:\n        yield one",
+    ),
+    "urls": (
+        'databases = "tenants:plain"',
+        "import sqlalchemy as sa, os\n"
+        "def plain():\n"
+        "    url = sa.make_url(os.environ['DATABASE_URL']).set(password='${SECRET}')\n"
+        "    return [url.set(database=one) for one in {names}]",
+    ),
+    "query": ("query = \"SELECT name FROM tenants WHERE name LIKE '%_b';\"", ""),
+    "query elsewhere": ('query = "SELECT name FROM tenants"\ncatalog_env = "CATALOG_URL"', ""),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_source_tells_where_the_databases_are(fleet: Fleet, source: str) -> None:
+    settings, module = SOURCES[source]
+    project = fleet.project
+    fleet.settings(settings)
+    wanted = [fleet.name("b")]
+    (project.root / "tenants.py").write_text(module.replace("{names}", repr(wanted)))
+    elsewhere = "CATALOG_URL" in settings
+    if "query" in source:
+        table = f"CREATE TABLE tenants AS SELECT '{wanted[0]}' AS name"
+        query(fleet.url("c") if elsewhere else project.url, table)
+    project.env |= {
+        "CATALOG_URL": fleet.url("c"),
+        "SECRET": unquote(urlsplit(project.url).password or ""),
+    }
+    said = project.run("fleet", "upgrade").succeeded().out
+    assert "1 applied, of 1" in said
+    assert [fleet.at(word) for word in "abc"] == ["0003", "0004", "0003"]
+
+
+MISTAKES = {
+    "no fleet": ("[tool.db_ops]", 2, "does not say where its databases are"),
+    "nothing": (FLEET + "jobs = 2", 2, "names no databases"),
+    "two": (FLEET + 'file = "x"\npattern = "x"', 2, "file is there too"),
+    "unknown": (FLEET + 'pattern = "x"\njob = 2', 2, "no such setting"),
+    "a number": (FLEET + 'pattern = "x"\njobs = 0', 2, "not a whole number from 1"),
+    "a password": (FLEET + 'file = "postgresql://a:secret@b/c"', 2, "holds a URL"),
+    "no file": (FLEET + 'file = "none.txt"', 1, "none.txt: the databases of the fleet"),
+    "no module": (FLEET + 'databases = "none:such"', 1, "none:such: "),
+    "no callable": (FLEET + 'databases = "models"', 2, "module:callable"),
+    "a bad query": (FLEET + 'query = "SELECT nonsense"', 1, "[tool.db_ops.fleet] query"),
+    "a bad line": (FLEET + 'databases = "models:tenants"', 1, "models.py:"),
+    "a number of": (FLEET + 'databases = "models:Base"', 1, "pyproject.toml"),
+}
+
+
+def test_what_is_wrong_with_the_source_is_said_of_it(migrated: Project) -> None:
+    with (migrated.root / "models.py").open("a") as models:
+        models.write("\n\ndef tenants():\n    yield from 1 / 0\n")
+    for text, code, said in MISTAKES.values():
+        (migrated.root / "pyproject.toml").write_text(text + "\n")
+        outcome = migrated.run("fleet", "status").failed(code)
+        assert said in outcome.error, (said, outcome.error)
+        assert "secret" not in outcome.err
+
+
+def test_a_mistyped_option_is_refused(fleet: Fleet) -> None:
+    for arguments, said in (
+        (("status", "--only", "nobody"), "--only nobody: no such database"),
+        (("status", "--revision", "0001"), "--revision is for upgrade"),
+        (("upgrade", "--confirm", "3"), "--confirm is for downgrade"),
+        (("upgrade", "--quick"), "--quick is for verify"),
+        (("upgrade", "--jobs", "0"), "not a whole number from 1"),
+        (("downgrade", "--steps", "x"), "not a number of revisions"),
+        (("recreate",), "invalid choice"),
+        ((), "COMMAND"),
+    ):
+        assert said in fleet.project.run("fleet", *arguments).failed(2).error
+
+
+@pytest.fixture
+def schemas(project: Project) -> Project:
+    """A database with three schemas of tenants, one of which has a name that has to be quoted."""
+    project.revision("0001", "op.execute('CREATE TABLE one (id integer PRIMARY KEY)')")
+    project.prepare("init")
+    project.query("DROP TABLE one; DROP TABLE alembic_version; TRUNCATE db_ops.history")
+    project.query('CREATE SCHEMA t1; CREATE SCHEMA t2; CREATE SCHEMA "T 3"')
+    (project.root / "pyproject.toml").write_text(
+        FLEET + "schemas = \"SELECT nspname FROM pg_namespace WHERE nspname ~* '^t.?[0-9]$'\"\n"
+    )
+    return project
+
+
+def test_each_schema_has_tables_and_a_version_table_of_its_own(schemas: Project) -> None:
+    assert schemas.run("fleet", "status").code == 3
+    assert "3 applied, of 3" in schemas.run("fleet", "upgrade").succeeded().out
+    found = schemas.query(
+        "SELECT relnamespace::regnamespace::text, count(*) FROM pg_class WHERE relkind = 'r'"
+        " AND relname IN ('one', 'alembic_version') GROUP BY 1 ORDER BY 1"
+    )
+    assert found == [('"T 3"', 2), ("t1", 2), ("t2", 2)]
+    assert len(schemas.query("SELECT DISTINCT version_table FROM db_ops.history")) == 3
+    schemas.revision("0002", "op.execute('ALTER TABLE one ADD COLUMN note text')")
+    schemas.query("CREATE SCHEMA t4; ALTER TABLE t2.one ADD COLUMN note int")
+    outcome = schemas.run("fleet", "upgrade")
+    assert (outcome.code, "\nt2: failed: " in f"\n{outcome.out}") == (1, True)
+    assert "3 applied, 1 failed, of 4" in outcome.out
+    reverted = schemas.run("fleet", "downgrade", "--only", "t4", "--confirm", "1").succeeded().out
+    assert "1 reverted, of 1" in reverted
+    at = {name: schemas.query(f"SELECT version_num FROM {name}.alembic_version") for name in AT}
+    assert at == AT
+
+
+AT = {"t1": [("0002",)], "t2": [("0001",)], '"T 3"': [("0002",)], "t4": [("0001",)]}
+
+
+def test_an_env_py_that_chooses_the_schema_by_x_is_told_it(
+    tmp_path: Path, new_database_url: str, launcher: Launcher
+) -> None:
+    kind = next(kind for kind in KINDS if kind.name == "x_argument")
+    project = copy_project(kind, tmp_path / "books", new_database_url, launcher)
+    query(
+        with_database(new_database_url, "postgres"),
+        f"CREATE DATABASE {new_database_url.rpartition('/')[2]}",
+    )
+    (project.root / "pyproject.toml").write_text(
+        FLEET + "schemas = \"VALUES ('north'), ('south')\"\nx = [\"tenant={name}\"]\n"
+    )
+    assert "2 applied, of 2" in project.run("fleet", "upgrade").succeeded().out
+    for schema in ("north", "south"):
+        at = f"SELECT version_num FROM {schema}.alembic_version"
+        assert query(new_database_url, at) == [("0002",)]
+    assert "2 at head, of 2" in project.run("fleet", "status").succeeded().out

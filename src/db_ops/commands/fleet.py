@@ -65,7 +65,7 @@ def fleet(
     plain = plain_settings(settings, target.server.url, with_url=executor is None)
     with ExitStack() as stack:
         if executor is None:
-            jobs = min(jobs, len(found))
+            jobs = max(1, min(jobs, len(found)))
             keep_opened(target, plain, loads=_is_pending(target, command, found))
             ours = FleetPool(jobs, target.settings.root) if jobs > 1 else CallingProcess()
             stack.push(lambda kind, *_: ours.shutdown(cancel_futures=kind is not None))

@@ -61,7 +61,7 @@ def plain_settings(settings: Settings, url: DatabaseUrl, *, with_url: bool) -> d
     plain["declared_environment"] = settings.declared_environment
     plain["leads_to"] = url.render()
     if settings.fleet is not None:
-        plain["fleet_x"] = list(settings.fleet.x)
+        plain["of_members"] = [list(settings.fleet.x), settings.fleet.fingerprints]
     if with_url:
         plain["url"] = {"parameters": dict(url.parameters), "label": url.label}
     return plain
@@ -172,7 +172,8 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         loaded = load(given["folder"] or ini.parent, alembic_ini=str(ini))
     from db_ops.settings.fleet import FleetSettings
 
-    fleet = FleetSettings(x=tuple(plain.get("fleet_x", ())))
+    x, fingerprints = plain.get("of_members", ((), True))
+    fleet = FleetSettings(x=tuple(x), fingerprints=fingerprints)
     return Settings(**{**vars(loaded), **given, "fleet": fleet})
 
 

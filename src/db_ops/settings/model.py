@@ -86,6 +86,7 @@ class Settings(FrozenData):
         the branch that keeps the one of the URL, else that is the default branch.
     branch: what names those databases, where each branch has its own and `url` leads to it.
     fleet: where the databases are on which `fleet` works, if the project says so.
+    schema: of several schemas with the same tables and a version table each, the one meant.
     version_table_schema: the schema of the version table; None leaves it to env.py and Alembic's
         configuration.
     fingerprints: record after a migration what the catalogs are.
@@ -130,6 +131,7 @@ class Settings(FrozenData):
     database_per_branch: bool | str = False
     branch: BranchDatabases | None = field(default=None, compare=False, repr=False)
     fleet: FleetSettings | None = field(default=None, compare=False, repr=False)
+    schema: str | None = None
     version_table_schema: str | None = None
     fingerprints: bool = True
     server_home: Path | None = None

@@ -82,12 +82,11 @@ class Member(FrozenData):
             else ()
         )
         changed: dict[str, Any] = {}
-        if self.schema is not None:
-            # The fingerprint is that of the database, which others migrate as well.
-            changed = {"fingerprints": False}
-            if not x:
-                url = url.with_option("search_path", quote_ident(self.schema))
-                changed["version_table_schema"] = self.schema
+        # That of a schema would be that of the database, in which others are migrated as well.
+        changed["fingerprints"] = fleet is not None and fleet.fingerprints and self.schema is None
+        if self.schema is not None and not x:
+            url = url.with_option("search_path", quote_ident(self.schema))
+            changed["version_table_schema"] = self.schema
         return replace(
             base,
             url=url,
@@ -99,6 +98,7 @@ class Member(FrozenData):
             spare=False,
             embedded=False,
             x=(*base.x, *x),
+            schema=self.schema,
             sources={"url": WHERE},
             **changed,
         )

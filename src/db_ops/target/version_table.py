@@ -24,11 +24,12 @@ def check_not_hidden(target: Target, connection: Connection) -> bool:
 
     It is this service's if it holds one of its revisions. One that may not be read is if the
     session looks into its schema, or would if it might, or if the records know of revisions. A
-    project that names the schema means no other. True if the one that the session sees has been
-    written to since it was read: it has to be read again. Raises `VersionTableHidden`.
+    project that names the schema means no other; nor does one of several schemas. True if the one
+    that the session sees has been written to since it was read: it has to be read again. Raises
+    `VersionTableHidden`.
     """
     project = target.project
-    if project.version_table_schema is not None:
+    if project.version_table_schema is not None or target.settings.schema is not None:
         return False
     known = {(schema, table) for schema, table in project.tables}
     found = [

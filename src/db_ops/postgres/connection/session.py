@@ -30,13 +30,14 @@ _NOT_FROM_PRIMARY = ("load_balance_mode", "memory_cache_enabled")
 # Source: PostgreSQL documentation, "client_connection_check_interval".
 # A healthy migrator is idle on its lock's session, may compute inside a transaction, and a copy of
 # a database takes as long as it takes, whatever limits the role or the database has for services.
+# With each, the first version that knows it.
 _SETTINGS = (
-    "SET statement_timeout = 0",
-    "SET transaction_timeout = 0",
-    "SET idle_session_timeout = 0",
-    "SET idle_in_transaction_session_timeout = 0",
-    "SET client_connection_check_interval = '1s'",
-    *keepalives.SETTINGS,
+    ("SET statement_timeout = 0", 0),
+    ("SET transaction_timeout = 0", 17),
+    ("SET idle_session_timeout = 0", 14),
+    ("SET idle_in_transaction_session_timeout = 0", 0),
+    ("SET client_connection_check_interval = '1s'", 14),
+    *((statement, 0) for statement in keepalives.SETTINGS),
 )
 _TURNS, _PAUSE = 20, 0.002
 
@@ -120,8 +121,14 @@ def set_up_session(server: Server, connection: Connection) -> None:
     A statement of it waits for the locks of others as long as we wait for a migrator.
     """
     patience = max(1, round(server.settings.migration_lock_timeout))
-    for statement in (*_SETTINGS, f"SET lock_timeout = '{patience}s'"):
-        # Not in every version, and not on every system of the server.
+    major = connection.info.server_version // 10000
+    statements = [statement for statement, since in _SETTINGS if major >= since]
+    statements.append(f"SET lock_timeout = '{patience}s'")
+    # In one round trip, unless one of them is not there on the system of the server.
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute("; ".join(statements))
+        return
+    for statement in statements:
         with suppress(psycopg2.Error), connection.cursor() as cursor:
             cursor.execute(statement)
 
