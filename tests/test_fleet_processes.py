@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ import pytest
 
 import db_ops
 from db_ops.errors import InvalidSettings, UsageError
+from db_ops.frozen_data import replace
 from db_ops.results import FleetReport
 from db_ops.settings import DatabaseUrl, Settings
 from db_ops.settings.fleet import FleetSettings
