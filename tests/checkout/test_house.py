@@ -174,3 +174,13 @@ def test_the_gate_names_tests_that_exist() -> None:
     names = done.stdout.split()
     assert len(names) > 10
     assert [name for name in names if not (REPOSITORY / "tests" / name).is_file()] == []
+
+
+def test_what_is_left_out_of_quick_runs_is_there() -> None:
+    names = (REPOSITORY / "tests" / "left_out_of_quick.txt").read_text().splitlines()
+    tests = {name.partition("[")[0] for name in names}
+    sources = {
+        path: (REPOSITORY / path).read_text() for path in {t.partition("::")[0] for t in tests}
+    }
+    gone = [t for t in tests if f"def {t.partition('::')[2]}(" not in sources[t.partition("::")[0]]]
+    assert gone == []
