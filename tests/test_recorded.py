@@ -228,7 +228,7 @@ def test_verify_quick_asks_the_server_once_and_writes_nothing(migrated: Project)
 
     def note(event: object) -> None:
         if isinstance(event, Connected):
-            said.append(event.cancel.__self__.notices)  # type: ignore[attr-defined]
+            said.append(event.cancel.args[0].notices)  # type: ignore[attr-defined]
 
     plain = migrated.url
     migrated.url += "?options=-c%20log_statement%3Dall%20-c%20client_min_messages%3Dlog"

@@ -168,7 +168,7 @@ def test_nothing_to_do_asks_the_server_once(migrated: Project) -> None:
 
     def note(event: Event) -> None:
         if isinstance(event, Connected):
-            said.append(event.cancel.__self__.notices)  # type: ignore[attr-defined]
+            said.append(event.cancel.args[0].notices)  # type: ignore[attr-defined]
 
     for command in (db_ops.init, db_ops.upgrade, db_ops.status):
         said.clear()
