@@ -6,7 +6,6 @@ from __future__ import annotations
 ELSEWHERE = {
     "apply": "upgrade",
     "autogenerate": "create-migration -m MESSAGE",
-    "branches": "history",
     "check": "verify",
     "console": "shell",
     "create": "init",
@@ -37,7 +36,6 @@ ELSEWHERE = {
     "show": "history",
     "showmigrations": "history",
     "sqlmigrate": "upgrade --sql",
-    "undo": "downgrade",
     "up": "upgrade",
     "update": "upgrade",
     "validate": "verify",
