@@ -11,6 +11,7 @@ import pytest
 from tests.support.doors import BIN, run
 from tests.support.project import Project
 
+FLEET = ("downgrade", "history", "init", "status", "upgrade", "verify")
 COMMANDS = {
     "branches",
     "cache",
@@ -92,7 +93,8 @@ def test_help_lists_every_command_and_only_options_that_mean_something(
 
 def test_inv_lists_the_same_commands(project: Project) -> None:
     text = run([str(BIN / "inv"), "--list"], cwd=project.root, env={}).succeeded().out
-    assert set(re.findall(r"^  db\.(\S+)", text, re.MULTILINE)) == {*COMMANDS, "help"}
+    fleet = {f"fleet.{name}" for name in (*FLEET, "run")}
+    assert set(re.findall(r"^  db\.(\S+)", text, re.MULTILINE)) == {*COMMANDS, *fleet, "help"}
 
 
 def test_hints_name_the_door_that_was_used(project: Project) -> None:
