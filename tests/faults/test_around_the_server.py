@@ -94,17 +94,6 @@ def test_the_pooler_of_these_tests_really_stands_in_between(
         assert port == str(urlsplit(server_url).port)
 
 
-@pytest.mark.parametrize("command", WRITERS, ids=" ".join)
-def test_no_command_writes_through_a_pooler_in_statement_mode(
-    pending: Project, statement_pooler: Pooler, command: tuple[str, ...]
-) -> None:
-    direct, before = pending.url, pending.fingerprint()
-    pending.url = statement_pooler.url(direct)
-    refuses_a_transaction_pooler(pending.run(*command))
-    pending.url = direct
-    assert pending.fingerprint() == before
-
-
 def test_status_looks_through_a_pooler_in_statement_mode(
     pending: Project, statement_pooler: Pooler
 ) -> None:
@@ -119,12 +108,14 @@ def refuses_a_transaction_pooler(outcome: Outcome) -> None:
     assert "session" in outcome.hint
 
 
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
 @pytest.mark.parametrize("command", WRITERS, ids=" ".join)
-def test_no_command_writes_through_a_transaction_pooler(
-    pending: Project, transaction_pooler: Pooler, command: tuple[str, ...]
+def test_no_command_writes_through_a_pooler_that_holds_no_session(
+    pending: Project, mode: str, command: tuple[str, ...], request: pytest.FixtureRequest
 ) -> None:
+    pooler: Pooler = request.getfixturevalue(f"{mode}_pooler")
     direct, before = pending.url, pending.fingerprint()
-    pending.url = transaction_pooler.url(direct)
+    pending.url = pooler.url(direct)
     refuses_a_transaction_pooler(pending.run(*command))
     pending.url = direct
     assert pending.fingerprint() == before
