@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 _REQUIRED: Any = object()
-_Data = TypeVar("_Data", bound="FrozenData")
+_Data = TypeVar("_Data", bound="WithFields")
 
 
 class Field:

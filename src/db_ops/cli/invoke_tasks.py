@@ -179,7 +179,7 @@ def _help(context: Context) -> None:
 
 def _choices(command: Command) -> Collection:
     """Return the tasks of a command of two words; its own name takes the second as a value."""
-    ((choices),) = [option.choices for option in command.positionals]
+    (choices,) = [option.choices for option in command.positionals]
     found = Collection(command.name, *(CommandTask(command, choice) for choice in choices))
     found.add_task(CommandTask(command), name="run", default=True)
     return found

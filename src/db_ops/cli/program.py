@@ -10,7 +10,6 @@ from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import db_ops
@@ -78,11 +77,24 @@ def run(arguments: list[str]) -> int:
 
 
 def _common_values(words: list[str]) -> Options:
-    return _values((*PROGRAM_OPTIONS, *COMMON_OPTIONS), words, lambda: _parsers().program_parser())
+    return _values((*PROGRAM_OPTIONS, *COMMON_OPTIONS), words, _program_parser)
 
 
 def _command_values(command: Command, words: list[str]) -> Options:
-    return _values(command.all_options, words, lambda: _parsers().command_parser(command))
+    return _values(command.all_options, words, lambda: _command_parser(command))
+
+
+def _program_parser() -> Parser:
+    # argparse, gettext and the texts of all helps: where nothing is to be parsed, not needed.
+    from db_ops.cli.parsers import program_parser
+
+    return program_parser()
+
+
+def _command_parser(command: Command) -> Parser:
+    from db_ops.cli.parsers import command_parser
+
+    return command_parser(command)
 
 
 def _values(options: tuple[Option, ...], words: list[str], parser: Callable[[], Parser]) -> Options:
@@ -93,17 +105,10 @@ def _values(options: tuple[Option, ...], words: list[str], parser: Callable[[], 
     return {one.parameter: absent[one.kind] for one in options}
 
 
-def _parsers() -> ModuleType:
-    # argparse, gettext and the texts of all helps.
-    from db_ops.cli import parsers
-
-    return parsers
-
-
 def _command_help(line: CommandLine) -> str | None:
     for command, words in line.commands:
         if HELP.flags[-1] in takewhile(lambda word: word != "--", words):
-            return str(_parsers().command_parser(command).format_help())
+            return _command_parser(command).format_help()
     return None
 
 
@@ -116,7 +121,7 @@ def _informational_text(line: CommandLine, common: Options, program: str) -> str
 
         return completion_script(common["print_completion_script"], program)
     asks = common["help"] or common["list"] or not line.commands
-    return str(_parsers().program_parser().format_help()) if asks else None
+    return _program_parser().format_help() if asks else None
 
 
 def _run(commands: list[tuple[Command, Options]], common: Options, program: str) -> int:

@@ -87,8 +87,10 @@ def fleet(
 
 def _is_pending(target: Target, command: str, found: list[Member]) -> bool:
     """Tell whether the first database is not at the head; others will not be there either."""
-    if command == "downgrade" or command not in _CONNECTIONS or not found:
-        return command == "downgrade"
+    if command == "downgrade":
+        return True
+    if command not in _CONNECTIONS or not found:
+        return False
     # What is wrong with it is told when its turn comes.
     with suppress(DbOpsError):
         settings = found[0].settings(target.settings, target.server.url)

@@ -13,6 +13,7 @@ from typing import Any
 from db_ops.commands.fleet_pool import ProcessLost
 from db_ops.commands.fleet_worker import work
 from db_ops.errors import WorkerLost
+from db_ops.frozen_data import replace
 from db_ops.results import FleetMember, FleetProgress, FleetReport, OnEvent
 from db_ops.settings import DatabaseUrl
 from db_ops.target.fleet_members import Member
@@ -157,7 +158,7 @@ class FleetRun:
         if one.outcome != "failed":
             self.revisions[", ".join(one.revisions) or "base"] += 1
         if one.outcome != "done":
-            one = FleetMember(**{**vars(one), "repeat": self._repeat(one.name)})
+            one = replace(one, repeat=self._repeat(one.name))
             (self.failed if one.outcome == "failed" else self.different).append(one)
         self.on_event(one)
         now = time.monotonic()

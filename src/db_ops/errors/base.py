@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import ClassVar, Self, dataclass_transform
+from typing import ClassVar, dataclass_transform
 
 from db_ops.errors.invocation import as_typed
 from db_ops.frozen_data import WithFields
@@ -43,10 +43,6 @@ class DbOpsError(WithFields, Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
     what: ClassVar[str]
     then: ClassVar[str]
-
-    def replaced(self, **named: object) -> Self:
-        """Return the same error with other values in the fields that are *named*."""
-        return type(self)(**{**vars(self), **named})
 
     @property
     def message(self) -> str:

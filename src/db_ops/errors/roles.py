@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from db_ops.errors.quote_ident import quote_ident
 from db_ops.errors.server import ServerError
+from db_ops.frozen_data import replace
 
 
 class InsufficientPrivilege(ServerError):
@@ -25,7 +26,7 @@ class InsufficientPrivilege(ServerError):
     def or_reset(self) -> InsufficientPrivilege:
         """Return the error for a database that may as well be emptied."""
         soft = "to empty the database of what this role owns: DB_OPS_SOFT_RESET=1 db-ops recreate"
-        return self.replaced(remedy=f"{self.remedy}; {soft}")
+        return replace(self, remedy=f"{self.remedy}; {soft}")
 
 
 class RoleMissing(ServerError):

@@ -72,4 +72,4 @@ def scratch_database_at(
             target.server.on_event(PhaseStarted(phase))
             yield there, said
     except MigrationFailed as error:
-        raise error.of_rebuild().replaced(location=target.location) from error
+        raise replace(error.of_rebuild(), location=target.location) from error

@@ -92,7 +92,7 @@ def build_old_revisions(
                 if apply_pending(work, work.recorded()):
                     at_heads = read_built_schema(work, grants=True)
     except MigrationFailed as error:
-        raise error.of_rebuild().replaced(location=target.location) from error
+        raise replace(error.of_rebuild(), location=target.location) from error
     return OldRevisions(
         revision=revision,
         schema=built.schema,

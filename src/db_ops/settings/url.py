@@ -221,7 +221,7 @@ def _said_of(source: str) -> Iterator[None]:
     try:
         yield
     except _MISTAKES as error:
-        raise error.replaced(source=source) from None
+        raise replace(error, source=source) from None
 
 
 def _as_libpq_writes(name: str, value: object) -> str:

@@ -111,7 +111,7 @@ def nearest_places(target: Target, comparison: RevisionComparison) -> tuple[Plac
                 found.append(tuple(one for one in places if one.distance == nearest))
                 start = found[-1][-1].heads
     except MigrationFailed as error:
-        raise error.of_rebuild().replaced(location=target.location) from error
+        raise replace(error.of_rebuild(), location=target.location) from error
     graph, last = target.graph, found[-1][-1]
     return tuple(
         replace(last, heads=tuple(sorted(graph.tips(graph.applied(chain(*named))))))

@@ -18,6 +18,7 @@ from db_ops.errors import (
 )
 from db_ops.errors.quote_ident import quote_ident
 from db_ops.errors.tracebacks import chained_errors
+from db_ops.frozen_data import replace
 from db_ops.migrations.env.diagnostics import diagnostics, reason_of, sqlstate, statement_of
 from db_ops.migrations.env.error_location import innermost_location, source_locations
 from db_ops.migrations.env.history_start import missing_base, missing_role
@@ -116,7 +117,7 @@ def explain_statement(database: Database, action: str, error: BaseException) -> 
     failed = StatementFailed(
         database.location, action, reason_of(error), said.sqlstate or "none", said=said.lines
     )
-    return failed.replaced(remedy=remedy) if remedy else failed
+    return replace(failed, remedy=remedy) if remedy else failed
 
 
 def is_lock_timeout(error: BaseException) -> bool:

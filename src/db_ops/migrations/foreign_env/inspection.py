@@ -109,7 +109,7 @@ def inspect_env_py(project: Project, *, is_known: bool) -> EnvInspection:
                 return replace(answered, depends=depends, answered_by=said, questions=questions)
         if isinstance(alone, EnvironmentBroken):
             reason = f"{alone.reason} (it asks the database, which could not be asked: {said})"
-            alone = alone.replaced(reason=reason)
+            alone = replace(alone, reason=reason)
         elif isinstance(alone, EnvInspection):
             alone = replace(alone, depends=True, not_answered=said)
     if isinstance(alone, DbOpsError):
@@ -142,7 +142,7 @@ def _inspect(project: Project, session: Session) -> EnvInspection:
         if isinstance(error, DbOpsError):
             raise
         broken = broken_environment(project, error)
-        broken = broken.replaced(reason=broken.reason + _field(error))
+        broken = replace(broken, reason=broken.reason + _field(error))
         unknown = not is_known and not session.destinations
         if unknown and not _is_code(error):
             place = place_name(broken.path, broken.line)

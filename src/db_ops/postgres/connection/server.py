@@ -196,7 +196,7 @@ class Server(FrozenData):
         remedy = error.diag.message_hint
         said = tuple(f"DETAIL: {one}" for one in filter(None, [error.diag.message_detail]))
         failed = StatementFailed(self.location, action, reason, error.pgcode, said=said)
-        return failed.replaced(remedy=first_line(remedy)) if remedy else failed
+        return replace(failed, remedy=first_line(remedy)) if remedy else failed
 
     def _attempt(self, parameters: dict[str, str]) -> Connection:
         factory = self.connection_class or (self.watch.factory if self.watch else None)
