@@ -16,7 +16,8 @@ def fleet_lines(report: FleetReport) -> Iterator[Line]:
         yield member_text(one), "bold red" if one.outcome == "failed" else "yellow"
         if one.hint:
             yield f"  hint: {as_typed(one.hint)}", ""
-        yield f"  alone: {as_typed(one.repeat or '')}", ""
+        if one.outcome == "failed":
+            yield f"  alone: {as_typed(one.repeat or '')}", ""
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     shard = f", shard {report.shard}" if report.shard else ""
     style = "bold red" if report.failed else "yellow" if report.different else "green"
