@@ -7,10 +7,13 @@ finds nothing to do, that was a third. Here each method is written once, for all
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+
+if TYPE_CHECKING:
+    # At run time Python would compile what it is bound to.
+    _Data = TypeVar("_Data", bound="WithFields")
 
 _REQUIRED: Any = object()
-_Data = TypeVar("_Data", bound="WithFields")
 
 
 class Field:

@@ -1,9 +1,9 @@
-"""Write cache files atomically, named by a digest of what they depend on."""
+"""Name cache files by what they depend on, and write them atomically."""
 
 from __future__ import annotations
 
 import os
-from hashlib import blake2b
+from binascii import crc32
 from pathlib import Path
 
 
@@ -23,8 +23,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def short_name(*parts: str) -> str:
+    """Return a part of the name of a file whose content tells whether it is what was meant."""
+    return f"{crc32(chr(0).join(parts).encode(errors='surrogateescape')):08x}"
+
+
 def digest(*parts: str | bytes) -> str:
     """Return the digest of *parts*, which says where each of them ends."""
+    # Its import loads OpenSSL: a command that finds nothing to do does without.
+    from hashlib import blake2b
+
     state = blake2b(digest_size=16)
     for part in parts:
         encoded = part.encode(errors="surrogateescape") if isinstance(part, str) else part

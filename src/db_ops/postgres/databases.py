@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import errorcodes
 from psycopg2.errors import InsufficientPrivilege as NotAllowed
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import quote_ident as quoted
 
 from db_ops.errors import DatabaseInUse, InsufficientPrivilege, ServerError
 from db_ops.errors.quote_ident import quote_ident
@@ -92,10 +93,10 @@ def drop_database(server: Server, connection: Connection) -> bool:
     Returns False if it did not exist. Raises `DatabaseInUse`, `InsufficientPrivilege`, or
     `StatementFailed`.
     """
-    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(server.url.database))
+    name = quoted(server.url.database, connection)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(statement)
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
     except psycopg2.Error as error:
         if error.pgcode == errorcodes.INVALID_CATALOG_NAME:
             return False

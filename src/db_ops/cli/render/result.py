@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import singledispatch
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from db_ops.cli.format import (
-    Line,
-    position_text,
-    revision_names,
-    schema_file_lines,
-    undo_lines,
-)
 from db_ops.cli.terminal import one_line, options, print_line, seconds
 from db_ops.cli.truncation import fit_to_screen
-from db_ops.results import (
-    Deleted,
-    Downgraded,
-    Initialised,
-    Migrated,
-    Recreated,
-    Result,
-    Step,
-)
+from db_ops.results import Deleted, Downgraded, Migrated, Result
 
 if TYPE_CHECKING:
+    from db_ops.cli.format import Line
     from db_ops.results import Script
 
 R = TypeVar("R", bound=Result)
@@ -43,26 +28,31 @@ _RARE_OMITTED_IF_QUIET = (
     "SnapshotTaken",
     "Undone",
 )
-# What few commands show, and where its lines are made: imported only for them.
+# Where the lines of a result are made: imported only for it.
 _RENDERERS = {
     "Branches": ("branches", "branches_lines"),
     "Cache": ("server", "cache_lines"),
     "ConnectionUrl": ("server", "connection_url_lines"),
+    "Deleted": ("migrated", "deleted_lines"),
     "Diagnosis": ("project", "diagnosis_lines"),
     "Diagram": ("project", "diagram_lines"),
+    "Downgraded": ("migrated", "downgraded_lines"),
     "Dumped": ("dump", "dumped_lines"),
     "FleetReport": ("fleet", "fleet_lines"),
     "History": ("history", "history_lines"),
+    "Initialised": ("migrated", "initialised_lines"),
     "Loaded": ("dump", "loaded_lines"),
+    "Migrated": ("migrated", "migrated_lines"),
     "MigrationCreated": ("project", "migration_created_lines"),
     "MigrationRebased": ("project", "migration_rebased_lines"),
     "Planned": ("plan", "plan_lines"),
     "QuicklyVerified": ("history", "quickly_verified_lines"),
+    "Recreated": ("migrated", "recreated_lines"),
     "Restored": ("snapshot", "restored_lines"),
     "RevisionsFound": ("stamp", "revisions_found_lines"),
     "Scaffolded": ("project", "scaffolded_lines"),
-    "Seeded": ("seed", "seeded_lines"),
     "Script": ("plan", "script_lines"),
+    "Seeded": ("seed", "seeded_lines"),
     "ServerStarted": ("server", "server_started_lines"),
     "ServerStopped": ("server", "server_stopped_lines"),
     "ShellEnded": ("server", "shell_ended_lines"),
@@ -114,84 +104,7 @@ def _all_lines(result: Result) -> Iterator[Line]:
             yield from import_module("db_ops.cli.render.verify").verified_details(result)
 
 
-@singledispatch
 def _lines(result: Result) -> Iterator[Line]:
     module, function = _RENDERERS[type(result).__name__]
     lines: Iterator[Line] = getattr(import_module(f"db_ops.cli.render.{module}"), function)(result)
     return lines
-
-
-@_lines.register
-def _(result: Recreated) -> Iterator[Line]:
-    if result.soft_reset is not None:
-        from db_ops.cli.render.soft_reset import kept_lines, soft_reset_text
-
-        done = f"{soft_reset_text(result.soft_reset)}, {_applied(result)}"
-        yield f"{result.location}: {done}", "green"
-        yield from kept_lines(result.soft_reset)
-    else:
-        before = "dropped, created" if result.dropped else "created (there was none)"
-        yield f"{result.location}: {before}{_origin(result)}", "green"
-    yield from _seeded(result)
-    yield from undo_lines(result.undo)
-
-
-@_lines.register
-def _(result: Initialised) -> Iterator[Line]:
-    created = f"created{_origin(result)}" if result.created else _applied(result)
-    yield f"{result.location}: {created}", "green"
-    yield from _seeded(result)
-    if result.mark:
-        yield f"{result.location}: marked as {result.mark}", ""
-
-
-@_lines.register
-def _(result: Migrated) -> Iterator[Line]:
-    yield f"{result.location}: {_applied(result)}", "green"
-    yield from schema_file_lines(result.schema_file)
-
-
-@_lines.register
-def _(result: Deleted) -> Iterator[Line]:
-    done = "dropped" if result.existed else "does not exist, nothing to drop"
-    yield f"{result.location}: {done}", "green"
-    yield from undo_lines(result.undo)
-
-
-@_lines.register
-def _(result: Downgraded) -> Iterator[Line]:
-    reverted = _count(result.steps, "reverted")
-    yield f"{result.location}: {reverted}, now at {revision_names(result.heads)}", "green"
-    yield from undo_lines(result.undo)
-
-
-def _seeded(result: Initialised) -> Iterator[Line]:
-    if result.seeded is not None:
-        from db_ops.cli.render.seed import written_text
-
-        yield f"{result.location}: seeded, {written_text(result.seeded)}", ""
-
-
-def _origin(result: Initialised) -> str:
-    if result.origin is None or result.origin.source == "migrations":
-        kept = ", kept as a template" if result.origin and result.origin.template else ""
-        return f", {_applied(result)}{kept}"
-    if result.origin.source == "branch":
-        copied = f" as a copy of {result.origin.template} in {seconds(result.origin.seconds)}"
-        return f"{copied}, {_applied(result)}"
-    return (
-        f" from a {result.origin.source} in {seconds(result.origin.seconds)},"
-        f" now at {revision_names(result.heads)}"
-    )
-
-
-def _applied(result: Migrated) -> str:
-    if not result.steps:
-        return f"{position_text(result.heads, result.ahead)}, nothing to do"
-    return f"{_count(result.steps, 'applied')}, now at {revision_names(result.heads)}"
-
-
-def _count(steps: tuple[Step, ...], verb: str) -> str:
-    plural = "" if len(steps) == 1 else "s"
-    took = seconds(sum(step.seconds for step in steps))
-    return f"{len(steps)} revision{plural} {verb} in {took}"

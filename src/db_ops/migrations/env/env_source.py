@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from db_ops.frozen_data import FrozenData, field
-from db_ops.migrations.cache_files import digest, write_atomically
+from db_ops.migrations.cache_files import short_name, write_atomically
 
-_FORMAT = "1"
+_FORMAT = 2
 # What an env.py that runs under the plain command has given, as schema and name: it must not be run
 # a second time within itself to learn that.
 running_with: ContextVar[tuple[str | None, str] | None] = ContextVar("running_with", default=None)
@@ -35,12 +35,13 @@ def read_env_source(env_py: Path, cache: Path | None) -> EnvSource:
     source = env_py.read_bytes()
     if b"db_ops" not in source:
         return EnvSource(False)
-    kept = cache and cache / f"env-{digest(str(env_py))[:12]}.json"
-    text = digest(_FORMAT, source)
+    kept = cache and cache / f"env-{short_name(str(env_py))}.json"
+    # As it is, byte by byte.
+    text = source.decode("latin-1")
     if kept:
         with suppress(OSError, ValueError, TypeError):
-            read, *found = json.loads(kept.read_bytes())
-            if read == text:
+            form, read, *found = json.loads(kept.read_bytes())
+            if (form, read) == (_FORMAT, text):
                 return EnvSource(*found)
     # Python's parser is a twentieth of a command that finds nothing to do.
     from db_ops.migrations.env.env_parser import parse_env_source
@@ -48,5 +49,6 @@ def read_env_source(env_py: Path, cache: Path | None) -> EnvSource:
     parsed = parse_env_source(source)
     if kept:
         with suppress(OSError):
-            write_atomically(kept, json.dumps((text, parsed.is_ours, parsed.options)).encode())
+            content = json.dumps((_FORMAT, text, parsed.is_ours, parsed.options))
+            write_atomically(kept, content.encode())
     return parsed

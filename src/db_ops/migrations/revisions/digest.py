@@ -11,7 +11,7 @@ from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.index import UNSETTLED_NS, RevisionFileList, revision_files
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 def read_digest(project: Project, cache: Path | None) -> str:
@@ -30,7 +30,7 @@ def read_digest(project: Project, cache: Path | None) -> str:
     old = time.time_ns() - UNSETTLED_NS
     if path is not None and all(modified < old for _, modified in listing.values()):
         with suppress(OSError):
-            write_atomically(path, json.dumps((_FORMAT, listing.fingerprint, found)).encode())
+            write_atomically(path, json.dumps((_FORMAT, listing.text, found)).encode())
     return found
 
 
@@ -41,7 +41,7 @@ def _name(project: Project) -> str:
 
 def _kept(path: Path | None, listing: RevisionFileList) -> str | None:
     try:
-        known, fingerprint, found = json.loads(path.read_bytes()) if path else (None,) * 3
+        known, text, found = json.loads(path.read_bytes()) if path else (None,) * 3
     except (OSError, ValueError, TypeError):
         return None
-    return str(found) if (known, fingerprint) == (_FORMAT, listing.fingerprint) else None
+    return str(found) if (known, text) == (_FORMAT, listing.text) else None

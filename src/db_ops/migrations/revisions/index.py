@@ -15,18 +15,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
 from db_ops.frozen_data import FrozenData, field
-from db_ops.migrations.cache_files import digest, write_atomically
+from db_ops.migrations.cache_files import short_name, write_atomically
 
 if TYPE_CHECKING:
     from db_ops.migrations.project import Project
 
-_FORMAT = 2
+_FORMAT = 3
 _SOURCE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
 _CACHE = "__pycache__"
 _SOURCE_OR_COMPILED = re.compile(r"(?!\.#|__init__).*\.py[co]?\Z").match
@@ -56,7 +55,7 @@ class RevisionFileList(Mapping[str, Stat]):
     """The revision files in some folders, in the order of their names, as Alembic knows them.
 
     The mapping of their paths is made when a question first needs it: that nothing has changed is
-    seen by the `fingerprint` alone. `sourceless` is Alembic's option: then compiled files count
+    seen by the `text` alone. `sourceless` is Alembic's option: then compiled files count
     that have no source beside them.
     """
 
@@ -92,8 +91,9 @@ class RevisionFileList(Mapping[str, Stat]):
         return sum(len(files) for _, files in self._folders)
 
     @cached_property
-    def fingerprint(self) -> str:
-        return blake2b(json.dumps(self._folders).encode(), digest_size=16).hexdigest()
+    def text(self) -> str:
+        """All that is listed, in one line."""
+        return json.dumps(self._folders)
 
     @cached_property
     def _stats(self) -> dict[str, Stat]:
@@ -108,7 +108,7 @@ class RevisionIndex(FrozenData):
     """The index that an earlier command wrote. `heads` are those of a valid graph."""
 
     path: Path | None
-    digest: str = ""
+    listing: str = ""
     heads: tuple[str, ...] = ()
     settled: bool = False
     body: bytes = field(default=b"{}", repr=False)
@@ -118,19 +118,19 @@ class RevisionIndex(FrozenData):
         """Return the index of *locations* kept in *folder*; an empty one if there is none."""
         if folder is None:
             return cls(None)
-        path = folder / f"revisions-{digest(*map(str, locations))[:12]}.json"
+        path = folder / f"revisions-{short_name(*map(str, locations))}.json"
         try:
-            head, body = path.read_bytes().split(b"\n", 1)
-            version, length, files, settled, heads = json.loads(head)
+            head, listing, body = path.read_bytes().split(b"\n", 2)
+            version, length, settled, heads = json.loads(head)
             if (version, length) == (_FORMAT, len(body)):
-                return cls(path, files, tuple(heads), settled, body)
+                return cls(path, listing.decode(), tuple(heads), settled, body)
         except (OSError, ValueError, TypeError):
             pass
         return cls(path)
 
     def is_current(self, listing: RevisionFileList) -> bool:
         """Tell whether the files are those of the index, so that none has to be read."""
-        return self.settled and self.digest == listing.fingerprint
+        return self.settled and self.listing == listing.text
 
     def entry(self, path: str, stat: Stat) -> IndexEntry | None:
         """Return what the index knows of a file, None if the file has changed since."""
@@ -171,9 +171,9 @@ class RevisionIndex(FrozenData):
         }
         settled = len(kept) == len(listing)
         body = json.dumps(kept)
-        head = json.dumps((_FORMAT, len(body), listing.fingerprint, settled, heads))
+        head = json.dumps((_FORMAT, len(body), settled, heads))
         with suppress(OSError):
-            write_atomically(self.path, f"{head}\n{body}".encode())
+            write_atomically(self.path, f"{head}\n{listing.text}\n{body}".encode())
 
 
 def _entry(values: Iterable[Any]) -> IndexEntry:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import errorcodes
 
 from db_ops.errors import RoleMissing, RoleNotGranted
 from db_ops.errors.quote_ident import in_quotes, quote_ident
 from db_ops.frozen_data import replace
 
 if TYPE_CHECKING:
+    from psycopg2 import sql
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
@@ -71,6 +71,8 @@ def acting_with_createdb(cursor: Cursor) -> Iterator[sql.Composable]:
 
     Yields what makes a new database belong to that role all the same.
     """
+    from psycopg2 import sql
+
     cursor.execute(_LACKS_CREATEDB)
     row = cursor.fetchone()
     if row is None:
@@ -100,6 +102,8 @@ def _missing(server: Server, connection: Connection, role: str) -> RoleMissing:
     name, user = quote_ident(role), quote_ident(connection.info.user)
     remedy = f"as a superuser: CREATE ROLE {name}; GRANT {name} TO {user}"
     if similar:
+        import shlex
+
         remedy = f"the server has one of this name: DB_OPS_ROLE={shlex.quote(similar[0])}"
     return RoleMissing(server.location, role, remedy)
 

@@ -14,11 +14,10 @@ other. Source: PostgreSQL documentation, "pg_locks", which shows all databases t
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -29,7 +28,17 @@ from db_ops.postgres.locks.blockers import describe_lock_holder
 from db_ops.results import OnEvent, WaitingForLock, ignore
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from db_ops.postgres.connection.server import Server
+
+    class Waiting(TypedDict):
+        """How to wait for a lock: for what, how many seconds, and whom to tell."""
+
+        location: str
+        timeout: float
+        on_event: OnEvent
+
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 _REPORT_AFTER, _REPORT_EVERY = 0.5, 5.0
@@ -47,16 +56,11 @@ _TRY = """
 _EXCLUSIVE, _SHARED = "ExclusiveLock", "ShareLock"
 
 
-class Waiting(TypedDict):
-    """How to wait for a lock: for what, how many seconds, and whom to tell."""
-
-    location: str
-    timeout: float
-    on_event: OnEvent
-
-
 def lock_key(*parts: str | None) -> int:
     """Return the advisory lock's key for what *parts* name: a signed 64-bit integer."""
+    # Who finds nothing to do takes no lock.
+    import hashlib
+
     digest = hashlib.sha256("\0".join(("db_ops", *(part or "" for part in parts))).encode())
     return int.from_bytes(digest.digest()[:8], "big", signed=True)
 
