@@ -58,7 +58,11 @@ def test_every_command_that_may_need_to_be_confirmed_is_declared_to_write() -> N
         if any(option.name == "confirm" for option in command.options):
             assert command.writes({}), command.name
         if command.shows is not None:
-            shown = BY_NAME[command.shows.split()[0]]
-            flags = {word.removeprefix("--"): True for word in command.shows.split()[1:]}
+            name, *words = command.shows.split()
+            shown = BY_NAME[name]
+            flags = {word.removeprefix("--"): True for word in words if word.startswith("--")}
+            values = [word for word in words if not word.startswith("--")]
+            positionals = [one.parameter for one in shown.positionals]
             # What is named instead must not refuse in its turn.
-            assert not shown.writes(flags), command.name
+            given = flags | dict(zip(positionals, values, strict=False))
+            assert not shown.writes(given), command.name

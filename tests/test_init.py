@@ -29,7 +29,7 @@ def test_second_init_changes_nothing_and_says_so(migrated: Project, door: str) -
 def test_init_at_head_imports_neither_sqlalchemy_nor_alembic(migrated: Project) -> None:
     migrated.env["PYTHONPROFILEIMPORTTIME"] = "1"
     imported = migrated.run("init", new_interpreter=True).succeeded().err
-    assert "db_ops.target.apply" in imported
+    assert "db_ops.target.create" in imported
     assert "sqlalchemy" not in imported
     assert "alembic.config" not in imported
 

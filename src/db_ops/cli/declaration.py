@@ -91,7 +91,7 @@ class Command(FrozenData):
         if self.shows is None or given & set(self.looks_with):
             return False
         if self.looks_at and any(
-            options[one.parameter] in self.looks_at for one in self.positionals
+            options.get(one.parameter) in self.looks_at for one in self.positionals
         ):
             return False
         return not self.writes_with or bool(given & set(self.writes_with))

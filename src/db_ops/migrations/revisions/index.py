@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from db_ops.migrations.project import Project
 
 _FORMAT = 3
-_SOURCE = re.compile(r"(?!\.#|__init__).*\.py\Z").match
 _CACHE = "__pycache__"
-_SOURCE_OR_COMPILED = re.compile(r"(?!\.#|__init__).*\.py[co]?\Z").match
+# Alembic passes over the files whose names begin so.
+_NO_REVISION = (".#", "__init__")
 UNSETTLED_NS = 2_000_000_000
 
 
@@ -192,11 +192,11 @@ def _list(folder: str, links: list[str], sourceless: bool) -> list[tuple[str, in
     The path of each that is a symbolic link is added to *links*.
     """
     if not sourceless:
-        return _files(folder, links, _SOURCE)
+        return _files(folder, links, _is_source)
     stems = {one.partition(".")[0] for one, _, _ in _files(folder, [], lambda name: True)}
-    compiled = _files(f"{folder}{os.sep}{_CACHE}", links, _SOURCE_OR_COMPILED)
+    compiled = _files(f"{folder}{os.sep}{_CACHE}", links, _is_source_or_compiled)
     found = [
-        *_files(folder, links, _SOURCE_OR_COMPILED),
+        *_files(folder, links, _is_source_or_compiled),
         *(
             (f"{_CACHE}{os.sep}{name}", size, modified)
             for name, size, modified in compiled
@@ -205,6 +205,14 @@ def _list(folder: str, links: list[str], sourceless: bool) -> list[tuple[str, in
     ]
     names = {name for name, _, _ in found}
     return [one for one in found if _preferred_forms(one[0]).isdisjoint(names)]
+
+
+def _is_source(name: str) -> bool:
+    return name.endswith(".py") and not name.startswith(_NO_REVISION)
+
+
+def _is_source_or_compiled(name: str) -> bool:
+    return name.endswith((".py", ".pyc", ".pyo")) and not name.startswith(_NO_REVISION)
 
 
 def _preferred_forms(name: str) -> set[str]:
@@ -243,4 +251,4 @@ def _files(
                     found.append((entry.name, state.st_size, state.st_mtime_ns))
     finally:
         os.close(descriptor)
-    return sorted(found)
+    return sorted(found, key=itemgetter(0))
