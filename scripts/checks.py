@@ -19,7 +19,7 @@ def _pytest(context: Context, arguments: str) -> None:
 
 @task
 def test(context: Context) -> None:
-    """Run as many tests as reach all that is tested, on a PostgreSQL that they start themselves."""
+    """Run the quick tests, three minutes of them, on a PostgreSQL that they start themselves."""
     _pytest(context, "--quick tests --ignore=tests/acceptance --ignore=tests/faults")
 
 

@@ -17,29 +17,32 @@ from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 SERVER_URL = "DB_OPS_TEST_URL"
-# What of them a test reaches, others reach too.
+# Each line names a part of the tests and one of them; those that it does not name are quick.
 LEFT_OUT = Path(__file__).with_name("left_out_of_quick.txt")
 Template = Callable[[Callable[[Project], None]], Project]
 _cluster = pytest.StashKey[Cluster]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare `--quick`."""
-    parser.addoption(
-        "--quick", action="store_true", help=f"leave out the tests that {LEFT_OUT.name} names"
-    )
+    """Declare `--quick` and `--rest`."""
+    named = f"that {LEFT_OUT.name} does not name"
+    parser.addoption("--quick", action="store_true", help=f"run the tests {named}")
+    reached = "lines or branches that the quick tests do not reach"
+    parser.addoption("--rest", action="store_true", help=f"run the tests that reach {reached}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, with `--quick`, the tests that reach no line and no branch which others do not."""
-    if not config.getoption("--quick"):
+    """Keep, with `--quick` and `--rest`, the parts that are named; all tests without."""
+    wanted = {part for part in ("quick", "rest") if config.getoption(f"--{part}")}
+    if not wanted:
         return
-    names = set(LEFT_OUT.read_text().splitlines())
+    lines = (line.split(" ", 1) for line in LEFT_OUT.read_text().splitlines())
+    parts = {name: part for part, name in lines}
     kept, left = [], []
     for item in items:
         # All cases of a test have one line, without the cases.
-        out = item.nodeid in names or item.nodeid.partition("[")[0] in names
-        (left if out else kept).append(item)
+        whole = parts.get(item.nodeid.partition("[")[0], "quick")
+        (kept if parts.get(item.nodeid, whole) in wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
 
