@@ -516,3 +516,11 @@ def test_cache_that_cannot_be_written_costs_nothing_but_the_copy(
     server = embed(folder / "home", cache=folder / "file")
     server.ensure()
     assert answers(server)
+
+
+def test_files_of_databases_are_cloned_where_the_file_system_can(running: EmbeddedServer) -> None:
+    (version,) = running.directory.glob("pg*/PG_VERSION")
+    clone = ["cp", "--reflink=always", version, running.directory / "clone"]
+    can = subprocess.run(clone, capture_output=True).returncode == 0
+    method = ask(running.connection_parameters(), "SHOW file_copy_method")
+    assert method == ("clone" if can else "copy")

@@ -227,3 +227,27 @@ def test_a_prepared_transaction_is_named(filled: Project, server_url: str) -> No
         assert "pg_prepared_xacts" in filled.run("snapshot", "base").failed(FAILED).hint
     finally:
         filled.query("ROLLBACK PREPARED 'held'")
+
+
+def test_a_large_database_shares_its_files_with_the_copy_where_the_server_clones(
+    filled: Project,
+) -> None:
+    if int(str(filled.query("SHOW server_version_num")[0][0])) < 180000:
+        pytest.skip("file_copy_method is a setting of PostgreSQL 18")
+    filled.query(
+        "CREATE TABLE large AS SELECT repeat(md5(g::text), 60) AS text"
+        " FROM generate_series(1, 40000) AS g"
+    )
+    plain, logged = filled.url, []
+    for name, option in (("logged", ""), ("cloned", "?options=-c%20file_copy_method%3Dclone")):
+        ((before,),) = filled.query("SELECT pg_current_wal_insert_lsn()")
+        filled.url = plain + option
+        filled.run("snapshot", name).succeeded()
+        ((size,),) = filled.query("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", before)
+        logged.append(int(str(size)))
+    assert logged[0] > 64 << 20
+    assert logged[1] < 4 << 20
+    filled.query("DELETE FROM large; DELETE FROM one")
+    filled.run("restore", "cloned").succeeded()
+    assert rows(filled) == [1, 2]
+    assert filled.query("SELECT count(*), min(length(text)) FROM large") == [(40000, 1920)]

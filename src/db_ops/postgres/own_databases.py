@@ -35,6 +35,13 @@ KINDS = SCRATCH, TEMPLATE, SPARE, OLD, TEST, UNDO
 SNAPSHOT = "snapshot"
 # How long the newest of a service is kept for `undo`.
 KEPT_SECONDS = 86_400
+# Whether files of a template are to be cloned, where that is how the server copies them: it makes
+# two checkpoints and waits for the disk with each file, which a small database is not worth.
+_CLONED = """
+    SELECT pg_database_size(oid) > 64 * 1048576 FROM pg_database
+    WHERE datname = %s AND has_database_privilege(oid, 'CONNECT')
+      AND current_setting('file_copy_method', true) = 'clone'
+"""
 _OURS = """
     SELECT datname, split_part(datname, '_', 3), shobj_description(oid, 'pg_database'),
            CASE WHEN %s THEN pg_database_size(oid) END
@@ -111,14 +118,20 @@ def create(
 ) -> None:
     """Create the database *name*, as a copy of *template* if one is named.
 
+    A large one shares its files with the copy where the server's `file_copy_method` is `clone`.
     Raises what `creation_error` returns.
+    https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-FILE-COPY-METHOD
     """
     statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    if template is not None:
-        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
     try:
-        with connection.cursor() as cursor, acting_with_createdb(cursor) as owner:
-            cursor.execute(statement + owner)
+        with connection.cursor() as cursor:
+            if template is not None:
+                statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+                cursor.execute(_CLONED, (template,))
+                if cursor.fetchone() == (True,):
+                    statement += sql.SQL(" STRATEGY FILE_COPY")
+            with acting_with_createdb(cursor) as owner:
+                cursor.execute(statement + owner)
     except psycopg2.Error as error:
         raise creation_error(server, connection, error, template) from None
 
