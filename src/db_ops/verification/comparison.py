@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -21,6 +20,7 @@ from db_ops.errors import (
     ModelsBroken,
     NoScratchDatabase,
 )
+from db_ops.frozen_data import replace as replace_fields
 from db_ops.migrations.autogenerate.models import has_tables
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.build_inputs import BuildInputs, Files
@@ -29,6 +29,7 @@ from db_ops.postgres.schema.enum_values import without_values_to_come
 from db_ops.results import Difference, PhaseStarted, Verified
 from db_ops.target.ahead import checkout_of
 from db_ops.target.target import Target
+from db_ops.verification.agreement import Agreement
 from db_ops.verification.autogenerate_check import NOT_AT_HEAD, check_by_alembic
 from db_ops.verification.baseline import Rules, read_rules
 from db_ops.verification.convention_names import ConventionNames
@@ -89,16 +90,18 @@ class Comparison:
 
     def run(self, *, accept: bool) -> Verified:
         target, graph = self.target, self.target.graph
-        with self._timed("database"), ThreadPoolExecutor(1) as beside:
-            reading = beside.submit(read_target_state, target, grants=self.grants)
-            # The server is at work meanwhile.
-            import_alembic()
-            state = reading.result()
+        with self._timed("database"):
+            state = read_target_state(target, grants=self.grants)
         if state.schema is not None:
             self.sides["database"] = "catalogs"
         if state.why_not:
             self.unchecked.append(state.why_not)
         history = self._history(state)
+        agreement = Agreement.of(target, self.inputs, state, self.rules)
+        files_differ = check_files(target, state.recorded or (), state.records)
+        if not (history or accept) and (found := agreement.found(target, self.inputs, self.rules)):
+            return replace_fields(found, differences=files_differ, seconds=self.seconds)
+        import_alembic()
         caches = {
             side: side_cache(self.target, self.inputs, state, side, grants=self.grants)
             for side in ("migrations", "models")
@@ -123,7 +126,7 @@ class Comparison:
             history = (adoption_difference(own, at_head, state.records.heads),)
         names = ConventionNames.of(target, asked.metadata)
         explained = names.explained(report.differences, state.pending)
-        differences = (*history, *self._files(state), *explained)
+        differences = (*history, *files_differ, *explained)
         if operations is not None and not (models and base and not models.unchecked):
             differences += alembic_differences(operations)
             self.unchecked += asked.blind
@@ -150,13 +153,10 @@ class Comparison:
             seconds=self.seconds,
         )
         whole = models is not None and not history and not models.unchecked
-        return settle(verified, report, self.rules, whole=whole, accept=accept)
-
-    def _files(self, state: TargetState) -> tuple[Difference, ...]:
-        """Return the applied revisions whose files were edited or removed since."""
-        project, checksums = self.target.project, self.target.checksums
-        recorded = state.recorded or ()
-        return check_files(project, checksums, self.target.graph, recorded, state.records)
+        done = settle(verified, report, self.rules, whole=whole, accept=accept)
+        if whole and migrations and not (self.unchecked or self.scope.is_narrowed):
+            agreement.keep(done, migrations.files, files)
+        return done
 
     def _history(self, state: TargetState) -> tuple[Difference, ...]:
         if state.why_not:

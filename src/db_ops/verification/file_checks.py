@@ -8,6 +8,7 @@ from db_ops.migrations.revisions.graph import Graph, Node
 from db_ops.postgres.history.rows import HistoryRow, RecordedHistory
 from db_ops.results import Difference
 from db_ops.target.position import Position
+from db_ops.target.target import Target
 from db_ops.verification.drift import RECORD, recorded_by
 
 APPLIED = ("upgrade", "stamp", "accept")
@@ -51,21 +52,17 @@ def missing_files(
 
 
 def check_files(
-    project: Project,
-    checksums: Checksums,
-    graph: Graph,
-    current: tuple[str, ...],
-    recorded: RecordedHistory,
+    target: Target, current: tuple[str, ...], recorded: RecordedHistory
 ) -> tuple[Difference, ...]:
     """Name the applied revisions whose files were edited since, or are gone."""
-    newest = recorded.newest
+    graph, newest = target.graph, recorded.newest
     applied = Position(graph, current, recorded).applied
     edited = [
         node.revision
         for node in (graph.nodes[name] for name in sorted(applied))
         if (row := newest.get(node.revision.id)) is not None
         and row.action in APPLIED
-        and file_state(project, checksums, node, row) == "edited"
+        and file_state(target.project, target.checksums, node, row) == "edited"
     ]
     return (
         *(

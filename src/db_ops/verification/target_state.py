@@ -12,7 +12,7 @@ from db_ops.postgres.connection.session import refuse_transaction_pooler
 from db_ops.postgres.history.rows import RecordedHistory
 from db_ops.postgres.schema.objects import Schema
 from db_ops.postgres.schema.ownership import as_owned_by
-from db_ops.postgres.schema.reading import read_schema
+from db_ops.postgres.schema.reading import beyond_schema, read_schema
 from db_ops.postgres.templates import server_defaults
 from db_ops.results import Drift, Revision
 from db_ops.target.position import Position
@@ -32,6 +32,7 @@ class TargetState:
     `schema` is None if there is no such database, `recorded` also if the role may not read it:
     then `why_not` says that. `owner` is whose the version table is, `records` what ours say.
     `drift` is told of a database that is ahead: what else could be said of its schema?
+    `beyond_schema` is the digest of what Alembic may see that is not in the schema.
     """
 
     recorded: tuple[str, ...] | None = None
@@ -42,6 +43,7 @@ class TargetState:
     records: RecordedHistory = field(default_factory=RecordedHistory)
     position: Position | None = None
     drift: Drift | None = None
+    beyond_schema: str = ""
 
     @property
     def pending(self) -> tuple[Revision, ...]:
@@ -79,8 +81,10 @@ def read_target_state(target: Target, *, grants: bool) -> TargetState:
                 position = Position(target.graph, recorded, records)
                 if position.ahead:
                     drift = judge_drift(target.recorded_state(connection), schema.major)
-            alike = server_defaults(connection)
-            return TargetState(recorded, schema, alike, why_not, owner, records, position, drift)
+            alike, beyond = server_defaults(connection), beyond_schema(connection)
+            return TargetState(
+                recorded, schema, alike, why_not, owner, records, position, drift, beyond
+            )
     except StatementFailed as failed:
         if failed.sqlstate != _LOCK_NOT_AVAILABLE:
             raise

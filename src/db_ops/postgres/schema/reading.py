@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 from db_ops.postgres.catalog import major_version
 from db_ops.postgres.schema.kinds import EVIDENCE_QUERY, catalog_query, kinds
 from db_ops.postgres.schema.kinds.kind import Kind
+from db_ops.postgres.schema.kinds.scope import FIRST_NUMBER
 from db_ops.postgres.schema.normalization import normalize, normalize_sql
 from db_ops.postgres.schema.objects import Schema, SchemaObject
 
@@ -49,6 +50,20 @@ def _value(text: str) -> str:
 # The statements that pin them until the transaction ends.
 PINNED = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
 _SAVEPOINT = "db_ops_schema"
+# Columns of tables and indexes, wherever they are and whosesoever, and names of constraints.
+_BEYOND = f"""
+    SELECT md5(concat_ws(E'\\n', current_user, current_schemas(false)::text, (
+        SELECT string_agg(concat_ws(' ', relnamespace, relname, relkind, attname, atttypid,
+            atttypmod, attnotnull, atthasdef), E'\\n' ORDER BY relnamespace, relname, attnum)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE attrelid >= {FIRST_NUMBER} AND attnum > 0 AND NOT attisdropped
+            AND relpersistence <> 't'
+    ), (
+        SELECT string_agg(concat_ws(' ', connamespace, conname, contype), E'\\n'
+            ORDER BY connamespace, conname, contype)
+        FROM pg_constraint WHERE oid >= {FIRST_NUMBER}
+    )))
+"""
 # The rows are of one moment, but what spells them out looks at the catalogs as they are by then.
 _DROPPED_MEANWHILE = (InternalError_, UndefinedTable, UndefinedObject, UndefinedFunction)
 _ATTEMPTS = 5
@@ -85,6 +100,14 @@ def read_schema(
         found = _object(*known[name], parent, label, values)
         objects[found.kind, found.name] = found
     return Schema(major, grants, objects, tuple(sorted(silenced)))
+
+
+def beyond_schema(connection: Connection) -> str:
+    """Return the digest of what reflection may see in tables that `read_schema` leaves out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BEYOND)
+        ((digest,),) = cursor.fetchall()
+    return str(digest)
 
 
 def fingerprint(
