@@ -17,19 +17,22 @@ from benchmarks.contenders import (
     INV_BARE,
     RECORD,
     RECREATE,
+    RECREATE_PROGRAM,
     REPLAY,
     VERIFY,
     VERIFY_QUICK,
     Command,
 )
 from benchmarks.measure import Entrant
-from benchmarks.projects import Project
+from benchmarks.projects import Project, write_files
 from benchmarks.workshop import CommandFailed, Workshop
 from db_ops.postgres.own_databases import SPARE, own_name
 from db_ops.postgres.schema.reading import fingerprint
 from db_ops.settings import DatabaseUrl, Settings
 
 CROWD = 50
+_SEED = """CREATE TABLE seeded AS SELECT n, md5(n::text) FROM generate_series(1, 20000) AS n;
+"""
 CONNECT = "psycopg2.connect"
 UPGRADE = "db_ops.upgrade(settings)"
 HEALTH = "db_ops.verify(settings, quick=True)"
@@ -40,6 +43,8 @@ CLONE = "CREATE DATABASE ... TEMPLATE"
 FROM_SCRATCH = f"DROP, CREATE, {ALEMBIC.name}"
 FROM_TEMPLATE = f"{RECREATE.name}, from a template"
 FROM_SPARE = f"{RECREATE.name}, with a spare"
+SPARE_OF_PROGRAM = f"{RECREATE_PROGRAM.name}, with a spare"
+SEEDED = f"{RECREATE_PROGRAM.name}, with a seeded spare"
 WITHOUT_SPARES = f"{RECREATE.name}, DB_OPS_SPARE=0"
 # The spare is made behind a command's back; where it is not what is measured, it would disturb.
 NO_SPARE = {"DB_OPS_SPARE": "0"}
@@ -84,6 +89,7 @@ def from_empty(
 def recreate(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
     """Return the ways to start over, each with a database of its own."""
     project = workshop.project(revisions, tables)
+    write_files(project.ours, {"seed.sql": _SEED})
 
     def drop_and_upgrade() -> None:
         database = f"plain_{project.name}"
@@ -107,6 +113,8 @@ def recreate(workshop: Workshop, revisions: int, tables: int) -> list[Entrant]:
         ),
         _from_template(workshop, project),
         _with_spare(workshop, project, FROM_SPARE),
+        _with_spare(workshop, project, SPARE_OF_PROGRAM, RECREATE_PROGRAM),
+        _with_spare(workshop, project, SEEDED, RECREATE_PROGRAM, DB_OPS_SEED="seed.sql"),
         Entrant(CLONE, clone, prepare=partial(workshop.server.drop, bare)),
         Entrant(INV_BARE.name, partial(workshop.run, INV_BARE, project, bare)),
     ]
@@ -258,9 +266,16 @@ def _from_template(workshop: Workshop, project: Project) -> Entrant:
     return Entrant(FROM_TEMPLATE, run, prepare, lambda: server.wait_for_spare(before), ours=True)
 
 
-def _with_spare(workshop: Workshop, project: Project, name: str) -> Entrant:
+def _with_spare(
+    workshop: Workshop,
+    project: Project,
+    name: str,
+    command: Command = RECREATE,
+    **variables: str,
+) -> Entrant:
     """Return `recreate` that finds a spare ready, and has another one made behind it."""
-    server, database = workshop.server, f"spared_{project.name}"
+    server = workshop.server
+    database = f"spared_{project.name}_{command.words[0].replace('-', '_')}_{len(variables)}"
     before, own = set[object](), set[object]()
 
     def prepare() -> None:
@@ -273,5 +288,5 @@ def _with_spare(workshop: Workshop, project: Project, name: str) -> Entrant:
         own.clear()
         own.update(server.wait_for_spare(before))
 
-    run = partial(workshop.run, RECREATE, project, database)
+    run = partial(workshop.run, command, project, database, **variables)
     return Entrant(name, run, prepare, settle, ours=True)

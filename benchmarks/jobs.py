@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import entrants
+from benchmarks import entrants, first_calls
 from benchmarks.contenders import (
     ALEMBIC,
     ALEMBIC_CHECK,
+    AUTOGENERATE,
     COMPOSE,
+    CONNECT,
+    CREATE,
+    DBMATE,
     INIT,
     INIT_PROGRAM,
     INIT_SCRIPT,
@@ -19,6 +23,7 @@ from benchmarks.contenders import (
     NEIGHBOURS,
     PSQL,
     VERIFY,
+    VERIFY_PROGRAM,
     VERIFY_QUICK,
 )
 from benchmarks.measure import Entrant, Measured, side_by_side
@@ -57,7 +62,7 @@ def _compare(entering: Callable[..., list[Entrant]], *arguments: object) -> Meas
 
 
 def _nothing_to_do(revisions: int, *targets: Target) -> Job:
-    commands = (ALEMBIC, INIT, INIT_SCRIPT, INIT_PROGRAM, INV_LIST, *NEIGHBOURS)
+    commands = (ALEMBIC, INIT, INIT_SCRIPT, INIT_PROGRAM, CONNECT, INV_LIST, *NEIGHBOURS)
     return Job(
         f"no-op-{revisions}",
         f"Nothing to do at {revisions:,} revision{'s' * (revisions > 1)}",
@@ -97,6 +102,16 @@ def _test_database(tables: int, *targets: Target) -> Job:
     )
 
 
+def _create(tables: int, *targets: Target) -> Job:
+    return Job(
+        f"create-migration-{tables}",
+        f"A revision for a changed model, {tables} tables",
+        AUTOGENERATE.name,
+        _compare(first_calls.create_migration, 2 * tables, tables),
+        targets,
+    )
+
+
 def _verify(tables: int, *targets: Target) -> Job:
     return Job(
         f"verify-{tables}",
@@ -107,15 +122,19 @@ def _verify(tables: int, *targets: Target) -> Job:
     )
 
 
+_BARE_MINIMUM = (
+    Target(INIT_SCRIPT.name, CONNECT.name, 1.7),
+    Target(INIT_PROGRAM.name, CONNECT.name, 1.7),
+    Target(INIT.name, INV_LIST.name, 1.12),
+)
 JOBS = (
-    _nothing_to_do(1),
-    _nothing_to_do(100),
+    _nothing_to_do(1, *_BARE_MINIMUM),
     _nothing_to_do(
         1000,
         Target(INIT.name, ALEMBIC.name, 0.5),
         Target(INIT.name, INV_LIST.name, 2.0),
     ),
-    _nothing_to_do(5000, Target(INIT.name, ALEMBIC.name, 0.2)),
+    _nothing_to_do(5000, Target(INIT.name, ALEMBIC.name, 0.2), *_BARE_MINIMUM),
     Job(
         "library-1000",
         "A call at head in a warm process, 1,000 revisions",
@@ -123,9 +142,14 @@ JOBS = (
         _compare(entrants.library_call, 1000, 50),
         (Target(entrants.UPGRADE, entrants.CONNECT, 3.0, (entrants.QUESTION, entrants.STATS)),),
     ),
-    _build(100),
-    _build(1000, Target(INIT.name, PSQL.name, 1.6, (PSQL.name, COMPOSE.name))),
-    _recreate(100),
+    _build(100, Target(INIT.name, DBMATE.name, 1.0)),
+    _build(1000, Target(INIT.name, PSQL.name, 1.35, (PSQL.name, COMPOSE.name))),
+    Job(
+        "ci-300",
+        "300 revisions in CI, with nothing kept",
+        ALEMBIC.name,
+        _compare(first_calls.first_init, 300, 50),
+    ),
     _recreate(
         1000,
         Target(
@@ -134,6 +158,8 @@ JOBS = (
             0.1,
             (INV_BARE.name, entrants.CLONE),
         ),
+        Target(entrants.SPARE_OF_PROGRAM, entrants.FROM_SCRATCH, 0.05),
+        Target(entrants.SEEDED, entrants.FROM_SCRATCH, 0.05),
     ),
     Job(
         "recreate-tables",
@@ -157,6 +183,23 @@ JOBS = (
     ),
     _test_database(50, Target(PLUGIN, BARE, 1.3)),
     _test_database(300),
+    _create(
+        50,
+        Target(first_calls.NOTHING_KEPT, AUTOGENERATE.name, 1.5),
+        Target(CREATE.name, AUTOGENERATE.name, 0.75),
+    ),
+    _create(
+        300,
+        Target(first_calls.NOTHING_KEPT, AUTOGENERATE.name, 1.0),
+        Target(CREATE.name, AUTOGENERATE.name, 0.5),
+    ),
+    Job(
+        "verify-again-2000",
+        "Compare models and database again, 2,000 tables",
+        ALEMBIC_CHECK.name,
+        _compare(first_calls.verify_again, 2000, 2000),
+        (Target(VERIFY_PROGRAM.name, ALEMBIC_CHECK.name, 0.3),),
+    ),
     _verify(
         50,
         Target(VERIFY.name, ALEMBIC_CHECK.name, 1.25),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks import entrants
-from benchmarks.contenders import ALEMBIC, INIT, INIT_PROGRAM
+from benchmarks.contenders import ALEMBIC, INIT, INIT_PROGRAM, RIVALS
 from benchmarks.jobs import Target
 from benchmarks.measure import Measured
 from benchmarks.per_test import PLUGIN
@@ -77,7 +77,8 @@ _NOTES = """
 def page(report: Report, chart: str) -> str:
     """Return the page in Markdown; *chart* is the file of the chart, relative to it."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    parts = [f"# Benchmarks\n\n![How long commands take]({chart})\n\n", *_gains(report)]
+    parts = ["# Benchmarks\n\n", *_losses(report)]
+    parts += [f"![How long commands take]({chart})\n\n", *_gains(report)]
     parts.append(
         _HOW.format(
             command=report.command,
@@ -94,6 +95,21 @@ def page(report: Report, chart: str) -> str:
         parts.append("\n## Not installed\n\n")
         parts += [f"- {tool}: {reason}\n" for tool, reason in report.absent.items()]
     return "".join((*parts, *_targets(report)))
+
+
+def _losses(report: Report) -> Iterator[str]:
+    """Say what a command of ours has lost, and against whom."""
+    lost = []
+    for outcome in report.outcomes:
+        ours = [one for one in outcome.measured if one.ours and one.seconds]
+        best = min(ours, key=lambda one: one.median, default=None)
+        rivals = [one for one in outcome.measured if one.name in RIVALS and one.seconds]
+        faster = [one for one in rivals if best is not None and one.median < best.median]
+        if best is not None and faster:
+            times = (f"{_ratio(best.median / one.median)} times `{one.name}`" for one in faster)
+            lost.append(f"- {outcome.title}: `{best.name}` takes {', '.join(times)}.\n")
+    if lost:
+        yield from ("Where others are faster than the fastest of ours:\n\n", *lost, "\n")
 
 
 def _gains(report: Report) -> Iterator[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import textwrap
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import alembic
 
 from benchmarks.history import History, Revision, Table
 from benchmarks.tools import BIN
@@ -103,6 +106,8 @@ class Project:
         """Write the project as `db_ops` and Alembic read it."""
         self.versions.mkdir(parents=True)
         write_files(self.ours, _FILES | {"models.py": _models(self.history.tables)})
+        template = Path(alembic.__file__).parent / "templates" / "generic" / "script.py.mako"
+        shutil.copy(template, self.ours / "alembic")
         for number, revision in enumerate(self.history.revisions):
             text = _REVISION.format(
                 revision=revision,

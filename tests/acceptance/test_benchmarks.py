@@ -83,11 +83,28 @@ def test_a_job_whose_baseline_was_not_measured_is_not_drawn_and_promises_no_gain
     assert " ms" not in page(done, "x.svg").partition("## How it was measured")[0]
 
 
-def test_the_page_begins_with_chart_and_gains_and_ends_with_targets() -> None:
+def test_the_page_begins_with_what_lost_against_whom() -> None:
+    shown = page(
+        outcome_of(
+            Measured(PSQL.name, False, [1.0]),
+            Measured("ours", True, [2.0]),
+            Measured("psql", False, [0.1]),
+        ),
+        "chart.svg",
+    )
+    assert shown.split("\n\n")[1:3] == [
+        "Where others are faster than the fastest of ours:",
+        f"- A job: `ours` takes 2.00 times `{PSQL.name}`.",
+    ]
+    faster = outcome_of(Measured(PSQL.name, False, [1.0]), Measured("ours", True, [0.5]))
+    assert page(faster, "chart.svg").startswith("# Benchmarks\n\n![")
+
+
+def test_the_page_goes_on_with_chart_and_gains_and_ends_with_targets() -> None:
     shown = PAGE.read_text()
     titles = re.findall(r"^## (.*)$", shown, re.MULTILINE)
     assert (titles[0], titles[-1]) == ("How it was measured", "Targets")
-    _, drawn, gains, _ = shown.split("\n\n", 3)
+    _, drawn, gains, _ = shown[shown.index("\n\n![") - 1 :].split("\n\n", 3)
     assert drawn == f"![How long commands take]({CHART.name})"
     assert gains.count(".\n") + gains.endswith(".") == 3
 
