@@ -165,6 +165,8 @@ def short_path(directory: str) -> str:
 
 def one_line(text: str) -> str:
     # Names and server messages may hold line breaks and control characters.
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
