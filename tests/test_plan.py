@@ -311,7 +311,7 @@ def test_an_environment_with_a_connection_of_its_own_is_not_called_measured(
         "import db_ops\n"
         "import psycopg2\n"
         "from alembic import context\n"
-        "from db_ops.migrations.env.runtime import connection_over\n"
+        "from db_ops.migrations.env.engine import connection_over\n"
         "session = context.config.attributes['db_ops']\n"
         "name = session.connection.connection.driver_connection.info.dbname\n"
         f"driver = psycopg2.connect(**{{**{dict(url)!r}, 'dbname': name}})\n"

@@ -22,8 +22,8 @@ from db_ops.builds.worker import decode_settings, encode_settings
 from db_ops.errors import CommandRunning, DbOpsError, ReleaseBroken
 from db_ops.frozen_data import replace
 from db_ops.migrations.autogenerate.model_source import ModelSource
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.error_location import describe_failure, innermost_location
-from db_ops.migrations.env.runtime import connection_over
 from db_ops.migrations.project import Project, project_of
 from db_ops.migrations.release_checkout import ReleaseCheckout
 from db_ops.migrations.release_statements import (

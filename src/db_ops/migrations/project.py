@@ -204,7 +204,7 @@ def project_of(settings: Settings) -> Project:
 def with_settings(project: Project, settings: Settings) -> Project:
     """Return *project* with what *settings* say, and no file of the project's does."""
     schema = settings.version_table_schema
-    return replace(
+    changed = replace(
         project,
         x=settings.x,
         flask_app=settings.flask_app,
@@ -212,6 +212,8 @@ def with_settings(project: Project, settings: Settings) -> Project:
         bootstrap=settings.bootstrap,
         version_table_schema=project.version_table_schema if schema is None else schema,
     )
+    vars(changed)["env_source"] = project.env_source
+    return changed
 
 
 def read_project(

@@ -146,14 +146,6 @@ def current_role(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def current_database(connection: Connection) -> str:
-    """Return the server's own name of the database that *connection* is to."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_database()")
-        row = cursor.fetchone()
-    return str(row[0]) if row else ""
-
-
 def user_tables(connection: Connection) -> tuple[str, ...]:
     """Return `schema.table` of every table that belongs to no extension."""
     return _names(connection, _RELATIONS.format(kinds="'r', 'p', 'f'"))

@@ -49,7 +49,7 @@ def apply_pending(
             return ()
         if not recorded and check_tables is not None:
             check_tables(target, locked)
-        plan = upgrade_plan(target, locked, goal)
+        plan = upgrade_plan(target, recorded, locked, goal)
         with target.record_run(locked) as records:
             run = target.run(plan, lambda: _drop_invalid_indexes(target, locked, pending), records)
             steps = run_steps(run, lock_retries=target.settings.lock_retries)

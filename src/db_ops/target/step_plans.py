@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def upgrade_plan(target: Target, connection: Connection, goal: Goal) -> StepPlan:
-    """Return what leads each version table to *goal*."""
-    graph, several = target.graph, target.recorded_in_all(connection)
+def upgrade_plan(
+    target: Target, recorded: tuple[str, ...], connection: Connection, goal: Goal
+) -> StepPlan:
+    """Return what leads each version table to *goal*; a single one is at *recorded*."""
+    graph = target.graph
+    several = target.recorded_in_all(connection) if target.project.tables else (recorded,)
     tables = (
         TableSteps(start, tuple(one.id for one in graph.pending(start, goal))) for start in several
     )

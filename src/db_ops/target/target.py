@@ -123,6 +123,9 @@ class Target(FrozenData):
     def checksums(self) -> Checksums:
         from db_ops.migrations.revisions.checksum import Checksums
 
+        base = shared.get()
+        if base is not None and base is not self:
+            return base.checksums
         return Checksums(self.settings.cache_folder)
 
     @property
@@ -156,16 +159,16 @@ class Target(FrozenData):
         """
         connection = self.server.connect()
         with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
-            session.refuse_transaction_pooler(self.server, connection)
+            name = session.refuse_transaction_pooler(self.server, connection)
             if read_only:
                 self.set_read_only(connection)
             else:
                 session.set_up_session(self.server, connection)
                 cursor.execute("; ".join(self.session_settings))
-                running = self._key("session", connection)
+                running, migrate = self._key("session", name), self._key("migrate", name)
                 locks.take_advisory_lock(connection, running, **locks.lock_options(self.server))
                 for locked in self.lock_sessions:
-                    check_lock_session(locked, connection, self._key("migrate", locked))
+                    check_lock_session(locked, connection, migrate)
                 if self.server.watch is not None:
                     self.server.watch.attach(connection)
         return connection
@@ -267,11 +270,10 @@ class Target(FrozenData):
             with self.server.target() as own, self.migration_lock(own):
                 yield own
             return
-        session.prepare_to_write(self.server, connection)
-        migrate, running = (self._key(one, connection) for one in ("migrate", "session"))
-        with locks.advisory_lock(connection, migrate, **locks.lock_options(self.server)):
-            with locks.advisory_lock(connection, running, **locks.lock_options(self.server)):
-                pass
+        name = session.prepare_to_write(self.server, connection)
+        options, running = locks.lock_options(self.server), self._key("session", name)
+        with locks.advisory_lock(connection, self._key("migrate", name), **options):
+            locks.wait_until_released(connection, running, **options)
             with keep_lock_session(self.lock_sessions, connection):
                 yield connection
 
@@ -282,9 +284,8 @@ class Target(FrozenData):
 
         return is_being_built(self.server.url.database)
 
-    def _key(self, purpose: str, connection: Connection) -> int:
+    def _key(self, purpose: str, name: str) -> int:
         # A pooler may know it by several names: the server's own is the same for all.
-        name = catalog.current_database(connection)
         return locks.lock_key(purpose, name, *self._version_table[::-1])
 
 

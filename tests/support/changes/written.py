@@ -40,7 +40,7 @@ from db_ops.migrations.autogenerate.comparison import (
 )
 from db_ops.migrations.autogenerate.draft import Draft
 from db_ops.migrations.autogenerate.rendering import Renderer
-from db_ops.migrations.env.runtime import connection_over
+from db_ops.migrations.env.engine import connection_over
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.objects import Change, Schema

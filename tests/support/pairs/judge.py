@@ -31,7 +31,7 @@ import db_ops
 from db_ops.builds.scratch import ScratchDatabases
 from db_ops.errors import DbOpsError
 from db_ops.generation import is_left_by_downgrade
-from db_ops.migrations.env.runtime import connection_over
+from db_ops.migrations.env.engine import connection_over
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.reading import read_schema

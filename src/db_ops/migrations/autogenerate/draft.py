@@ -16,8 +16,9 @@ from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing
 from db_ops.migrations.autogenerate.write_hooks import finish_file, hooks_of
 from db_ops.migrations.env.diagnostics import reason_of
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.runner import Database
-from db_ops.migrations.env.runtime import MAX_REVISION_ID, connection_over
+from db_ops.migrations.env.runtime import MAX_REVISION_ID
 from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:

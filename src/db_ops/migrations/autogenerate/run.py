@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import AlembicFailed, StatementFailed
 from db_ops.migrations.autogenerate.scope import forget_plugins_of_env_py, has_plugins
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.runner import Database, comparison_error
-from db_ops.migrations.env.runtime import Session, connection_over
+from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.reader import check_graph
 from db_ops.migrations.scripts import load_scripts

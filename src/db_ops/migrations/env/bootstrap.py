@@ -11,13 +11,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import BootstrapFailed, DbOpsError
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.error_location import SourceLocation, describe_failure
 from db_ops.migrations.env.project_function import (
     call_awaiting,
     needed_parameters,
     project_function,
 )
-from db_ops.migrations.env.runtime import Session, connection_over, current_session
+from db_ops.migrations.env.runtime import Session, current_session
 from db_ops.migrations.env.stamp import stamp_in
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 from db_ops.migrations.project import Project

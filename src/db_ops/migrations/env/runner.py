@@ -17,6 +17,7 @@ from db_ops.errors import DbOpsError
 from db_ops.migrations.autogenerate.incomplete_models import missing_table_error
 from db_ops.migrations.autogenerate.models import broken_models, unnamed_index_error
 from db_ops.migrations.env.diagnostics import diagnostics
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.failures import (
     describe_lock_timeout,
     explain_loss,
@@ -26,7 +27,7 @@ from db_ops.migrations.env.failures import (
     lost_connection,
 )
 from db_ops.migrations.env.run_env import run_env
-from db_ops.migrations.env.runtime import Session, connection_over, run_settings
+from db_ops.migrations.env.runtime import Session, run_settings
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.env_source import running_with
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 
@@ -221,28 +222,6 @@ def run_settings(connection: Connection, *settings: str) -> None:
     """Run the statements *settings*; a percent sign is one for any driver."""
     for statement in settings:
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-
-
-def connection_over(driver_connection: DriverConnection) -> AbstractContextManager[Connection]:
-    """Return a SQLAlchemy connection that uses *driver_connection* and nothing else.
-
-    An engine made from a URL would choose a driver by its scheme: SQLAlchemy 2.1 takes
-    `postgresql://` to mean psycopg 3.
-    """
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import StaticPool
-
-    if driver_connection.autocommit:
-        # Within a transaction, it may not even be set to what it is.
-        driver_connection.autocommit = False
-    engine = create_engine(
-        "postgresql+psycopg2://",
-        creator=lambda: driver_connection,
-        poolclass=StaticPool,
-        # We close it. A rollback of a session that is gone would be logged as an error.
-        pool_reset_on_return=None,
-    )
-    return engine.connect()
 
 
 def _begin(session: Session) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.project_function import (
     call_awaiting,
     needed_parameters,
     project_function,
 )
-from db_ops.migrations.env.runtime import Session, connection_over, current_session
+from db_ops.migrations.env.runtime import Session, current_session
 from db_ops.migrations.project import Project
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from db_ops.errors import DbOpsError
+from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.failures import explain_statement
 from db_ops.migrations.env.runner import choose_connection
-from db_ops.migrations.env.runtime import Session, connection_over
+from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 from db_ops.migrations.project import Project
 from db_ops.migrations.scripts import broken_environment

@@ -20,7 +20,8 @@ from db_ops.errors.base import place_name
 from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.migrations.autogenerate.incomplete_models import import_models, metadata_of_models
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
-from db_ops.migrations.env.runtime import Session, connection_over
+from db_ops.migrations.env.engine import connection_over
+from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
 from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs, env_py_sandbox
 from db_ops.migrations.project import Project

@@ -19,8 +19,9 @@ from db_ops.settings import keepalives
 _STATE = """
     SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'
 """
-_STATE_AND_PLACE = f"""
-    {_STATE.strip()}, host(inet_server_addr()),
+_NAME_AND_PID = "SELECT current_database(), pg_backend_pid()"
+_ALL = f"""
+    {_NAME_AND_PID}, {_STATE.strip().removeprefix("SELECT")}, host(inet_server_addr()),
     coalesce(inet_server_port(), current_setting('port')::integer)
 """
 # What Pgpool-II answers itself, and a server does not know.
@@ -42,15 +43,16 @@ _SETTINGS = (
 _TURNS, _PAUSE = 20, 0.002
 
 
-def prepare_to_write(server: Server, connection: Connection) -> None:
+def prepare_to_write(server: Server, connection: Connection) -> str:
     """Check that *connection* can carry migrations, then `set_up_session`.
 
-    Nothing is written. Raises `ReadOnlyServer`, `TransactionPooler` or `BalancingPooler`.
+    Nothing is written. Returns the server's own name of the database, by whatever name a pooler
+    knows it. Raises `ReadOnlyServer`, `TransactionPooler` or `BalancingPooler`.
     """
-    refuse_transaction_pooler(server, connection)
     with connection.cursor() as cursor:
-        cursor.execute(_STATE_AND_PLACE)
-        in_recovery, read_only, *place = cursor.fetchone() or (False, False)
+        cursor.execute(_ALL)
+        name, pid, in_recovery, read_only, *place = cursor.fetchone() or ("", 0, False, False)
+    _refuse_transaction_pooler(server, connection, pid)
     _refuse_balancing_pooler(server, connection, tuple(place))
     if in_recovery:
         raise StandbyServer(server.location, source=server.url.source)
@@ -62,6 +64,7 @@ def prepare_to_write(server: Server, connection: Connection) -> None:
             "default_transaction_read_only",
         )
     set_up_session(server, connection)
+    return str(name)
 
 
 @contextmanager
@@ -75,14 +78,22 @@ def maintenance_session(server: Server) -> Iterator[Connection]:
         yield connection
 
 
-def refuse_transaction_pooler(server: Server, connection: Connection) -> None:
+def refuse_transaction_pooler(server: Server, connection: Connection) -> str:
     """Raise `TransactionPooler` if others get the server's session between our transactions.
 
-    Asked before the first SET, which would stay behind in a session of the service's.
+    Asked before the first SET, which would stay behind in a session of the service's. Returns the
+    server's own name of the database.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(_NAME_AND_PID)
+        name, pid = cursor.fetchone() or ("", 0)
+    _refuse_transaction_pooler(server, connection, pid)
+    return str(name)
+
+
+def _refuse_transaction_pooler(server: Server, connection: Connection, pid: int) -> None:
     # A pooler hands out identifiers of its own; only then is the dearer question asked.
-    pooled = _session(connection) != connection.info.backend_pid
-    if pooled and _shares_sessions(server, connection):
+    if pid != connection.info.backend_pid and _shares_sessions(server, connection):
         raise TransactionPooler(server.location, server.url.source)
 
 

@@ -10,7 +10,7 @@ from db_ops.postgres.connection.role import acting_role
 from db_ops.settings import RECORDS_SCHEMA
 
 TABLE = f"{RECORDS_SCHEMA}.history"
-_MARK = "db_ops: what was applied and reverted here, format 1"
+MARK = "db_ops: what was applied and reverted here, format 1"
 _CREATE_SCHEMA = (
     f"CREATE SCHEMA {RECORDS_SCHEMA}; GRANT USAGE ON SCHEMA {RECORDS_SCHEMA} TO PUBLIC;"
 )
@@ -32,7 +32,7 @@ _CREATE_TABLE = f"""
         command text,
         database text NOT NULL DEFAULT current_database()
     );
-    COMMENT ON TABLE {TABLE} IS '{_MARK}';
+    COMMENT ON TABLE {TABLE} IS '{MARK}';
     GRANT SELECT ON {TABLE} TO PUBLIC;
 """
 # An earlier version of ours made the table without them. Of its rows nobody knows the role.
@@ -91,7 +91,7 @@ def _is_ready(connection: Connection) -> bool:
     if state is None:
         return False
     owner, ours, occupied, mark, may_insert, role, is_whole = state
-    if mark == _MARK:
+    if mark == MARK:
         if not may_insert:
             grant = f"GRANT INSERT, UPDATE ON {TABLE} TO {quote_ident(role)}"
             raise HistoryUnavailable(

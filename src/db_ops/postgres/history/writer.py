@@ -14,15 +14,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psycopg2
 from psycopg2 import errorcodes
+from psycopg2.errors import (
+    InsufficientPrivilege,
+    InvalidSchemaName,
+    UndefinedColumn,
+    UndefinedTable,
+)
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.connection.error_text import first_line
 from db_ops.postgres.history.table import (
+    MARK,
     OPT_OUT,
     TABLE,
     HistoryUnavailable,
@@ -35,13 +43,18 @@ from db_ops.results import Record
 _INSERT = f"""
     INSERT INTO {TABLE}
         (version_table, revision, action, heads, parents, checksum, seconds, finished_at, os_user,
-         command)
-    VALUES %s
+         command, acting_role)
 """
-_VALUES = """(
+_VALUES = """
     %s, %s, %s, %s::text[], %s::text[], %s, %s,
-    clock_timestamp() - make_interval(secs => %s), %s, %s
-)"""
+    clock_timestamp() - make_interval(secs => %s), %s, %s, current_user
+"""
+# A table that is not ours, or lacks a column, stays as it is. To ask for it first takes a third
+# of what a small revision does.
+_INSERT_IF_OURS = f"""
+    {_INSERT} SELECT {_VALUES} WHERE obj_description('{TABLE}'::regclass, 'pg_class') = '{MARK}'
+"""
+_NOT_READY = (UndefinedTable, UndefinedColumn, InvalidSchemaName, InsufficientPrivilege)
 _SAVEPOINT = "db_ops_record"
 _FINGERPRINT = f"""
     UPDATE {TABLE} SET fingerprint = %s
@@ -83,7 +96,6 @@ class HistoryWriter:
     written: int = 0
     _ready: bool = field(default=False, init=False)
     _off: bool = field(default=False, init=False)
-    _os_user: str = field(default="", init=False)
     _waiting: list[tuple[Record, float]] = field(default_factory=list, init=False)
     _flushed: float = field(default_factory=time.monotonic, init=False)
 
@@ -113,10 +125,19 @@ class HistoryWriter:
 
     def write(self, migrating: Connection, record: Record) -> None:
         """Write *record* in the transaction of *migrating*; undo no more than that if it fails."""
-        if self._is_available():
-            with self._giving_up():
-                self._insert(migrating, self._row(record, time.monotonic()))
-                self.written += 1
+        if self._off:
+            return
+        row = self._row(record, time.monotonic())
+        with self._giving_up():
+            try:
+                is_there = self._insert(migrating, row)
+            except _NOT_READY:
+                is_there = False
+            if not is_there:
+                self._create()
+                self._insert(migrating, row)
+            self._ready = True
+            self.written += 1
 
     def add(self, record: Record) -> None:
         """Write *record*, of what is committed, by and by: at the latest with `flush`."""
@@ -131,8 +152,8 @@ class HistoryWriter:
             rows = [self._row(record, since) for record, since in self._waiting]
             self._waiting.clear()
             with self._giving_up(), self.connection.cursor() as cursor:
-                values = b", ".join(cursor.mogrify(_VALUES, row) for row in rows)
-                cursor.execute(_INSERT.encode().replace(b"%s", values))
+                values = b", ".join(cursor.mogrify(f"({_VALUES})", row) for row in rows)
+                cursor.execute(f"{_INSERT} VALUES ".encode() + values)
                 self.written += len(rows)
 
     def accept(self, records: Iterable[Record]) -> str | None:
@@ -154,6 +175,7 @@ class HistoryWriter:
         if self._off or not self.written or not self.fingerprints:
             return None
         with self._giving_up():
+            self._limit_waits()
             digest = fingerprint(
                 self.connection,
                 version_table=self.version_table,
@@ -171,13 +193,18 @@ class HistoryWriter:
     def _is_available(self) -> bool:
         """Tell whether records can be written, after creating what they need the first time."""
         if not self._ready and not self._off:
-            self._os_user = _os_user()
             with self._giving_up():
-                with self.connection.cursor() as cursor:
-                    cursor.execute(_LOCK_TIMEOUT)
-                create_if_missing(self.connection)
+                self._create()
                 self._ready = True
         return not self._off
+
+    def _create(self) -> None:
+        self._limit_waits()
+        create_if_missing(self.connection)
+
+    def _limit_waits(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(_LOCK_TIMEOUT)
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
@@ -195,26 +222,25 @@ class HistoryWriter:
         ago = time.monotonic() - since
         row = self.key, record.revision, record.action, list(record.heads)
         parents = None if record.parents is None else list(record.parents)
-        return (*row, parents, record.checksum, record.seconds, ago, self._os_user, self.command)
+        return (*row, parents, record.checksum, record.seconds, ago, _os_user(), self.command)
 
-    def _insert(self, migrating: Connection, row: tuple[object, ...]) -> None:
-        insert = _INSERT.replace("%s", _VALUES)
+    def _insert(self, migrating: Connection, row: tuple[object, ...]) -> bool:
+        """Write *row*; False if the table is not ours."""
         # A revision may have left its connection in autocommit mode.
-        if migrating.info.transaction_status != TRANSACTION_STATUS_INTRANS:
-            with migrating.cursor() as cursor:
-                cursor.execute(insert, row)
-            return
+        is_open = migrating.info.transaction_status == TRANSACTION_STATUS_INTRANS
+        begin = f"SAVEPOINT {_SAVEPOINT};" if is_open else ""
         with migrating.cursor() as cursor:
             try:
-                cursor.execute(
-                    f"SAVEPOINT {_SAVEPOINT}; {insert}; RELEASE SAVEPOINT {_SAVEPOINT}", row
-                )
+                # The savepoint ends with the transaction.
+                cursor.execute(begin + _INSERT_IF_OURS, row)
+                return cursor.rowcount > 0
             except psycopg2.Error as error:
-                if error.pgcode not in _STOPPED:
+                if is_open and error.pgcode not in _STOPPED:
                     cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
                 raise
 
 
+@cache
 def _os_user() -> str:
     try:
         user = getpass.getuser()

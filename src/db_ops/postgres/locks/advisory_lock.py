@@ -7,9 +7,10 @@ a blocking wait too. Source: PostgreSQL documentation, "Advisory Locks" and "Bui
 Concurrently".
 
 An advisory lock belongs to the database that its session is connected to, and two processes may
-come in through different ones. So whoever gets a lock looks for it in all other databases, and
-gives it back if somebody has it there: of two that take it at once, at least the later one sees the
-other. Source: PostgreSQL documentation, "pg_locks", which shows all databases to everybody.
+come in through different ones. So whoever gets a lock looks for it in all databases, and gives it
+back if somebody has it in another, which in its own nobody can: of two that take it at once, at
+least the later one sees the other. Source: PostgreSQL documentation, "pg_locks", which shows all
+databases to everybody.
 """
 
 from __future__ import annotations
@@ -48,10 +49,14 @@ _TRY = """
         SELECT FROM pg_locks
         WHERE held AND locktype = 'advisory' AND objsubid = 1 AND granted
           AND classid = %(high)s AND objid = %(low)s AND pid <> pg_backend_pid()
-          AND database <> (SELECT oid FROM pg_database WHERE datname = current_database())
           AND mode = ANY (%(modes)s)
     )
     FROM (SELECT pg_try_advisory_lock{shared}(%(key)s) AS held OFFSET 0) AS taken
+"""
+_HELD = """
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+      AND classid = %s AND objid = %s AND pid <> pg_backend_pid()
 """
 _EXCLUSIVE, _SHARED = "ExclusiveLock", "ShareLock"
 
@@ -81,6 +86,20 @@ def advisory_lock(
         yield
     finally:
         release_if_alive(connection, key)
+
+
+def wait_until_released(
+    connection: Connection, key: int, *, location: str, timeout: float, on_event: OnEvent = ignore
+) -> None:
+    """Wait as `take_advisory_lock` does until no other session has the lock *key*."""
+    unsigned = key % 2**64
+    with connection.cursor() as cursor:
+        # A look is cheaper than the lock, and mostly enough.
+        cursor.execute(_HELD, (unsigned >> 32, unsigned % 2**32))
+        if cursor.rowcount == 0:
+            return
+    with advisory_lock(connection, key, location=location, timeout=timeout, on_event=on_event):
+        pass
 
 
 def take_advisory_lock(
