@@ -253,7 +253,9 @@ def test_a_waiter_that_gives_up_says_who_holds_the_lock(logged: Project) -> None
 
 def test_a_migrator_that_lost_its_lock_is_still_waited_for(logged: Project) -> None:
     sleeping_once(logged, "0002", 3)
-    logged.revision("0003", "op.execute(\"INSERT INTO log VALUES ('0003')\")")
+    # What could give up the locks of its session runs in another than that of the lock.
+    unlocks = "op.execute('SELECT pg_advisory_unlock_all()')\n"
+    logged.revision("0003", f"{unlocks}op.execute(\"INSERT INTO log VALUES ('0003')\")")
     with Crowd(logged) as crowd:
         holder = crowd.start("init")
         crowd.wait_for_statement("pg_sleep(3)")

@@ -13,6 +13,7 @@ from db_ops.commands.fleet_run import FleetRun
 from db_ops.commands.fleet_worker import keep_opened, plain_settings
 from db_ops.errors import DbOpsError, Refused, UsageError
 from db_ops.frozen_data import replace
+from db_ops.postgres.history import AT_ONCE
 from db_ops.results import FleetReport, OnEvent, ignore
 from db_ops.settings import Settings
 from db_ops.target.fleet_members import Member, fleet_of, members
@@ -20,8 +21,7 @@ from db_ops.target.open_server import server_of
 from db_ops.target.target import Target, open_target
 
 COMMANDS = ("upgrade", "downgrade", "status", "verify", "init", "history")
-# How many connections the work on one database takes at most.
-_CONNECTIONS = {"upgrade": 2, "downgrade": 2, "init": 3}
+_WRITES = ("upgrade", "downgrade", "init")
 
 
 def fleet(
@@ -63,10 +63,11 @@ def fleet(
     jobs = jobs or fleet_settings.jobs or 2 * (os.cpu_count() or 1)
     limit = connections_per_server or fleet_settings.connections_per_server
     plain = plain_settings(settings, target.server.url, with_url=executor is None)
+    pending = _pending(target, command, found)
     with ExitStack() as stack:
         if executor is None:
             jobs = max(1, min(jobs, len(found)))
-            keep_opened(target, plain, loads=_is_pending(target, command, found))
+            keep_opened(target, plain, loads=pending > 0)
             ours = FleetPool(jobs, target.settings.root) if jobs > 1 else CallingProcess()
             stack.push(lambda kind, *_: ours.shutdown(cancel_futures=kind is not None))
         else:
@@ -78,25 +79,37 @@ def fleet(
             settings=plain,
             executor=executor or ours,
             jobs=jobs,
-            per_server=max(1, limit // _CONNECTIONS.get(command, 1)) if limit else jobs,
+            per_server=max(1, limit // _connections(target, command, pending)) if limit else jobs,
             max_failures=max_failures,
             on_event=on_event,
         )
         return run.report(found, canary, None if shard is None else "{}/{}".format(*shard))
 
 
-def _is_pending(target: Target, command: str, found: list[Member]) -> bool:
-    """Tell whether the first database is not at the head; others will not be there either."""
+def _connections(target: Target, command: str, pending: int) -> int:
+    """Return how many connections the work on one database takes at most.
+
+    One is in the revisions, one looks what blocks them, and one has the lock where those cannot
+    run in its session.
+    """
+    if command not in _WRITES:
+        return 1
+    shares = target.project.is_ours and pending <= AT_ONCE and command != "init"
+    return 2 if shares else 3
+
+
+def _pending(target: Target, command: str, found: list[Member]) -> int:
+    """Return how far the first database is from the head; others will not be there either."""
+    if command not in _WRITES or not found:
+        return 0
     if command == "downgrade":
-        return True
-    if command not in _CONNECTIONS or not found:
-        return False
+        return 1
     # What is wrong with it is told when its turn comes.
     with suppress(DbOpsError):
         settings = found[0].settings(target.settings, target.server.url)
         first = replace(target, server=server_of(settings, "fleet", ignore).without_waiting())
-        return bool(target.graph.pending(first.recorded()))
-    return False
+        return len(target.graph.pending(first.recorded()))
+    return 0
 
 
 def _options(command: str, revision: str | None, steps: int | None) -> dict[str, Any]:

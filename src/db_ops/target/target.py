@@ -15,9 +15,10 @@ from db_ops.postgres import catalog
 from db_ops.postgres.connection import session
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.locks import advisory_lock as locks
-from db_ops.postgres.locks.lock_session import check_lock_session, keep_lock_session
+from db_ops.postgres.locks.lock_session import keep_lock_session
 from db_ops.results import NotRecorded, OnEvent
 from db_ops.settings import Settings
+from db_ops.target.migrating_session import migrating_session, open_session
 from db_ops.target.open_project import open_project, shared
 from db_ops.target.open_server import server_of
 
@@ -106,7 +107,8 @@ class Target(FrozenData):
         tell = on_trouble or (lambda *why: self.server.on_event(NotRecorded(self.location, *why)))
         command, checksum = self.server.command, self.checksums.of
         prints = self.settings.fingerprints
-        return HistoryWriter(locked, *self._version_table, command, tell, checksum, prints)
+        table, connect = self._version_table, self.server.connect
+        return HistoryWriter(locked, *table, command, tell, checksum, prints, connect)
 
     @contextmanager
     def record_run(self, locked: Connection) -> Iterator[HistoryWriter | None]:
@@ -152,26 +154,12 @@ class Target(FrozenData):
         return self.settings.set_role
 
     def open(self, *, read_only: bool = False) -> Connection:
-        """Return a new connection with the timeouts of the settings.
+        """Return a new connection with the timeouts of the settings: see `open_session`."""
+        return open_session(self, read_only=read_only)
 
-        One that writes holds the session lock, so that whoever migrates next sees it alive, on the
-        server of the migration lock: another may have become the primary meanwhile.
-        """
-        connection = self.server.connect()
-        with self.server.translate_errors("setting up a session"), connection.cursor() as cursor:
-            name = session.refuse_transaction_pooler(self.server, connection)
-            if read_only:
-                self.set_read_only(connection)
-            else:
-                session.set_up_session(self.server, connection)
-                cursor.execute("; ".join(self.session_settings))
-                running, migrate = self._key("session", name), self._key("migrate", name)
-                locks.take_advisory_lock(connection, running, **locks.lock_options(self.server))
-                for locked in self.lock_sessions:
-                    check_lock_session(locked, connection, migrate)
-                if self.server.watch is not None:
-                    self.server.watch.attach(connection)
-        return connection
+    def session(self, plan: StepPlan) -> AbstractContextManager[Connection]:
+        """Open a session for the revisions of *plan*, for a `with` block."""
+        return migrating_session(self, plan)
 
     def set_read_only(self, connection: Connection) -> None:
         """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
@@ -271,8 +259,8 @@ class Target(FrozenData):
                 yield own
             return
         name = session.prepare_to_write(self.server, connection)
-        options, running = locks.lock_options(self.server), self._key("session", name)
-        with locks.advisory_lock(connection, self._key("migrate", name), **options):
+        options, running = locks.lock_options(self.server), self.lock_key("session", name)
+        with locks.advisory_lock(connection, self.lock_key("migrate", name), **options):
             locks.wait_until_released(connection, running, **options)
             with keep_lock_session(self.lock_sessions, connection):
                 yield connection
@@ -284,7 +272,8 @@ class Target(FrozenData):
 
         return is_being_built(self.server.url.database)
 
-    def _key(self, purpose: str, name: str) -> int:
+    def lock_key(self, purpose: str, name: str) -> int:
+        """Return the key of a lock on the database of this *name*."""
         # A pooler may know it by several names: the server's own is the same for all.
         return locks.lock_key(purpose, name, *self._version_table[::-1])
 

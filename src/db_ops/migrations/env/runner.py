@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
@@ -84,6 +84,9 @@ class Database(Protocol):
     @property
     def set_role(self) -> str | None:
         """The statement with which a session acts as the owner of what it creates, if any."""
+
+    def session(self, plan: StepPlan) -> AbstractContextManager[DriverConnection]:
+        """Open a session for the revisions of *plan*, for a `with` block."""
 
     def open(self, *, read_only: bool = False) -> DriverConnection:
         """Return a new connection of its own, with the timeouts set."""
@@ -161,7 +164,7 @@ def run_steps(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
 
 
 def _attempt(run: Run) -> None:
-    with closing(run.database.open()) as driver, run.database.watch(driver) as watch:
+    with run.database.session(run.plan) as driver, run.database.watch(driver) as watch:
         try:
             with connection_over(driver) as connection:
                 recording = StepRecording(run.recorder) if run.recorder else None

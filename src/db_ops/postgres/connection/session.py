@@ -40,6 +40,7 @@ _SETTINGS = (
     ("SET client_connection_check_interval = '1s'", 14),
     *((statement, 0) for statement in keepalives.SETTINGS),
 )
+_RESET = "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"
 _TURNS, _PAUSE = 20, 0.002
 
 
@@ -126,14 +127,30 @@ def read_only_reason(connection: Connection) -> str | None:
     return "the server's sessions are read-only" if read_only else None
 
 
-def set_up_session(server: Server, connection: Connection) -> None:
+@contextmanager
+def lent(server: Server, connection: Connection) -> Iterator[Connection]:
+    """Let revisions run on *connection* for a `with` block, and undo what they have set there."""
+    try:
+        yield connection
+    finally:
+        with suppress(psycopg2.Error):
+            connection.rollback()
+            connection.autocommit = True
+            if connection.isolation_level or connection.readonly or connection.deferrable:
+                connection.set_session("DEFAULT", "default", "default")
+            set_up_session(server, connection, *_RESET, server.settings.set_role)
+
+
+def set_up_session(server: Server, connection: Connection, *first: str | None) -> None:
     """Let the server end this session soon after its client has died, and not before.
 
-    A statement of it waits for the locks of others as long as we wait for a migrator.
+    A statement of it waits for the locks of others as long as we wait for a migrator. The
+    statements *first* are run before.
     """
     patience = max(1, round(server.settings.migration_lock_timeout))
     major = connection.info.server_version // 10000
-    statements = [statement for statement, since in _SETTINGS if major >= since]
+    statements = [statement for statement in first if statement]
+    statements += [statement for statement, since in _SETTINGS if major >= since]
     statements.append(f"SET lock_timeout = '{patience}s'")
     # In one round trip, unless one of them is not there on the system of the server.
     with suppress(psycopg2.Error), connection.cursor() as cursor:

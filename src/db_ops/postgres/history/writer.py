@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import connection as Connection
 
 from db_ops.postgres.connection.error_text import first_line
+from db_ops.postgres.history import AT_ONCE
 from db_ops.postgres.history.table import (
     MARK,
     OPT_OUT,
@@ -60,9 +61,6 @@ _FINGERPRINT = f"""
     UPDATE {TABLE} SET fingerprint = %s
     WHERE id = (SELECT max(id) FROM {TABLE} WHERE version_table = %s)
 """
-# So many records of a run are written in the revisions' own transactions; a replay of a long
-# history writes the rest several at a time, behind it.
-_AT_ONCE = 20
 _EVERY = 0.25  # seconds
 # Enough for what nobody else is at; a migration must not wait for its records.
 _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
@@ -84,6 +82,7 @@ class HistoryWriter:
 
     *key* names the version table: several services may share a database. The schema is created
     with the first record, by the role of *connection*; a run that applies nothing creates none.
+    Where revisions run on *connection* itself, what may outlive them needs another: see `connect`.
     """
 
     connection: Connection
@@ -93,6 +92,7 @@ class HistoryWriter:
     on_trouble: OnTrouble
     checksum: Callable[[Path], str | None]
     fingerprints: bool = True
+    connect: Callable[[], Connection] | None = None
     written: int = 0
     _ready: bool = field(default=False, init=False)
     _off: bool = field(default=False, init=False)
@@ -121,7 +121,7 @@ class HistoryWriter:
 
         It costs a round trip; what another driver has opened cannot be written through.
         """
-        return isinstance(migrating, Connection) and self.written < _AT_ONCE
+        return isinstance(migrating, Connection) and self.written < AT_ONCE
 
     def write(self, migrating: Connection, record: Record) -> None:
         """Write *record* in the transaction of *migrating*; undo no more than that if it fails."""
@@ -134,7 +134,7 @@ class HistoryWriter:
             except _NOT_READY:
                 is_there = False
             if not is_there:
-                self._create()
+                self._create(migrating)
                 self._insert(migrating, row)
             self._ready = True
             self.written += 1
@@ -175,7 +175,7 @@ class HistoryWriter:
         if self._off or not self.written or not self.fingerprints:
             return None
         with self._giving_up():
-            self._limit_waits()
+            _limit_waits(self.connection)
             digest = fingerprint(
                 self.connection,
                 version_table=self.version_table,
@@ -198,13 +198,14 @@ class HistoryWriter:
                 self._ready = True
         return not self._off
 
-    def _create(self) -> None:
-        self._limit_waits()
+    def _create(self, migrating: Connection | None = None) -> None:
+        if migrating is self.connection and self.connect is not None:
+            with closing(self.connect()) as connection:
+                _limit_waits(connection)
+                create_if_missing(connection)
+            return
+        _limit_waits(self.connection)
         create_if_missing(self.connection)
-
-    def _limit_waits(self) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(_LOCK_TIMEOUT)
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
@@ -238,6 +239,11 @@ class HistoryWriter:
                 if is_open and error.pgcode not in _STOPPED:
                     cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
                 raise
+
+
+def _limit_waits(connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_TIMEOUT)
 
 
 @cache

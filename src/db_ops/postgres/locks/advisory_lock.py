@@ -1,9 +1,9 @@
 """Advisory locks: one migrator per database, one creator or dropper per database name.
 
-The lock lives on an autocommit connection of its own and is polled with `pg_try_advisory_lock`. A
-blocking `pg_advisory_lock`, or polling inside a transaction, would hold a snapshot that CREATE
-INDEX CONCURRENTLY waits for, while its runner holds the lock: a deadlock. `lock_timeout` would cut
-a blocking wait too. Source: PostgreSQL documentation, "Advisory Locks" and "Building Indexes
+The lock is polled with `pg_try_advisory_lock` on an autocommit connection. A blocking
+`pg_advisory_lock`, or polling inside a transaction, would hold a snapshot that CREATE INDEX
+CONCURRENTLY waits for, while its runner holds the lock: a deadlock. `lock_timeout` would cut a
+blocking wait too. Source: PostgreSQL documentation, "Advisory Locks" and "Building Indexes
 Concurrently".
 
 An advisory lock belongs to the database that its session is connected to, and two processes may

@@ -1,7 +1,7 @@
 """The session that holds the migration lock, seen from the one that migrates.
 
-Each is a connection of its own. Where several servers are behind a URL (several hosts, a proxy),
-the primary may change between the two, and a lock on the old one keeps nobody from the new one.
+They may be two connections. Where several servers are behind a URL (several hosts, a proxy), the
+primary may change between the two, and a lock on the old one keeps nobody from the new one.
 """
 
 from __future__ import annotations
