@@ -313,6 +313,81 @@ def check(played: Round, project: Project, moment: str, outcomes: list[Outcome])
     return max(0, told - reached)
 
 
+TENANTS = 24
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_fleet_has_each_revision_once_when_the_primary_changes(
+    cluster: PatroniCluster,
+    haproxy: HAProxy,
+    launcher: Launcher,
+    tmp_path: Path,
+    event: str,
+    number: int,
+) -> None:
+    turn = list(EVENTS).index(event) + number
+    synchronous, door = turn % 2 == 1, DOORS[turn // 2 % 2]
+    cluster.synchronous(synchronous)
+    with ExitStack() as stack:
+        stack.callback(cluster.restart_killed)
+        played = Round(cluster, haproxy, tmp_path, door, launcher)
+        project, tenants = tenants_of(played)
+        options = ("fleet", "upgrade", "--jobs", "4", "--json")
+        command = stack.enter_context(Command(project, *options))
+        until(lambda: len(at_head(played, tenants)) > 3, lambda: command.said)
+        changing = threading.Thread(target=EVENTS[event], args=(cluster,))
+        changing.start()
+        stack.callback(changing.join)
+        outcome = command.outcome(240)
+        changing.join(180)
+        told = json.loads(outcome.out)
+        failed = {one["name"]: one["error"] for one in told["failed"]}
+        # No more than what was under way, each time that the primary went or came.
+        assert set(failed.values()) <= {"ConnectionLost", "ServerUnreachable"}, failed
+        assert outcome.code == bool(failed)
+        assert told["states"]["applied"] + len(failed) == TENANTS
+        lost = set(tenants) - failed.keys() - at_head(played, tenants)
+        # Who waits for a standby's answer, or whose standby has all, loses nothing of that.
+        assert not lost or (event == "kill -9" and not synchronous), lost
+        project.run("fleet", "upgrade").succeeded()
+        for name in tenants:
+            noted = "SELECT revision FROM journal ORDER BY 1"
+            assert cluster.query(name, noted) == [("0001",), ("0002",)], name
+            once = "SELECT count(*) FROM db_ops.history WHERE revision = '0002'"
+            assert cluster.query(name, once) == [(1,)], name
+        project.run("fleet", "status").succeeded()
+        report(played, [outcome], event, "a fleet", synchronous, len(lost))
+
+
+def tenants_of(played: Round) -> tuple[Project, list[str]]:
+    """Create tenants of a project, for which one revision is pending; return their names."""
+    cluster, project = played.cluster, played.project()
+    cluster.query("postgres", f"CREATE DATABASE {played.database}")
+    project.run("init").succeeded()
+    tenants = [f"{played.database}_{number:02}" for number in range(TENANTS)]
+    for name in tenants:
+        copy = f"CREATE DATABASE {name} TEMPLATE {played.database} STRATEGY file_copy"
+        cluster.query("postgres", copy)
+    cluster.wait_until_whole()
+    pattern = f'[tool.db_ops.fleet]\npattern = "{played.database}_*"\n'
+    (project.root / "pyproject.toml").write_text(pattern)
+    plain(project, "0002", "op.execute('SELECT pg_sleep(0.3)')\n")
+    return project, tenants
+
+
+def at_head(played: Round, tenants: list[str]) -> set[str]:
+    """Return which of *tenants* have the revision, and note it exactly if they record it."""
+    done = set()
+    for name in tenants:
+        state = "SELECT version_num, array(SELECT revision FROM journal ORDER BY 1)"
+        ((at, noted),) = played.cluster.query(name, f"{state} FROM alembic_version")
+        assert noted == ["0001", "0002"][: int(str(at))], (name, at, noted)
+        if at == "0002":
+            done.add(name)
+    return done
+
+
 def report(
     played: Round,
     outcomes: list[Outcome],
