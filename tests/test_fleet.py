@@ -154,6 +154,9 @@ def test_what_is_broken_is_a_line_each_and_the_others_go_on(fleet: Fleet) -> Non
     }
     assert report["states"] == {"applied": 3, "failed": 6}
     assert [fleet.at(word) for word in "abc"] == ["0005x"] * 3
+    for word, command in (("missing", "init"), ("full", "upgrade")):
+        assert f" fleet {command} --only {fleet.name(word)}" in failed[word]["hint"]
+        assert "DATABASE_URL" not in failed[word]["hint"]
     alone = shlex.split(failed["locked"]["repeat"])
     assert alone[0] != "db-ops"
     repeated = fleet.project.run(*alone[alone.index("fleet") :]).succeeded()

@@ -23,6 +23,7 @@ from db_ops.commands.status import status
 from db_ops.commands.upgrade import upgrade
 from db_ops.commands.verify_quick import verify_quickly
 from db_ops.errors import DbOpsError, InvalidSettings
+from db_ops.errors.invocation import Invocation, invocation
 from db_ops.frozen_data import replace
 from db_ops.migrations.scripts import import_alembic
 from db_ops.results import (
@@ -84,7 +85,12 @@ def work(task: Task) -> list[dict[str, Any]]:
     *task* is what `commands.fleet` makes: `settings`, `command`, `options` and `members`.
     """
     with _one_at_a_time:
-        return [vars(_done(task, Member(*one))) for one in task["members"]]
+        # How commands are typed is known where the report is shown.
+        token = invocation.set(Invocation())
+        try:
+            return [vars(_done(task, Member(*one))) for one in task["members"]]
+        finally:
+            invocation.reset(token)
 
 
 def serve(tasks: int, answer: int) -> None:
