@@ -375,3 +375,24 @@ def test_an_env_py_that_chooses_the_schema_by_x_is_told_it(
         at = f"SELECT version_num FROM {schema}.alembic_version"
         assert query(new_database_url, at) == [("0002",)]
     assert "2 at head, of 2" in project.run("fleet", "status").succeeded().out
+
+
+SEEN = """
+bind = op.get_bind()
+kind = "none"
+if bind.scalar(sa.text("SELECT to_regtype('hstore')")):
+    kind = type(bind.scalar(sa.text("SELECT 'a=>1'::hstore"))).__name__
+schema = sa.inspect(bind).default_schema_name
+op.execute(f"CREATE TABLE public.seen AS SELECT '{kind}' AS kind, '{schema}' AS schema")
+"""
+
+
+def test_a_revision_meets_each_database_as_it_is_and_not_as_the_one_before(fleet: Fleet) -> None:
+    """SQLAlchemy's dialect is kept from one database to the next, in the same process."""
+    fleet.query("b", "CREATE EXTENSION hstore")
+    fleet.query("c", "CREATE SCHEMA own")
+    query(fleet.server_url, f"ALTER DATABASE {fleet.name('c')} SET search_path = own, public")
+    fleet.project.revision("0005", SEEN)
+    fleet.project.run("fleet", "upgrade", "--jobs", "1").succeeded()
+    found = [fleet.query(word, "SELECT kind, schema FROM public.seen")[0] for word in "abc"]
+    assert found == [("none", "public"), ("dict", "public"), ("none", "own")]
