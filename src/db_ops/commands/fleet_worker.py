@@ -13,6 +13,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,14 @@ Task = Mapping[str, Any]
 # env.py runs under patches of the whole process: its threads take turns.
 _one_at_a_time = threading.Lock()
 _opened: dict[str, Target] = {}
+# What applies a revision, and what models are made of: imported once, not by each worker.
+_OF_REVISIONS = (
+    "db_ops.migrations.env.runner",
+    "db_ops.postgres.history.writer",
+    "db_ops.postgres.indexes",
+    "db_ops.target.alembic_hook",
+    "sqlalchemy.orm",
+)
 _PATHS = ("alembic_ini", "user_cache", "folder", "server_home")
 _LOADED = ("url", "application_url", "scratch_url", "fleet", "sources", "notes", "branch")
 
@@ -74,6 +83,8 @@ def keep_opened(target: Target, plain: Mapping[str, Any], *, loads: bool) -> Non
     If it *loads*, its revisions are imported here, and by none of them again.
     """
     if loads:
+        for name in _OF_REVISIONS:
+            import_module(name)
         import_alembic()
         _ = target.scripts
     _opened[_key(plain)] = target
