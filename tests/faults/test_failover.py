@@ -332,7 +332,7 @@ def test_a_fleet_has_each_revision_once_when_the_primary_changes(
     with ExitStack() as stack:
         stack.callback(cluster.restart_killed)
         played = Round(cluster, haproxy, tmp_path, door, launcher)
-        project, tenants = tenants_of(played)
+        project, tenants = tenants_of(played, stack)
         options = ("fleet", "upgrade", "--jobs", "4", "--json")
         command = stack.enter_context(Command(project, *options))
         until(lambda: len(at_head(played, tenants)) > 3, lambda: command.said)
@@ -360,8 +360,11 @@ def test_a_fleet_has_each_revision_once_when_the_primary_changes(
         report(played, [outcome], event, "a fleet", synchronous, len(lost))
 
 
-def tenants_of(played: Round) -> tuple[Project, list[str]]:
-    """Create tenants of a project, for which one revision is pending; return their names."""
+def tenants_of(played: Round, stack: ExitStack) -> tuple[Project, list[str]]:
+    """Create tenants of a project, for which one revision is pending; return their names.
+
+    They are dropped with *stack*: who was killed comes back with a copy of all that is there.
+    """
     cluster, project = played.cluster, played.project()
     cluster.query("postgres", f"CREATE DATABASE {played.database}")
     project.run("init").succeeded()
@@ -369,6 +372,7 @@ def tenants_of(played: Round) -> tuple[Project, list[str]]:
     for name in tenants:
         copy = f"CREATE DATABASE {name} TEMPLATE {played.database} STRATEGY file_copy"
         cluster.query("postgres", copy)
+        stack.callback(cluster.query, "postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     cluster.wait_until_whole()
     pattern = f'[tool.db_ops.fleet]\npattern = "{played.database}_*"\n'
     (project.root / "pyproject.toml").write_text(pattern)
