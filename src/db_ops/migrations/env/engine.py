@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
@@ -17,6 +17,16 @@ _FACTS = """
            current_setting('transaction_isolation'),
            EXISTS (SELECT FROM pg_type WHERE typname = 'hstore' AND typtype = 'b')
 """
+
+
+class _Facts(NamedTuple):
+    """What a dialect has to know: of the server, which is its `key`, and of one database."""
+
+    key: tuple[object, ...]
+    schema: str | None
+    has_hstore: bool
+
+
 # How many statements are kept as SQLAlchemy has compiled them: as many as its engines keep.
 _COMPILED = 500
 # The dialects of servers, and what was compiled for each.
@@ -24,49 +34,68 @@ _kept: dict[tuple[object, ...], tuple[Any, Any]] = {}
 
 
 @contextmanager
-def connection_over(driver_connection: DriverConnection) -> Iterator[Connection]:
+def connection_over(
+    driver_connection: DriverConnection, *, keeps_dialect: bool = False
+) -> Iterator[Connection]:
     """Make a SQLAlchemy connection that uses *driver_connection* and nothing else.
 
     An engine made from a URL would choose a driver by its scheme: SQLAlchemy 2.1 takes
     `postgresql://` to mean psycopg 3. The dialect, which asks the server what it is, and what was
-    compiled for it, are kept for other databases of the server.
+    compiled for it, may be kept for other databases of the server; an env.py of other people's
+    changes it.
     """
     from sqlalchemy import create_engine, make_url
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import StaticPool
-    from sqlalchemy.util import LRUCache
 
-    with driver_connection.cursor() as cursor:
-        cursor.execute(_FACTS)
-        schema, *facts, has_hstore = cursor.fetchone() or (None, True)
+    facts = _facts(driver_connection) if keeps_dialect else None
     # Within a transaction, it may not even be set to what it is.
     if driver_connection.autocommit:
         driver_connection.autocommit = False
-    info = driver_connection.info
-    key = info.host, info.port, info.server_version, has_hstore, *facts
     creator: Any = lambda: driver_connection  # noqa: E731  # SQLAlchemy's own type knows no driver
-    if key in _kept:
-        dialect, compiled = _kept[key]
-        prepare = dialect.on_connect()
-        if prepare is not None:
-            prepare(driver_connection)
-        # A rollback of a session that is gone would be logged as an error, so we close it.
-        pool = StaticPool(creator, reset_on_return=None, dialect=dialect)
-        connection = Engine(pool, dialect, make_url(_URL)).connect()
-    else:
+    # A rollback of a session that is gone would be logged as an error, so we close it.
+    if facts is None or facts.key not in _kept:
         engine = create_engine(
             _URL,
             creator=creator,
             poolclass=StaticPool,
             pool_reset_on_return=None,
             # To look for it takes three statements.
-            use_native_hstore=has_hstore,
+            use_native_hstore=facts is None or facts.has_hstore,
         )
-        connection = engine.connect()
-        dialect, compiled = _kept[key] = engine.dialect, LRUCache(_COMPILED)
-    before, dialect.default_schema_name = dialect.default_schema_name, schema
-    try:
-        with connection.execution_options(compiled_cache=compiled):
+    else:
+        dialect = _kept[facts.key][0]
+        prepare = dialect.on_connect()
+        if prepare is not None:
+            prepare(driver_connection)
+        pool = StaticPool(creator, reset_on_return=None, dialect=dialect)
+        engine = Engine(pool, dialect, make_url(_URL))
+    with engine.connect() as connection:
+        if facts is None:
             yield connection
+        else:
+            with _as_in_database(connection, facts):
+                yield connection
+
+
+@contextmanager
+def _as_in_database(connection: Connection, facts: _Facts) -> Iterator[None]:
+    """Let the dialect of *connection* know this database for a `with` block, and keep it."""
+    from sqlalchemy.util import LRUCache
+
+    dialect, compiled = _kept.setdefault(facts.key, (connection.dialect, LRUCache(_COMPILED)))
+    connection.execution_options(compiled_cache=compiled)
+    before, dialect.default_schema_name = dialect.default_schema_name, facts.schema
+    try:
+        yield
     finally:
         dialect.default_schema_name = before
+
+
+def _facts(connection: DriverConnection) -> _Facts:
+    info = connection.info
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS)
+        schema, *others, has_hstore = cursor.fetchone() or (None, True)
+    key = info.host, info.port, info.server_version, has_hstore, *others
+    return _Facts(key, schema, has_hstore)

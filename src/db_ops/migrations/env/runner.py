@@ -166,7 +166,7 @@ def run_steps(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
 def _attempt(run: Run) -> None:
     with run.database.session(run.plan) as driver, run.database.watch(driver) as watch:
         try:
-            with connection_over(driver) as connection:
+            with connection_over(driver, keeps_dialect=run.project.is_ours) as connection:
                 recording = StepRecording(run.recorder) if run.recorder else None
                 session = Session(connection, recording=recording, typed=run.plan.typed)
                 if not run.project.is_ours:
