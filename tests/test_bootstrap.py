@@ -209,6 +209,24 @@ def test_a_slip_of_the_pen_is_still_the_revisions(project: Project) -> None:
     assert "upgrade of 0002 failed" in outcome.error
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE users RENAME CONSTRAINT users_pkey TO pk_users",
+        "ALTER TABLE users DISABLE TRIGGER touched",
+        "DROP POLICY own ON users",
+    ],
+)
+def test_what_a_table_of_the_same_revision_lacks_is_no_base(
+    project: Project, statement: str
+) -> None:
+    project.models(MODELS)
+    create = "op.create_table('users', sa.Column('id', sa.Integer, primary_key=True))"
+    project.revision("0001", f"{create}\nop.execute('{statement}')")
+    outcome = project.run("init").failed(1)
+    assert "upgrade of 0001 failed" in outcome.error
+
+
 def test_a_misspelt_bootstrap_is_refused_before_anything_runs(legacy: Project) -> None:
     (legacy.root / "pyproject.toml").write_text('[tool.db_ops]\nbootstrap = "setup_database"\n')
     outcome = legacy.run("init").failed(2)

@@ -60,7 +60,9 @@ def _undefined(error: BaseException) -> tuple[str, ...]:
         return (str(error).rpartition(".")[2],)
     if sqlstate(error) not in _UNDEFINED:
         return ()
-    return tuple(name.rpartition(".")[2] for name in _QUOTED.findall(reason_of(error)))
+    names = tuple(name.rpartition(".")[2] for name in _QUOTED.findall(reason_of(error)))
+    # `constraint "a" of relation "b"`: there is a `b`, so somebody has made what lacks it.
+    return names if len(names) == 1 else ()
 
 
 def _source(run: Run, revision: str) -> str:
