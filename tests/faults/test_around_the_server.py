@@ -511,7 +511,8 @@ def test_who_holds_the_lock_on_another_server_than_it_would_migrate_migrates_not
     project = three_revisions(tmp_path, old.url("app"))
     project.run("init").succeeded()
     new.catch_up(old)
-    project.revision("0004", "op.execute('ALTER TABLE one ADD COLUMN two integer')")
+    # What speaks of DISCARD runs in another session than that of the lock.
+    project.revision("0004", "op.execute('ALTER TABLE one ADD COLUMN two integer -- DISCARD')")
     project.env["DB_OPS_LOCK_TIMEOUT"] = "1"
     ours = urlsplit(old.url("app"))
     proxy = machines.enter_context(Proxy(ours.hostname or "", ours.port or 0))
