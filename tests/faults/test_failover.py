@@ -28,7 +28,7 @@ from tests.faults.support.service import until
 from tests.support.command import Command
 from tests.support.doors import Outcome
 from tests.support.launcher import Launcher
-from tests.support.project import Project, make_project
+from tests.support.project import Project, make_project, query
 
 pytestmark = pytest.mark.faults
 
@@ -181,6 +181,12 @@ class Round:
             return self.haproxy.url(self.cluster.url(self.database, self.cluster.nodes[0]))
         return self.cluster.url(self.database)
 
+    def settle(self) -> None:
+        """Wait until the door leads to the primary alone: HAProxy sees a change after seconds."""
+        if self.door == "haproxy":
+            url = self.haproxy.url(self.cluster.url("postgres", self.cluster.nodes[0]))
+            until(lambda: _is_primary(url), lambda: "HAProxy still leads to a standby")
+
     def query(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
         """Run one statement at the primary, past every door."""
         return self.cluster.query(self.database, statement, *arguments)
@@ -201,6 +207,11 @@ class Round:
             lambda: bool(self.query(running, who, f"%{text}%")),
             lambda: f"{text!r} was not run: {command.outcome(1)}",
         )
+
+
+def _is_primary(url: str) -> bool:
+    # Until it has seen that one of two is a standby, it leads to them in turn.
+    return all(query(url, "SELECT pg_is_in_recovery()") == [(False,)] for _ in range(6))
 
 
 def is_clean(outcome: Outcome) -> Outcome:
@@ -260,6 +271,7 @@ def play(
     """Let *event* happen at *moment*, and return what the commands then under way left behind."""
     cluster, what = played.cluster, MOMENTS[moment]
     cluster.query("postgres", f"CREATE DATABASE {played.database}")
+    played.settle()
     project.run("init").succeeded()
     cluster.wait_until_whole()
     plain(project, "0002")
@@ -292,6 +304,7 @@ def check(played: Round, project: Project, moment: str, outcomes: list[Outcome])
     noted = [int(str(one)) for (one,) in played.query("SELECT revision FROM journal ORDER BY 1")]
     assert noted == list(range(1, reached + 1)), (noted, reached)
     told = 1 + sum(map(announced, outcomes))
+    played.settle()
     said = json.loads(project.run("status", "--json").succeeded().out)
     assert said["current"] == [f"{reached:04}"], said
     project.run("init").succeeded()
@@ -350,6 +363,7 @@ def test_a_fleet_has_each_revision_once_when_the_primary_changes(
         lost = set(tenants) - failed.keys() - at_head(played, tenants)
         # Who waits for a standby's answer, or whose standby has all, loses nothing of that.
         assert not lost or (event == "kill -9" and not synchronous), lost
+        played.settle()
         project.run("fleet", "upgrade").succeeded()
         for name in tenants:
             noted = "SELECT revision FROM journal ORDER BY 1"
@@ -367,6 +381,7 @@ def tenants_of(played: Round, stack: ExitStack) -> tuple[Project, list[str]]:
     """
     cluster, project = played.cluster, played.project()
     cluster.query("postgres", f"CREATE DATABASE {played.database}")
+    played.settle()
     project.run("init").succeeded()
     tenants = [f"{played.database}_{number:02}" for number in range(TENANTS)]
     for name in tenants:
