@@ -85,6 +85,13 @@ def test_the_lock_of_an_editor_and_a_folder_with_a_files_name_are_no_revisions(
     assert "now at 0004" in migrated.run("upgrade").succeeded().out
 
 
+def test_a_name_with_a_line_break_is_no_revision(migrated: Project) -> None:
+    path = migrated.table("0004", "four")
+    path.rename(path.with_name("0004\n.py"))
+    assert "at 0003, nothing to do" in migrated.run("upgrade").succeeded().out
+    assert migrated.alembic("heads").out.startswith("0003")
+
+
 def test_a_link_to_a_file_that_is_gone_is_named(migrated: Project) -> None:
     path = migrated.root / "alembic" / "versions" / "0004.py"
     path.symlink_to("gone/0004.py")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 3
 _CACHE = "__pycache__"
-# Alembic passes over the files whose names begin so.
+# Alembic passes over the files whose names begin so, or have a line break.
 _NO_REVISION = (".#", "__init__")
 UNSETTLED_NS = 2_000_000_000
 
@@ -207,12 +207,12 @@ def _list(folder: str, links: list[str], sourceless: bool) -> list[tuple[str, in
     return [one for one in found if _preferred_forms(one[0]).isdisjoint(names)]
 
 
-def _is_source(name: str) -> bool:
-    return name.endswith(".py") and not name.startswith(_NO_REVISION)
+def _is_source(name: str, endings: tuple[str, ...] = (".py",)) -> bool:
+    return name.endswith(endings) and not name.startswith(_NO_REVISION) and "\n" not in name
 
 
 def _is_source_or_compiled(name: str) -> bool:
-    return name.endswith((".py", ".pyc", ".pyo")) and not name.startswith(_NO_REVISION)
+    return _is_source(name, (".py", ".pyc", ".pyo"))
 
 
 def _preferred_forms(name: str) -> set[str]:
