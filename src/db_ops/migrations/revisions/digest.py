@@ -9,7 +9,7 @@ from pathlib import Path
 
 from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.migrations.project import Project
-from db_ops.migrations.revisions.index import UNSETTLED_NS, RevisionFileList, revision_files
+from db_ops.migrations.revisions.index import UNSETTLED_NS, revision_files
 
 _FORMAT = 3
 
@@ -22,7 +22,8 @@ def read_digest(project: Project, cache: Path | None) -> str:
     """
     listing = revision_files(project)
     path = None if cache is None else cache / f"contents-{_name(project)}.json"
-    kept = _kept(path, listing)
+    listed = digest(listing.text)
+    kept = _kept(path, listed)
     if kept is not None:
         return kept
     sources = {project.display(Path(name)): Path(name).read_bytes() for name in listing}
@@ -30,7 +31,7 @@ def read_digest(project: Project, cache: Path | None) -> str:
     old = time.time_ns() - UNSETTLED_NS
     if path is not None and all(modified < old for _, modified in listing.values()):
         with suppress(OSError):
-            write_atomically(path, json.dumps((_FORMAT, listing.text, found)).encode())
+            write_atomically(path, json.dumps((_FORMAT, listed, found)).encode())
     return found
 
 
@@ -39,9 +40,9 @@ def _name(project: Project) -> str:
     return digest(str(project.root), *map(str, project.version_locations))[:12]
 
 
-def _kept(path: Path | None, listing: RevisionFileList) -> str | None:
+def _kept(path: Path | None, listed: str) -> str | None:
     try:
-        known, text, found = json.loads(path.read_bytes()) if path else (None,) * 3
+        known, read, found = json.loads(path.read_bytes()) if path else (None,) * 3
     except (OSError, ValueError, TypeError):
         return None
-    return str(found) if (known, text) == (_FORMAT, listing.text) else None
+    return str(found) if (known, read) == (_FORMAT, listed) else None
