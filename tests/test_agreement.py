@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import with_database
+from tests.support.doors import run
 from tests.support.project import Project
 
 KEPT = {"alembic check": "cache", "database": "catalogs", "migrations": "cache", "models": "cache"}
@@ -152,11 +151,4 @@ def test_kept_comparison_loads_neither_sqlalchemy_nor_alembic(agreed: Project) -
         "assert db_ops.verify(db_ops.load()).agrees\n"
         "assert not {'sqlalchemy', 'alembic', 'models'} & set(sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=agreed.root,
-        env={**os.environ, **agreed.env},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    run([sys.executable, "-c", code], cwd=agreed.root, env=agreed.env).succeeded()

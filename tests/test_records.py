@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.conftest import with_user
 from tests.support.command import Command
+from tests.support.doors import run
 from tests.support.launcher import Launcher
 from tests.support.project import Project, query
 
@@ -299,14 +298,7 @@ def test_python_finds_what_is_recorded_without_alembic(migrated: Project) -> Non
         "assert db_ops.status(settings).drift.state == 'equal'\n"
         "assert not {'sqlalchemy', 'alembic'} & set(sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=migrated.root,
-        env={**os.environ, **migrated.env},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    run([sys.executable, "-c", code], cwd=migrated.root, env=migrated.env).succeeded()
 
 
 def test_status_tells_of_the_last_record_where_the_version_table_is_gone(migrated: Project) -> None:

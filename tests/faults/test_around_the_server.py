@@ -322,15 +322,6 @@ class Traffic:
 # Servers that take no writes
 
 
-@pytest.fixture(scope="module")
-def original() -> Iterator[Cluster]:
-    """A stopped cluster, to copy machines from."""
-    cluster = Cluster()
-    cluster.stop()
-    yield cluster
-    cluster.remove()
-
-
 @pytest.fixture
 def machines(original: Cluster) -> Iterator[ExitStack]:
     """Removes every machine that is pushed on it."""

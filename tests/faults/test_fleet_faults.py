@@ -25,15 +25,6 @@ TENANTS = [f"tenant_{number:02}" for number in range(12)]
 SLOW = "op.execute('SELECT pg_sleep(0.2)')\nop.execute('CREATE TABLE slow (id int)')"
 
 
-@pytest.fixture(scope="module")
-def original() -> Iterator[Cluster]:
-    """A stopped cluster, to copy a machine from."""
-    cluster = Cluster()
-    cluster.stop()
-    yield cluster
-    cluster.remove()
-
-
 @pytest.fixture
 def machine(original: Cluster) -> Iterator[Machine]:
     """A small server of the test's own."""
