@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.errors import InsufficientPrivilege, ObjectInUse, UndefinedObject
+from psycopg2.errors import InsufficientPrivilege, ObjectInUse, QueryCanceled, UndefinedObject
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -109,8 +109,16 @@ def scratch_database(
     finally:
         # The next command sweeps what cannot be dropped now; no error may be hidden by that.
         with suppress(psycopg2.Error):
-            drop(connection, name)
+            _drop_after_use(connection, name)
         release_if_alive(connection, lock_key(name))
+
+
+def _drop_after_use(connection: Connection, name: str) -> None:
+    try:
+        drop(connection, name)
+    except QueryCanceled:
+        # What ends on Ctrl-C may come to this before the server hears of it, which cancels once.
+        drop(connection, name)
 
 
 def create(
