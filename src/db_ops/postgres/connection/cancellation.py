@@ -1,33 +1,30 @@
 """Cancel a session's statement without stopping the other threads meanwhile.
 
 `connection.cancel()` of psycopg2 keeps Python's interpreter lock until the server answers. Where
-packets are discarded it never does, and no second signal would be heard. Through ctypes, libpq
-waits without that lock. Source: libpq documentation, "Canceling Queries in Progress".
+packets are discarded it never does, and no second signal would be heard: a child process waits.
 """
 
 from __future__ import annotations
 
-from psycopg2 import _psycopg
+import os
+
 from psycopg2.extensions import connection as Connection
 
-_LENGTH = 256  # what libpq recommends
+_DESCRIPTORS = 4096
 
 
 def cancel_statement(connection: Connection) -> None:
-    """Ask the server to end what *connection* runs, if it runs anything."""
-    import ctypes
+    """Ask the server to end what *connection* runs, if it runs anything; forks.
 
-    keeping, leaving = ctypes.PyDLL(_psycopg.__file__), ctypes.CDLL(_psycopg.__file__)
-    try:
-        # With the lock: nobody may close the connection meanwhile.
-        prepare, send, free = keeping.PQgetCancel, leaving.PQcancel, keeping.PQfreeCancel
-    except AttributeError:
-        # A psycopg2 that exports nothing of its libpq.
-        connection.cancel()
-        return
-    prepare.restype = ctypes.c_void_p
-    if not connection.closed:
-        request = ctypes.c_void_p(prepare(ctypes.c_void_p(connection.pgconn_ptr)))
-        said = ctypes.create_string_buffer(_LENGTH)
-        send(request, said, _LENGTH)
-        free(request)
+    Source: libpq documentation, "Canceling Queries in Progress": it may be done in a signal
+    handler, so in the child of a process with threads, too.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            # A child that waits must not keep the pipes of ours open when we have left.
+            os.closerange(0, _DESCRIPTORS)
+            connection.cancel()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
