@@ -61,8 +61,8 @@ def create_migration(
 
     Both are built in scratch databases; the target is neither needed nor touched. Each of *rename*
     is `table.old:new` or `old_table:new_table`; *no_rename* says that nothing else was renamed. The
-    file is run before this returns, on tables that were given rows: forth, back, and forth again;
-    an *irreversible* one only forth.
+    file is run before this returns, on tables that were given rows: up, down, and up again;
+    an *irreversible* one only up.
     Each *extension* that models need and the migrations lack is created first.
     Where the project has several branches, *branch* says which one goes on (`BranchNotNamed`).
     Without a change, no file is written; one that does not import is removed again; one that does

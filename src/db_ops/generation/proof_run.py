@@ -1,4 +1,4 @@
-"""Run a revision forth, back and forth in a scratch database whose tables have rows."""
+"""Run a revision up, down and up again in a scratch database whose tables have rows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ProofRun:
     irreversible: bool
 
     def on(self, new: Target, rows: RowProof) -> ProofResult | None:
-        """Run it forth, back and forth in the scratch database of *new*, which gets *rows*.
+        """Run it up, down and up again in the scratch database of *new*, which gets *rows*.
 
         None if that has to be tried with other rows.
         """

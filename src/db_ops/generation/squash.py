@@ -143,7 +143,7 @@ def prove_squash(new: Target, old: OldRevisions, *, rows: bool) -> SquashProof:
 
 
 def _no_way_back(scratch: ScratchDatabases, old: OldRevisions) -> str | None:
-    """Return why the downgrade does not lead back, None if it does, and forth again."""
+    """Return why the downgrade does not lead back and up again, None if it does."""
     try:
         with scratch.migrated_database((old.revision,)) as (work, _):
             run_steps(work.run(revert_plan(work, work.recorded(), (old.revision,))), lock_retries=0)

@@ -63,7 +63,7 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
     from sqlalchemy import Engine, Pool
 
     engines = Engines(session, Engine.connect, Pool.connect)
-    takeover = _Adoption(session, EnvironmentContext.configure)
+    adoption = _Adoption(session, EnvironmentContext.configure)
     run = EnvironmentContext.run_migrations
     ours = session.connection
 
@@ -77,9 +77,9 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
         context: EnvironmentContext, connection: Connection | None = None, **options: Any
     ) -> None:
         if is_ours(context):
-            takeover.configure(context, connection, options)
+            adoption.configure(context, connection, options)
         else:
-            takeover.original_configure(context, connection=connection, **options)
+            adoption.original_configure(context, connection=connection, **options)
 
     def run_migrations(context: EnvironmentContext, **arguments: Any) -> None:
         if is_ours(context) and not session.inspects:
@@ -110,7 +110,7 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
     finally:
         Engine.connect = engines.original_connect  # type: ignore[method-assign, assignment]
         Pool.connect = engines.original_pool_connect  # type: ignore[method-assign, assignment]
-        EnvironmentContext.configure = takeover.original_configure  # type: ignore[method-assign]
+        EnvironmentContext.configure = adoption.original_configure  # type: ignore[method-assign]
         EnvironmentContext.run_migrations = run  # type: ignore[method-assign]
 
 

@@ -217,10 +217,10 @@ def env_py_context(project: Project, session: Session, config: Config) -> ExitSt
         if not project.is_ours:
             set_placeholder_url(config, project, session.is_known or session.connection is not None)
             # An application that Flask finds may connect when it is made.
-            takeover = stack.enter_context(env_py_adoption(session))
+            adoption = stack.enter_context(env_py_adoption(session))
             stack.enter_context(env_py_sandbox(project))
             session.metadata_of_models = metadata_of_models(project)
-            takeover.forget()
+            adoption.forget()
         else:
             import_models(project)
         # Where that fails, nothing may stay replaced.
