@@ -31,7 +31,7 @@ def main() -> None:
     """Measure all jobs and write the page, or those named and show them."""
     parser = argparse.ArgumentParser(prog="inv bench", description=main.__doc__)
     parser.add_argument("--only", default="*", metavar="PATTERN", help="jobs, as in no-op-*")
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="at least 3")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="at least 3")
     parser.add_argument("--update", action="store_true", help="put the jobs of --only on the page")
     parser.add_argument("--render", action="store_true", help="write the page of the last results")
     options = parser.parse_args()

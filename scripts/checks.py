@@ -39,11 +39,11 @@ def test_faults(context: Context) -> None:
     help={
         "only": "The jobs to run, as in 'no-op-*'; their figures are shown, not written.",
         "update": "Write them: the other jobs keep the figures that they have.",
-        "runs": "How often each is timed (default: 5).",
+        "runs": "How often each is timed (default: 3).",
     }
 )
-def bench(context: Context, only: str = "*", runs: int = 5, update: bool = False) -> None:
-    """Measure everything beside its neighbours; write docs/benchmarks.md. Takes 15 minutes."""
+def bench(context: Context, only: str = "*", runs: int = 3, update: bool = False) -> None:
+    """Measure everything beside its neighbours; write docs/benchmarks.md. Takes ten minutes."""
     options = f"--only {shlex.quote(only)} --runs {runs}" + " --update" * update
     context.run(f"{PYTHON} -m benchmarks {options}")
 
