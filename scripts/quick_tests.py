@@ -1,8 +1,8 @@
 """Write tests/left_out_of_quick.txt: what `inv test` leaves out, to be done in three minutes.
 
-`rest` stands before a test that reaches lines or branches which no quick one does, `repeated`
-before one that does not. Runs all tests and measures each, on Python 3.12 or newer: a quarter of an
-hour.
+`rest` stands before a test that reaches lines or branches which no quick one does, nor one of the
+gate's other steps, and `repeated` before one that does not. Runs all tests and measures each, on
+Python 3.12 or newer: half an hour.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import site
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
 from itertools import accumulate
 from pathlib import Path
@@ -25,9 +26,6 @@ LEFT_OUT = ROOT / "tests" / "left_out_of_quick.txt"
 # What three minutes of `inv test` are where each test is measured, and all share two processors.
 QUICK_SECONDS = 340
 OPTIONS = [
-    "tests",
-    "--ignore=tests/acceptance",
-    "--ignore=tests/faults",
     "-p",
     "tests.support.reach",
     "-o",
@@ -36,29 +34,39 @@ OPTIONS = [
     "-W",
     "ignore::DeprecationWarning",
 ]
+Point = tuple[object, ...]
+# Steps of the gate with which `--rest` has nothing in common.
+STEPS = "tests/acceptance", "tests/faults"
 STARTED = "import os, runpy; 'REACH_FOLDER' in os.environ and runpy.run_path({path!r})\n"
 
 
 def main() -> None:
     """Measure, choose, write."""
     with TemporaryDirectory() as folder:
-        seconds = _run(Path(folder))
-        reached: dict[str, set[tuple[object, ...]]] = defaultdict(set)
+        others = [f"--ignore={step}" for step in STEPS]
+        seconds = _run(Path(folder), ["tests", *others], (os.cpu_count() or 1) + 1)
+        # Two at a time, as in the gate: they kill and wait.
+        steps = _run(Path(folder), STEPS, 2)
+        reached: dict[str, set[Point]] = defaultdict(set)
         for file in Path(folder).glob("*.json"):
             measured = json.loads(file.read_text())
             reached[measured["test"]].update(map(tuple, measured["points"]))
     # What has failed, or ran in a test that has, is not known.
     passed = {test: points for test, points in reached.items() if test in seconds}
-    chosen = choose(passed, seconds)
-    rest = set(after(QUICK_SECONDS, chosen, seconds))
-    parts = {"rest": rest, "repeated": set(passed).difference(chosen)}
+    quick = within(QUICK_SECONDS, choose(passed, seconds, set()), seconds)
+    seen = {point for test in (*quick, *steps) for point in reached[test]}
+    later = {test: points for test, points in passed.items() if test not in quick}
+    rest = set(choose(later, seconds, seen))
+    parts = {"rest": rest, "repeated": later.keys() - rest}
     lines = [f"{part} {name}\n" for part in parts for name in left_out(parts[part], seconds)]
     LEFT_OUT.write_text("".join(lines))
 
 
-def choose(reached: dict[str, set[tuple[object, ...]]], seconds: dict[str, float]) -> list[str]:
-    """Return tests that together reach everything: again and again the one that brings most."""
-    seen: set[tuple[object, ...]] = set()
+def choose(
+    reached: dict[str, set[Point]], seconds: dict[str, float], seen: set[Point]
+) -> list[str]:
+    """Return tests that together reach all but what is *seen*; what brings most is the first."""
+    seen = set(seen)
     kept = []
     queue = [(-len(points) / seconds[test], test) for test, points in reached.items()]
     heapify(queue)
@@ -77,10 +85,10 @@ def choose(reached: dict[str, set[tuple[object, ...]]], seconds: dict[str, float
     return kept
 
 
-def after(quick: float, tests: list[str], seconds: dict[str, float]) -> list[str]:
-    """Return those of *tests* that are not done within so many *quick* seconds."""
+def within(quick: float, tests: list[str], seconds: dict[str, float]) -> list[str]:
+    """Return those of *tests* that are done within so many *quick* seconds."""
     done = accumulate(seconds[test] for test in tests)
-    return [test for test, until in zip(tests, done, strict=True) if until > quick]
+    return [test for test, until in zip(tests, done, strict=True) if until <= quick]
 
 
 def left_out(tests: set[str], known: dict[str, float]) -> list[str]:
@@ -92,16 +100,16 @@ def left_out(tests: set[str], known: dict[str, float]) -> list[str]:
     return sorted(whole | {test for test in tests if test.partition("[")[0] not in whole})
 
 
-def _run(folder: Path) -> dict[str, float]:
-    """Run the tests; return the seconds of each that has passed."""
+def _run(folder: Path, tests: Sequence[str], processes: int) -> dict[str, float]:
+    """Run *tests*; return the seconds of each that has passed."""
     folder.chmod(0o777)
     started = Path(site.getsitepackages()[0]) / "reach.pth"
     report = folder / "report.xml"
-    processes = (os.cpu_count() or 1) + 1
     started.write_text(STARTED.format(path=str(REACH)))
+    argv = [sys.executable, "-m", "pytest", *tests, *OPTIONS, f"-n{processes}"]
     try:
         subprocess.run(
-            [sys.executable, "-m", "pytest", *OPTIONS, f"-n{processes}", f"--junitxml={report}"],
+            [*argv, f"--junitxml={report}"],
             cwd=ROOT,
             env=os.environ | {"REACH_FOLDER": str(folder)},
         )

@@ -17,8 +17,10 @@ from tests.support.launcher import Launcher
 from tests.support.project import Project, make_project, query
 
 SERVER_URL = "DB_OPS_TEST_URL"
-# Each line names a part of the tests and one of them; those that it does not name are quick.
+# Each line names a part of the tests and one of them; those that it does not name are quick, but
+# what walks through everything.
 LEFT_OUT = Path(__file__).with_name("left_out_of_quick.txt")
+ACCEPTANCE = Path(__file__).with_name("acceptance")
 Template = Callable[[Callable[[Project], None]], Project]
 _cluster = pytest.StashKey[Cluster]()
 
@@ -27,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare `--quick` and `--rest`."""
     named = f"that {LEFT_OUT.name} does not name"
     parser.addoption("--quick", action="store_true", help=f"run the tests {named}")
-    reached = "lines or branches that the quick tests do not reach"
+    reached = "lines or branches that the quick tests do not, and tests/acceptance"
     parser.addoption("--rest", action="store_true", help=f"run the tests that reach {reached}")
 
 
@@ -40,8 +42,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     parts = {name: part for part, name in lines}
     kept, left = [], []
     for item in items:
+        unnamed = "rest" if ACCEPTANCE in item.path.parents else "quick"
         # All cases of a test have one line, without the cases.
-        whole = parts.get(item.nodeid.partition("[")[0], "quick")
+        whole = parts.get(item.nodeid.partition("[")[0], unnamed)
         (kept if parts.get(item.nodeid, whole) in wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_other_projects import walk_through_every_command
 from tests.conftest import drop, with_database
 from tests.support.cluster import free_port
 from tests.support.doors import run
@@ -43,13 +42,6 @@ def other_url(server_url: str) -> Iterator[str]:
     database = f"t_{uuid.uuid4().hex[:12]}"
     yield with_database(server_url, database)
     drop(server_url, database)
-
-
-# One that is asynchronous, one with schemas and one with locations of its own; the rest of them are
-# in tests/acceptance.
-@pytest.mark.parametrize("name", ["async_asyncpg", "version_table_schema", "locations_in_env"])
-def test_every_command_works_from_the_projects_own_configuration(adopt: Adopt, name: str) -> None:
-    walk_through_every_command(adopt(name))
 
 
 def test_a_database_url_that_is_not_env_pys_is_refused_until_the_project_names_it(

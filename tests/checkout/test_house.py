@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.foreign import KINDS
 from tests.support.project import REPOSITORY
 
 PACKAGE = REPOSITORY / "src" / "db_ops"
@@ -173,7 +174,11 @@ def test_the_gate_names_tests_that_exist() -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     names = done.stdout.split()
     assert len(names) > 10
-    assert [name for name in names if not (REPOSITORY / "tests" / name).is_file()] == []
+    files = {name.partition("::")[0] for name in names}
+    assert [name for name in files if not (REPOSITORY / "tests" / name).is_file()] == []
+    kinds = {name.partition("[")[2].removesuffix("]") for name in names if "[" in name}
+    assert len(kinds) > 3
+    assert kinds <= {kind.name for kind in KINDS}
 
 
 def test_what_is_left_out_of_quick_runs_is_there() -> None:
@@ -185,3 +190,11 @@ def test_what_is_left_out_of_quick_runs_is_there() -> None:
     }
     gone = [t for t in tests if f"def {t.partition('::')[2]}(" not in sources[t.partition("::")[0]]]
     assert gone == []
+
+
+def test_the_gate_runs_every_file_of_the_fault_suite() -> None:
+    gate = (REPOSITORY / ".ci" / "run").read_text()
+    named = re.findall(r"tests/faults/test_\{(.*)\}|test_faults ((?:\w+ ?)+)$", gate, re.MULTILINE)
+    run = {name for found in named for name in re.split(r"[ ,]", " ".join(found)) if name}
+    files = (REPOSITORY / "tests" / "faults").glob("test_*.py")
+    assert run == {file.stem.removeprefix("test_") for file in files}
