@@ -123,3 +123,36 @@ def test_the_sources_name_commands_in_one_way() -> None:
     root = Path(db_ops.__file__).parent
     told = [path for path in root.rglob("*.py") if "inv db." in path.read_text()]
     assert [path.name for path in told] == ["invocation.py"]
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "said"),
+    [
+        ("", "tables.py", "put prepend_sys_path = %(here)s below [alembic] in alembic.ini"),
+        ("", "src/tables", "put prepend_sys_path = %(here)s/src below [alembic] in alembic.ini"),
+        ("lib", "tables.py", "add %(here)s to prepend_sys_path in alembic.ini"),
+    ],
+)
+def test_where_a_module_is_that_env_py_does_not_find_is_said(
+    project: Project, given: str, place: str, said: str
+) -> None:
+    project.table("0001", "one")
+    models = project.root / place
+    models.parent.mkdir(exist_ok=True)
+    if models.suffix:
+        models.write_text("METADATA = None\n")
+    else:
+        models.mkdir()
+        (models / "__init__.py").write_text("METADATA = None\n")
+    env_py, ini = project.root / "alembic" / "env.py", project.root / "alembic.ini"
+    env_py.write_text("from tables import METADATA\n\n" + env_py.read_text())
+    search = f"prepend_sys_path = %(here)s/{given}\n" if given else ""
+    ini.write_text("[alembic]\nscript_location = %(here)s/alembic\n" + search)
+    outcome = project.run("init").failed(1)
+    assert "No module named 'tables'" in outcome.error
+    assert outcome.hint.startswith(f"{said}, then run the same command again")
+    added = f"prepend_sys_path = %(here)s/{given}:%(here)s\n"
+    put = said.removeprefix("put ").partition(" below")[0] + "\n"
+    text = "[alembic]\nscript_location = %(here)s/alembic\npath_separator = os\n"
+    ini.write_text(text + (added if given else put))
+    project.run("init").succeeded()

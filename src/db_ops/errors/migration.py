@@ -26,10 +26,19 @@ class FunctionMissing(DbOpsError):
 
 
 class EnvironmentBroken(SourceError):
-    """`env.py`, or a module that it imports, fails before any migration runs."""
+    """`env.py`, or a module that it imports, fails before any migration runs.
+
+    `unsearched` is the file or folder of a module that was not found because Python does not look
+    in the folder it is in; `remedy` is what lets it.
+    """
 
     what = "{place}: does not run: {reason}"
-    then = "correct {path}, then run the same command again; DB_OPS_DEBUG=1 shows the traceback"
+    then = "{correct}, then run the same command again; DB_OPS_DEBUG=1 shows the traceback"
+    unsearched: str = ""
+    remedy: str = ""
+
+    def described(self) -> Mapping[str, object]:
+        return {**super().described(), "correct": self.remedy or f"correct {self.path}"}
 
 
 class EmptyMetadata(DbOpsError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -50,8 +51,26 @@ def broken_revision_file(project: Project, error: BaseException) -> RevisionFile
 def broken_environment(project: Project, error: BaseException) -> EnvironmentBroken:
     """Return the typed error for what env.py, or a module that it imports, has raised."""
     return EnvironmentBroken(
-        **source_error_fields(project, error, SourceLocation(project.env_py), (project.env_py,))
+        **source_error_fields(project, error, SourceLocation(project.env_py), (project.env_py,)),
+        **_unsearched_module(project, error),
     )
+
+
+def _unsearched_module(project: Project, error: BaseException) -> dict[str, Any]:
+    """Return where a module that was not found is, and what lets Python look there."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    ini = project.alembic_ini
+    if not name or "." in name or ini.suffix != ".ini":
+        return {}
+    for folder in (project.root, project.root / "src"):
+        for path in (folder / f"{name}.py", folder / name):
+            if path.exists():
+                here = Path("%(here)s") / os.path.relpath(folder, ini.parent)
+                put = f"put prepend_sys_path = {here} below [{project.section}]"
+                said = f"add {here} to prepend_sys_path" if project.import_paths else put
+                remedy = f"{said} in {project.display(ini)}"
+                return {"unsearched": project.display(path), "remedy": remedy}
+    return {}
 
 
 def source_error_fields(
