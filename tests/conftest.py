@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import pytest
 from psycopg2 import sql
 
+from db_ops.postgres.embedded import EmbeddedServer
 from tests.support.cluster import Cluster
 from tests.support.doors import DOORS
 from tests.support.launcher import Launcher
@@ -130,9 +131,12 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Project:
+def project(tmp_path: Path, new_database_url: str, launcher: Launcher) -> Iterator[Project]:
     """An empty project whose database does not exist yet."""
-    return make_project(tmp_path / "project", new_database_url, launcher.run)
+    project = make_project(tmp_path / "project", new_database_url, launcher.run)
+    yield project
+    # One that was asked for scratch databases outlives the command.
+    EmbeddedServer(project.root / ".db_ops").stop()
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def set_up(shell: str, home: Path, project: Project, door: str) -> dict[str, str
         rf"^In {shell}:\n(?:<!--[^\n]*-->)?\n```sh\n(.*?)^```", section, re.M | re.S
     )
     env = {"HOME": str(home), "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
-    # Or fish, started for the first time, reads all manual pages for a minute, and goes on after us.
+    # Or fish, when it first starts, reads all manual pages for a minute, and goes on after us.
     env["FISH_UNIT_TESTS_RUNNING"] = "1"
     file, prompt = PROMPTS[shell]
     (home / file).parent.mkdir(parents=True, exist_ok=True)
