@@ -33,16 +33,12 @@ from db_ops.errors.migration import (
     AlembicFailed,
     AppliedRevision,
     BootstrapFailed,
-    EmptyMetadata,
     EnvironmentBroken,
     FunctionMissing,
     GeneratedFileBroken,
     HistoryNotFromEmpty,
     MigrationBlocked,
     MigrationFailed,
-    ModelsBroken,
-    ModelsRefused,
-    ModelTableMissing,
     NotMeasurable,
     RebuildFailed,
     RenameUndecided,
@@ -76,6 +72,12 @@ from db_ops.errors.misuse import (
     UnknownDatabase,
     UrlNotFound,
     UsageError,
+)
+from db_ops.errors.models import (
+    EmptyMetadata,
+    ModelsBroken,
+    ModelsRefused,
+    ModelTableMissing,
 )
 from db_ops.errors.packages import PackageUnsuitable
 from db_ops.errors.release import NoRepository, ReferenceUnknown, ReleaseAhead, ReleaseBroken
