@@ -227,6 +227,10 @@ def encode_settings(target: Target, seeds: tuple[str, ...] = ()) -> bytes:
         "notes": (),
         "scratch_url": None,
         "application_url": None,
+        # What leads to other databases than that of the URL.
+        "fleet": None,
+        "branch": None,
+        "server_home": str(target.settings.server_home or ""),
         "seed": seeds,
         "url": {"parameters": dict(url.parameters), "label": url.label},
     }
@@ -236,12 +240,14 @@ def encode_settings(target: Target, seeds: tuple[str, ...] = ()) -> bytes:
 def decode_settings(text: bytes | str) -> Settings:
     """Return the settings that `encode_settings` was given."""
     plain: dict[str, Any] = json.loads(text)
-    cache, folder = plain.pop("user_cache"), plain.pop("folder")
+    cache, folder, home = (plain.pop(name) for name in ("user_cache", "folder", "server_home"))
     return Settings(
         alembic_ini=Path(plain.pop("alembic_ini")),
         url=DatabaseUrl(**plain.pop("url")),
         user_cache=Path(cache) if cache else None,
         folder=Path(folder) if folder else None,
+        server_home=Path(home) if home else None,
+        variables=tuple((name, value) for name, value in plain.pop("variables")),
         x=tuple(plain.pop("x")),
         models=tuple(plain.pop("models")),
         seed=tuple(plain.pop("seed")),

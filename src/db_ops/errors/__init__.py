@@ -29,6 +29,7 @@ from db_ops.errors.databases import (
     VersionTableKept,
     WorkerLost,
 )
+from db_ops.errors.fleet import EnvNotTold, OtherMembersChanged, OtherSchema
 from db_ops.errors.migration import (
     AlembicFailed,
     AppliedRevision,
@@ -156,6 +157,7 @@ __all__ = [
     "EmbeddedServerFailed",
     "EmbeddedServerUnavailable",
     "EmptyMetadata",
+    "EnvNotTold",
     "EnvironmentBroken",
     "ExitCode",
     "FleetSourceFailed",
@@ -193,6 +195,8 @@ __all__ = [
     "NotThatFarAhead",
     "NothingToUndo",
     "ObjectsLocked",
+    "OtherMembersChanged",
+    "OtherSchema",
     "OthersWouldGo",
     "OutputLost",
     "PackageUnsuitable",

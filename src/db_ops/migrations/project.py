@@ -50,7 +50,8 @@ class Project(FrozenData):
     `uses_driver` tells that its env.py uses an asynchronous driver's own connection. `recursive`
     and `sourceless` are Alembic's options for the files that count as revisions. `flask_app` is
     what `flask --app` is given. `models` are modules to import before env.py is run; `bootstrap`
-    names the function that makes what the first revision rests on. `answers` opens a session in
+    names the function that makes what the first revision rests on. `variables` are those of the
+    environment that tell env.py which member of a fleet is meant. `answers` opens a session in
     which an env.py that asks may look, for the database that it names, or None. `cache` is the
     folder for what may be deleted.
     """
@@ -72,6 +73,7 @@ class Project(FrozenData):
     flask_app: str | None = None
     models: tuple[str, ...] = ()
     bootstrap: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
     answers: Answers | None = field(default=None, compare=False, repr=False)
     cache: Path | None = field(default=None, compare=False, repr=False)
 
@@ -210,6 +212,7 @@ def with_settings(project: Project, settings: Settings) -> Project:
         flask_app=settings.flask_app,
         models=settings.models,
         bootstrap=settings.bootstrap,
+        variables=settings.variables,
         version_table_schema=project.version_table_schema if schema is None else schema,
     )
     vars(changed)["env_source"] = project.env_source

@@ -25,6 +25,10 @@ _SESSION = """
         quote_ident(session_user), quote_ident(current_user), quote_ident(current_database())
     FROM pg_settings WHERE name = 'search_path'
 """
+_SEEN = """
+    SELECT coalesce((SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = to_regclass(%s)), current_schema())
+"""
 _IN_PATH = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 
 
@@ -93,6 +97,14 @@ def version_tables(connection: Connection, table: str) -> tuple[VersionTable, ..
         )
         for schema, is_visible, may_use, may_select, owner in rows
     )
+
+
+def seen_in(connection: Connection, table: str) -> str | None:
+    """Return the schema in which the session sees *table*, or would create it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SEEN, (quote_ident(table),))
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def search_path(connection: Connection) -> SearchPath:

@@ -11,16 +11,18 @@ from typing import Any
 from db_ops.errors import InvalidSettings, UsageError
 from db_ops.frozen_data import FrozenData
 from db_ops.settings.url import DatabaseUrl
-from db_ops.settings.variables import read_variables
+from db_ops.settings.variables import FILE_SUFFIX, URL, read_variables
 
 _INDEX = "JOB_COMPLETION_INDEX"
 _WHERE = "[tool.db_ops.fleet]"
 _CALLABLE = re.compile(r"[\w.]+:[\w.]+\Z")
+_NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})\Z")
 _SOURCES = ("databases", "query", "file", "pattern")
 _KEYS: Mapping[str, Any] = {
     **dict.fromkeys((*_SOURCES, "catalog_env", "schemas"), str),
     "x": list,
+    "environment": dict,
     "jobs": int,
     "connections_per_server": int,
     "fingerprints": bool,
@@ -28,6 +30,7 @@ _KEYS: Mapping[str, Any] = {
 _SAID = {
     str: "a string",
     list: "a list of strings",
+    dict: 'a table of strings: {TENANT = "{name}"}',
     int: "a whole number from 1",
     bool: "true or false",
 }
@@ -46,6 +49,7 @@ class FleetSettings(FrozenData):
     schemas: an SQL query whose first column has the schemas of a database, each with a version
         table of its own; asked in each of the databases, or in that of the settings.
     x: arguments for env.py, as Alembic's `-x`, with `{name}` for the database or schema.
+    environment: variables for env.py, by their names, with `{name}` likewise.
     jobs: how many databases are worked on at once; None is twice the number of processors.
     connections_per_server: how many connections a server is asked for, by all jobs together.
     fingerprints: record after each migration what the catalogs are, which `verify --quick` needs.
@@ -58,6 +62,7 @@ class FleetSettings(FrozenData):
     catalog_env: str | None = None
     schemas: str | None = None
     x: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
     jobs: int | None = None
     connections_per_server: int | None = None
     fingerprints: bool = True
@@ -70,7 +75,9 @@ def fleet_settings(declared: Mapping[str, Any] | None) -> FleetSettings | None:
     problems = dict(_problems(declared))
     if problems:
         raise InvalidSettings(problems)
-    return FleetSettings(**{**declared, "x": tuple(declared.get("x", ()))})
+    given = {**declared, "x": tuple(declared.get("x", ()))}
+    given["environment"] = tuple(declared.get("environment", {}).items())
+    return FleetSettings(**given)
 
 
 def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -84,6 +91,8 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif kind is str and "://" in value:
             # Never repeated: it may hold a password.
             yield where, "holds a URL; name the variable that holds it"
+        elif kind is dict:
+            yield from _of_variables(value)
     named = [key for key in _SOURCES if key in declared]
     if len(named) > 1:
         yield f"{_WHERE} {named[1]}", f"{named[0]} is there too; one of them has to go"
@@ -96,9 +105,22 @@ def _problems(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{_WHERE} catalog_env", "is for query, which is not there"
 
 
+def _of_variables(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in given.items():
+        where = f"{_WHERE} environment"
+        if not _NAME.match(name):
+            yield where, f"{name!r} is no name of a variable"
+        elif name.startswith("DB_OPS_") or name in (URL, URL + FILE_SUFFIX):
+            yield where, f"{name} is read by db-ops itself, for all of the fleet"
+        elif "://" in value:
+            yield where, f"{name} holds a URL; name the databases by it: query, file or databases"
+
+
 def _fits(value: Any, kind: Any) -> bool:
-    if type(value) is not kind or value in ("", []):
+    if type(value) is not kind or value in ("", [], {}):
         return False
+    if kind is dict:
+        return all(isinstance(one, str) for one in value.values())
     if kind is list:
         return all(isinstance(one, str) for one in value)
     return kind is not int or bool(value >= 1)

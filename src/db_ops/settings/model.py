@@ -91,6 +91,7 @@ class Settings(FrozenData):
         configuration.
     fingerprints: record after a migration what the catalogs are.
     server_home: folder of the embedded server, where it is not that of this working tree.
+    variables: those of the environment that tell env.py which member of a fleet is meant.
     """
 
     alembic_ini: Path
@@ -135,6 +136,7 @@ class Settings(FrozenData):
     version_table_schema: str | None = None
     fingerprints: bool = True
     server_home: Path | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def root(self) -> Path:
@@ -178,6 +180,13 @@ class Settings(FrozenData):
     def set_role(self) -> str | None:
         """The statement with which a session takes the role, None where none is named."""
         return None if self.role is None else f"SET ROLE {in_quotes(self.role)}"
+
+    @property
+    def set_schema(self) -> str | None:
+        """The statement with which a session looks into `schema`, None where env.py chooses it."""
+        if self.schema is None or self.version_table_schema is None:
+            return None
+        return f"SET search_path = {in_quotes(self.schema)}"
 
     def of_application(self) -> Settings:
         """Return the settings to connect with as the application does."""

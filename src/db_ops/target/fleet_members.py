@@ -63,6 +63,14 @@ class Member(FrozenData):
         """Tell whether it is in part *number* of *count*, which its name alone decides."""
         return zlib.crc32(self.name.encode()) % count == number - 1
 
+    def told(self, fleet: FleetSettings) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """Return what env.py is told of it: arguments as of `-x`, and variables."""
+        # Of a URL, its database: the rest may be secret, and is shown in hints.
+        named = DatabaseUrl.parse(self.text, WHERE).database if "://" in self.text else self.text
+        name = self.schema or named
+        x = tuple(one.replace("{name}", name) for one in fleet.x)
+        return x, tuple((key, one.replace("{name}", name)) for key, one in fleet.environment)
+
     def settings(self, base: Settings, url: DatabaseUrl) -> Settings:
         """Return the settings for this one; those of the service have *url*.
 
@@ -76,15 +84,11 @@ class Member(FrozenData):
         declared = base.declared_environment
         if declared is None and base.environment == PRODUCTION:
             declared = PRODUCTION
-        x = (
-            tuple(one.replace("{name}", self.schema or self.text) for one in fleet.x)
-            if fleet
-            else ()
-        )
+        x, variables = self.told(fleet) if fleet else ((), ())
         changed: dict[str, Any] = {}
         # That of a schema would be that of the database, in which others are migrated as well.
         changed["fingerprints"] = fleet is not None and fleet.fingerprints and self.schema is None
-        if self.schema is not None and not x:
+        if self.schema is not None and not x and not variables:
             url = url.with_option("search_path", quote_ident(self.schema))
             changed["version_table_schema"] = self.schema
         return replace(
@@ -98,6 +102,7 @@ class Member(FrozenData):
             spare=False,
             embedded=False,
             x=(*base.x, *x),
+            variables=variables,
             schema=self.schema,
             sources={"url": WHERE},
             **changed,
@@ -130,9 +135,16 @@ def members(server: Server, project: Project) -> Iterator[Member]:
     for text in databases:
         there = Member(text).settings(server.settings, server.url)
         assert there.url is not None
-        with replace(server, url=there.url, settings=there).target() as connection:
-            for schema in _column(server, connection, fleet.schemas, "schemas"):
-                yield Member(text, schema, only_schema=alone)
+        for schema in schemas_of(replace(server, url=there.url, settings=there)):
+            yield Member(text, schema, only_schema=alone)
+
+
+def schemas_of(server: Server) -> Iterator[str]:
+    """Yield the schemas of the server's database that are members of the fleet."""
+    fleet = fleet_of(server.settings)
+    if fleet.schemas is not None:
+        with server.target() as connection:
+            yield from _column(server, connection, fleet.schemas, "schemas")
 
 
 def _databases(server: Server, project: Project, fleet: FleetSettings) -> Iterable[str]:

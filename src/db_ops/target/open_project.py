@@ -51,6 +51,10 @@ def _open_project(settings: Settings) -> tuple[Settings, Project]:
     is_known = settings.url is not None or settings.embedded or project.is_ours
     # A disagreement is told each time.
     inspection = _learn(project, settings, is_known=is_known, check=not project.is_ours)
+    if settings.schema is not None:
+        from db_ops.target.member_schema import check_meant
+
+        check_meant(settings, project, inspection)
     if project.is_ours:
         return settings, inspection.applied_to(project)
     return apply_inspection(settings, project, inspection), inspection.applied_to(project)

@@ -153,6 +153,12 @@ class Target(FrozenData):
         """The statement with which a session acts as the owner of what it creates, if any."""
         return self.settings.set_role
 
+    def other_members(self, schemas: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those *schemas* that are members of the fleet as well."""
+        from db_ops.target.fleet_members import schemas_of
+
+        return tuple(sorted({*schemas} & {*schemas_of(self.server)}))
+
     def open(self, *, read_only: bool = False) -> Connection:
         """Return a new connection with the timeouts of the settings: see `open_session`."""
         return open_session(self, read_only=read_only)
@@ -224,6 +230,10 @@ class Target(FrozenData):
     @contextmanager
     def _version_table_read(self, connection: Connection) -> Iterator[None]:
         """Say what is wrong with the version table that a `with` block cannot read."""
+        if self.settings.schema is not None and self.project.version_table_schema is None:
+            from db_ops.target.member_schema import check_version_table
+
+            check_version_table(self, connection)
         try:
             with catalog.version_table_errors():
                 yield
@@ -285,5 +295,6 @@ def open_target(settings: Settings, command: str, on_event: OnEvent) -> Target:
     """
     base = shared.get()
     settings, project = open_project(settings)
-    graph = base.graph if base is not None else read_graph(project, settings.cache_folder)
+    shares = base and base.project.version_locations == project.version_locations
+    graph = base.graph if base and shares else read_graph(project, settings.cache_folder)
     return Target(project, graph, server_of(settings, command, on_event))

@@ -23,6 +23,8 @@ def check_tables(target: Target, connection: Connection) -> None:
     project = target.project
     own = {project.version_table, *(table for _, table in project.tables)}
     there = tuple(name for name in user_tables(connection) if name.split(".", 1)[1] not in own)
+    if target.settings.schema is not None:
+        there = tuple(name for name in there if name.split(".", 1)[0] == target.settings.schema)
     if not there:
         return
     # A view of the same name is as much in the way.
@@ -82,6 +84,9 @@ def tables_of_service(target: Target, schema: str) -> tuple[frozenset[str], str]
 def _built(target: Target) -> frozenset[str] | None:
     """Return the tables of a database that the migrations have built; None where none may be."""
     settings = target.settings
+    # A database that is built to look at has none of the schemas of a fleet.
+    if settings.schema is not None:
+        return None
     if not settings.is_disposable and settings.scratch_url is None:
         return None
     from db_ops.builds.scratch import ScratchDatabases

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
 from db_ops.errors import DbOpsError
@@ -28,12 +27,14 @@ from db_ops.migrations.env.failures import (
 )
 from db_ops.migrations.env.run_env import run_env
 from db_ops.migrations.env.runtime import Session, run_settings
+from db_ops.migrations.env.step_guards import keep_in_schema, keep_role
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.steps import StepPlan
 from db_ops.migrations.scripts import broken_environment
 from db_ops.results import OnEvent, RevisionFinished, RevisionRetried, RevisionStarted, Step, ignore
+from db_ops.settings import Settings
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationStep
@@ -84,6 +85,12 @@ class Database(Protocol):
     @property
     def set_role(self) -> str | None:
         """The statement with which a session acts as the owner of what it creates, if any."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def other_members(self, schemas: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those *schemas* whose tables are migrated by a run of their own."""
 
     def session(self, plan: StepPlan) -> AbstractContextManager[DriverConnection]:
         """Open a session for the revisions of *plan*, for a `with` block."""
@@ -168,7 +175,12 @@ def _attempt(run: Run) -> None:
         try:
             with connection_over(driver, keeps_dialect=run.project.is_ours) as connection:
                 recording = StepRecording(run.recorder) if run.recorder else None
-                session = Session(connection, recording=recording, typed=run.plan.typed)
+                session = Session(
+                    connection,
+                    recording=recording,
+                    typed=run.plan.typed,
+                    schema=_schema(run),
+                )
                 if not run.project.is_ours:
                     choose_connection(run.project, run.database, session)
                 work = _reporting(run, connection, driver, recording)
@@ -190,8 +202,13 @@ def choose_connection(project: Project, database: Database, session: Session) ->
 
     session.uses_own_connection = needs_own_connection(project)
     session.keeps_driver = not database.is_measured
-    session.set_role = database.set_role
+    session.first = tuple(filter(None, (database.set_role, database.settings.set_schema)))
     session.watch = database.transaction_watch
+
+
+def _schema(run: Run) -> str | None:
+    """Return the schema that is meant; a database that is built to look at has none for it."""
+    return None if run.database.is_scratch else run.database.settings.schema
 
 
 def _session_settings(run: Run, position: int) -> tuple[str, ...]:
@@ -238,7 +255,9 @@ def _reporting(
             if recording is not None:
                 recording.begin()
             if run.database.set_role:
-                _keep_role(step, context, run.database.set_role)
+                keep_role(step, context, run.database.set_role)
+            if _schema(run) is not None:
+                keep_in_schema(step, context, run.database, revision.path)
             started = time.monotonic()
             yield step
             done = Step(revision, time.monotonic() - started)
@@ -247,21 +266,6 @@ def _reporting(
             run.on_event(RevisionFinished(done, run.direction, position, run.total, scratch))
 
     return steps
-
-
-def _keep_role(step: MigrationStep, context: Any, set_role: str) -> None:
-    """Let *step* write the version table as the role that owns it, whatever its revision has taken.
-
-    After RESET ROLE, or the end of another session authorization, that is who has logged in.
-    """
-    revise = step.migration_fn
-
-    @wraps(revise)  # Alembic's log names it
-    def revise_and_return(**arguments: Any) -> None:
-        revise(**arguments)
-        run_settings(context.connection, set_role)
-
-    step.migration_fn = revise_and_return
 
 
 def comparison_error(

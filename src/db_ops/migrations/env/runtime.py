@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_ops.errors import DbOpsError, EmptyMetadata
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
+from db_ops.migrations.env.configured import Configured, check_configured, configured_now
 from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.env_source import running_with
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
@@ -63,10 +64,11 @@ class Session:
     for an env.py that does not call `db_ops`: our database `is_known`; env.py has
     `connected` an engine; it `uses_own_connection`, opened by its own engine to our database, also
     where it `keeps_driver` and that is not psycopg2, with a `watch` on its transactions and the
-    statement `set_role` for what it opens; the
-    `destinations` that it wanted to connect to, its `statements`, whether it `uses_driver`, the
-    functions of an asynchronous driver; `driver_dsns` are what it passed to `psycopg2.connect`,
-    `questions` what a database was asked for it.
+    statements `first` in what it opens; the `destinations` that it wanted to connect to, its
+    `statements`, whether it `uses_driver`, the functions of an asynchronous driver; `driver_dsns`
+    are what it passed to `psycopg2.connect`, `questions` what a database was asked for it.
+    `schema` is the one that is meant, of several with the same tables, and `configured` what it
+    chose in each of the `calls`.
     """
 
     connection: Connection | None = None
@@ -87,7 +89,7 @@ class Session:
     uses_own_connection: bool = False
     keeps_driver: bool = False
     watch: TransactionWatch | None = None
-    set_role: str | None = None
+    first: tuple[str, ...] = ()
     uses_driver: bool = False
     called_run_migrations: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -95,6 +97,8 @@ class Session:
     statements: list[str] = field(default_factory=list, repr=False)
     driver_dsns: list[str] = field(default_factory=list, repr=False)
     questions: list[str] = field(default_factory=list, repr=False)
+    schema: str | None = None
+    configured: list[Configured] = field(default_factory=list, repr=False)
 
 
 def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
@@ -132,6 +136,7 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
     configuration = without_history_schema(session.scope.watched(configuration))
     if session.inspects:
         session.calls.append(configuration)
+        session.configured.append(configured_now(context.script, configuration, ()))
         session.called_run_migrations = True
         return
     if context.is_offline_mode():
@@ -145,6 +150,9 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
     elif session.connection is not None:
         if session.read_only:
             _refuse_empty(target_metadata)
+        if session.schema is not None:
+            called = configured_now(context.script, configuration, ())
+            check_configured(called, session.schema, session.connection)
         context.configure(
             connection=session.connection, dont_mutate=session.read_only, **configuration
         )

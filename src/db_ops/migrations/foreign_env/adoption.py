@@ -22,6 +22,7 @@ from db_ops.migrations.autogenerate.comparison import (
     comparison_options,
     make_default_comparison_safe,
 )
+from db_ops.migrations.env.configured import check_configured, configured_now
 from db_ops.migrations.env.runtime import Session, processing
 from db_ops.migrations.foreign_env.driver_connections import (
     connection_parameters_of,
@@ -128,6 +129,8 @@ class _Adoption:
         if options.get("target_metadata") is None:
             options = {**options, "target_metadata": session.metadata_of_models}
         session.calls.append(dict(options))
+        called = configured_now(context.script, options, session.statements)
+        session.configured.append(called)
         session.scope.look_at(options)
         session.scope.translate_as(connection)
         if session.metadata is None:
@@ -146,6 +149,8 @@ class _Adoption:
             )
         elif connection.in_transaction():
             connection.commit()
+        if session.schema is not None:
+            check_configured(called, session.schema, used)
         self.original_configure(context, connection=used, **self._options(options))
         if options.get("compare_server_default", True) is True:
             make_default_comparison_safe(context.get_context())

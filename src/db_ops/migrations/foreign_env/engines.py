@@ -95,8 +95,8 @@ class Engines:
             self.known.append(fresh)
             self._redirect(dialect, ours)
             pooled = self.original_pool_connect(fresh)
-            if session.set_role:
-                pooled.cursor().execute(session.set_role)
+            for statement in session.first:
+                pooled.cursor().execute(statement)
                 pooled.commit()
             return pooled
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
@@ -152,8 +152,8 @@ class Engines:
             engine.pool._creator = lambda *record: self._connected(engine, ours)
         connection = self.original_connect(engine)
         keep_alive(connection.connection.driver_connection)
-        if self.session.set_role:
-            run_settings(connection, self.session.set_role)
+        if self.session.first:
+            run_settings(connection, *self.session.first)
             connection.commit()
         watch = self.session.watch
         if watch is not None:

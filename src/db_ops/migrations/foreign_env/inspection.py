@@ -20,9 +20,11 @@ from db_ops.errors.base import place_name
 from db_ops.frozen_data import FrozenData, field, replace
 from db_ops.migrations.autogenerate.incomplete_models import import_models, metadata_of_models
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
+from db_ops.migrations.env.configured import Configured, tables_of
 from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
+from db_ops.migrations.foreign_env.path_settings import path_of_engines, path_of_statements
 from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs, env_py_sandbox
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.index import revision_files
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-_SEARCH_PATH = re.compile(r"\s*SET\s+(?:SESSION\s+)?search_path\s*(?:TO|=)\s*(.+?)\s*;?\s*\Z", re.I)
 _ASYNC = re.compile(rb"\basync_engine_from_config\b|\bcreate_async_engine\b|\bAsyncEngine\b")
 _QUESTION = re.compile(r"\s*(?:SELECT|WITH|SHOW|VALUES|TABLE|EXPLAIN)\b", re.I)
 # A lock, a setting or a sign of life tells env.py nothing.
@@ -51,11 +52,12 @@ _PLACEHOLDER = "driver://"
 class EnvInspection(FrozenData):
     """The result of running env.py: `url` is where it connects to, None if it does not.
 
-    `tables` are its version tables, as schema and name; `version_locations` the folders, if env.py
-    itself sets them; `search_path` what it sets for its session; `options` the names of what it
-    configures, `statements` what it asks before that. It `uses_driver` if it has asked for an
-    asynchronous driver's own connection. It `depends` on what the database answers to `questions`,
-    which was `answered_by` one, or could `not_answered` be, for a reason.
+    `tables` are its version tables, as schema and name, as it `configured` them;
+    `version_locations` the folders, if env.py itself sets them; `search_path` what it sets for its
+    session; `options` the names of what it configures, `statements` what it asks before that. It
+    `uses_driver` if it has asked for an asynchronous driver's own connection. It `depends` on what
+    the database answers to `questions`, which was `answered_by` one, or could `not_answered` be,
+    for a reason.
     """
 
     url: DatabaseUrl | None
@@ -71,6 +73,7 @@ class EnvInspection(FrozenData):
     answered_by: str = field(default="", compare=False)
     not_answered: str = field(default="", compare=False)
     questions: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    configured: tuple[Configured, ...] = field(default=(), repr=False, compare=False)
 
     def applied_to(self, project: Project) -> Project:
         """Return *project* with the version tables and folders that env.py configures."""
@@ -155,11 +158,17 @@ def _inspect(project: Project, session: Session) -> EnvInspection:
     if not session.calls:
         reason = "it never calls context.configure"
         raise EnvironmentBroken(project.display(project.env_py), reason)
+    path = path_of_engines(session.destinations)
+    if len(session.configured) == 1:
+        # Some set it only in the transaction of the revisions.
+        path = path_of_statements(session.statements) or path
+    configured = tuple(one._replace(path=one.path or path) for one in session.configured)
     return EnvInspection(
         url=_one_url(project, session, is_known=is_known),
-        tables=tuple(dict.fromkeys(map(_table, session.calls))),
+        tables=tables_of(configured),
+        configured=configured,
         version_locations=_locations(project, config, scripts),
-        search_path=_search_path(session.statements),
+        search_path=path_of_statements(session.statements) or path,
         options=tuple(sorted({name for call in session.calls for name in call})),
         uses_driver=session.uses_driver,
         statements=tuple(session.statements),
@@ -251,10 +260,6 @@ def _one_url(project: Project, session: Session, *, is_known: bool) -> DatabaseU
     return next(iter(found.values()), None)
 
 
-def _table(call: dict[str, Any]) -> tuple[str | None, str]:
-    return call.get("version_table_schema"), call.get("version_table") or "alembic_version"
-
-
 def _locations(project: Project, config: Config, scripts: ScriptDirectory) -> tuple[Path, ...]:
     """Return the folders of revisions that env.py has set, if it has."""
     before = project.alembic_config()
@@ -277,11 +282,6 @@ def _field(error: BaseException) -> str:
     lines = str(error).splitlines()
     is_validation = type(error).__name__ == "ValidationError" and len(lines) > 1
     return f": {lines[1].strip()}" if is_validation and lines[1].strip().isidentifier() else ""
-
-
-def _search_path(statements: Iterable[str]) -> str | None:
-    found = {match[1] for match in map(_SEARCH_PATH.match, statements) if match}
-    return found.pop() if len(found) == 1 else None
 
 
 def _async_driver() -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from db_ops.migrations.build_inputs import BuildInputs, UsedInputs, installed_packages
 from db_ops.migrations.cache_files import digest, write_atomically
+from db_ops.migrations.env.configured import Configured
 from db_ops.migrations.foreign_env.inspection import EnvInspection
 from db_ops.migrations.foreign_env.secret_origins import SecretOrigins
 from db_ops.migrations.project import Project
@@ -28,7 +29,7 @@ from db_ops.settings import DatabaseUrl
 from db_ops.settings.environment import environment_digest
 from db_ops.settings.variables import read_variables
 
-_FORMAT = 4
+_FORMAT = 5
 _MOST_QUESTIONS = 50
 # Questions are kept as they are.
 _MAY_TELL_A_SECRET = re.compile(r"passw|secret|token|crypt|set_config", re.I)
@@ -71,6 +72,7 @@ class InspectionCache:
                 uses_driver=kept["uses_driver"],
                 depends=bool(questions),
                 questions=questions,
+                configured=tuple(Configured(*one) for one in kept["configured"]),
             )
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -101,6 +103,7 @@ class InspectionCache:
             "options": inspection.options,
             "uses_driver": inspection.uses_driver,
             "questions": inspection.questions,
+            "configured": inspection.configured,
             "answers": self._answers(inspection.url, inspection.questions),
         }
         with suppress(OSError):
@@ -115,7 +118,8 @@ class InspectionCache:
     @property
     def _path(self) -> Path:
         project = self.project
-        named = (str(project.alembic_ini), project.section, str(self.is_known), *project.x)
+        told = (*project.x, *map("=".join, project.variables))
+        named = (str(project.alembic_ini), project.section, str(self.is_known), *told)
         assert self.folder is not None
         return self.folder / f"learnt-{digest(*named)[:12]}.json"
 

@@ -6,9 +6,11 @@ it, so that what it configures can be seen without a server.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+from db_ops.errors.quote_ident import in_quotes
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -54,7 +56,12 @@ class _Cursor:
         return iter(self.fetchall())
 
     def execute(self, statement: Any, parameters: Any = None, **options: Any) -> _Cursor:
-        self.connection.statements.append(str(statement))
+        text = str(statement)
+        if "search_path" in text and isinstance(parameters, Mapping):
+            # Nothing else that is given beside a statement is kept: it may be secret.
+            for name, value in parameters.items():
+                text = text.replace(f"%({name})s", in_quotes(str(value)))
+        self.connection.statements.append(text)
         self._rows = [_ANSWER]
         return self
 
