@@ -8,17 +8,21 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from db_ops.commands.fleet_data import plain_settings
 from db_ops.commands.fleet_pool import CallingProcess, FleetPool
 from db_ops.commands.fleet_run import FleetRun
-from db_ops.commands.fleet_worker import keep_opened, plain_settings
+from db_ops.commands.fleet_worker import import_libraries, keep_opened
 from db_ops.errors import DbOpsError, Refused, UsageError
 from db_ops.frozen_data import replace
+from db_ops.migrations.project import Project
+from db_ops.postgres.connection.server import Server
 from db_ops.postgres.history import AT_ONCE
 from db_ops.results import FleetReport, OnEvent, ignore
 from db_ops.settings import Settings
+from db_ops.target.fleet_base import open_server_of, opened_as
 from db_ops.target.fleet_members import Member, fleet_of, members
 from db_ops.target.open_server import server_of
-from db_ops.target.target import Target, open_target
+from db_ops.target.target import Target
 
 COMMANDS = ("upgrade", "downgrade", "status", "verify", "init", "history")
 _WRITES = ("upgrade", "downgrade", "init")
@@ -56,37 +60,54 @@ def fleet(
     """
     fleet_settings = fleet_of(settings)
     options = _options(command, revision, steps)
-    target = open_target(settings, f"fleet {command}", on_event)
-    found = _chosen(target, only, shard)
-    if command == "downgrade":
-        options["confirmed"] = _is_confirmed(target, confirm, len(found))
     jobs = jobs or fleet_settings.jobs or 2 * (os.cpu_count() or 1)
-    limit = connections_per_server or fleet_settings.connections_per_server
-    plain = plain_settings(settings, target.server.url, with_url=executor is None)
-    pending = _pending(target, command, found)
+    # What the project reads of its environment, it may read once in a process.
+    alone = bool(fleet_settings.environment)
     with ExitStack() as stack:
-        if executor is None:
+
+        def pool(size: int) -> Executor:
+            one = FleetPool(size, settings.root, alone=alone)
+            stack.push(lambda kind, *_: one.shutdown(cancel_futures=kind is not None))
+            return one
+
+        ours = None
+        if executor is None and alone:
+            # Before anything of the project is imported here.
+            import_libraries()
+            ours = pool(jobs)
+        server, project = open_server_of(settings, f"fleet {command}", on_event)
+        found = _chosen(server, project, only, shard)
+        if command == "downgrade":
+            options["confirmed"] = _is_confirmed(server, confirm, len(found))
+        limit = connections_per_server or fleet_settings.connections_per_server
+        plain = plain_settings(settings, server.url, with_url=executor is None)
+        pending = int(command in _WRITES)
+        if not alone:
+            target = opened_as(server, project, next(iter(found), None))
+            project = target.project
+            pending = _pending(target, command, found)
+        if executor is not None:
+            _refuse_secrets(found)
+        elif ours is None:
             jobs = max(1, min(jobs, len(found)))
             keep_opened(target, plain, loads=pending > 0)
-            ours = FleetPool(jobs, target.settings.root) if jobs > 1 else CallingProcess()
-            stack.push(lambda kind, *_: ours.shutdown(cancel_futures=kind is not None))
-        else:
-            _refuse_secrets(found)
+            ours = pool(jobs) if jobs > 1 else CallingProcess()
         run = FleetRun(
-            location=target.server.url.server,
+            location=server.url.server,
             command=command,
             options=options,
             settings=plain,
-            executor=executor or ours,
+            executor=executor or ours or CallingProcess(),
             jobs=jobs,
-            per_server=max(1, limit // _connections(target, command, pending)) if limit else jobs,
+            per_server=max(1, limit // _connections(project, command, pending)) if limit else jobs,
             max_failures=max_failures,
             on_event=on_event,
+            alone=alone,
         )
         return run.report(found, canary, None if shard is None else "{}/{}".format(*shard))
 
 
-def _connections(target: Target, command: str, pending: int) -> int:
+def _connections(project: Project, command: str, pending: int) -> int:
     """Return how many connections the work on one database takes at most.
 
     One is in the revisions, one looks what blocks them, and one has the lock where those cannot
@@ -94,7 +115,7 @@ def _connections(target: Target, command: str, pending: int) -> int:
     """
     if command not in _WRITES:
         return 1
-    shares = target.project.is_ours and pending <= AT_ONCE and command != "init"
+    shares = project.is_ours and pending <= AT_ONCE and command != "init"
     return 2 if shares else 3
 
 
@@ -121,9 +142,11 @@ def _options(command: str, revision: str | None, steps: int | None) -> dict[str,
     return {"steps": steps} if command == "downgrade" else {}
 
 
-def _chosen(target: Target, only: tuple[str, ...], shard: tuple[int, int] | None) -> list[Member]:
+def _chosen(
+    server: Server, project: Project, only: tuple[str, ...], shard: tuple[int, int] | None
+) -> list[Member]:
     """Return the databases that are meant. Raises `UsageError` for a name that is none of them."""
-    every: Iterable[Member] = members(target.server, target.project)
+    every: Iterable[Member] = members(server, project)
     if shard is not None:
         every = (one for one in every if one.is_in_shard(*shard))
     if not only:
@@ -145,12 +168,12 @@ def _refuse_secrets(found: list[Member]) -> None:
             )
 
 
-def _is_confirmed(target: Target, confirm: str | None, count: int) -> bool:
+def _is_confirmed(server: Server, confirm: str | None, count: int) -> bool:
     """Tell whether to revert where data is protected. Raises `Refused`."""
     if confirm is not None and confirm != str(count):
         reason = f"--confirm names {confirm!r}, there are {count} databases"
-    elif confirm is None and not target.settings.is_disposable:
-        reason = f"the environment is {target.settings.environment_for_people}"
+    elif confirm is None and not server.settings.is_disposable:
+        reason = f"the environment is {server.settings.environment_for_people}"
     else:
         return confirm is not None
-    raise Refused(target.server.url.server, str(count), "fleet downgrade", reason)
+    raise Refused(server.url.server, str(count), "fleet downgrade", reason)

@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from db_ops.builds.worker import isolate
-from db_ops.commands.fleet_worker import serve
+from db_ops.commands.fleet_worker import serve, serve_alone
 
 _PROGRAM = """
 import sys
@@ -31,6 +31,8 @@ sys.path[:] = {path}
 from db_ops.commands.fleet_worker import serve
 serve(0, 1)
 """
+# What an entry point of the project, or the tasks of Invoke, are imported as.
+_DOORS = ("__main__", "tasks")
 _Work = tuple[Future[Any], Mapping[str, Any]]
 
 
@@ -59,6 +61,7 @@ class _Process:
     answers: IO[str]
     wait: Callable[[], int]
     terminate: Callable[[], None]
+    forks: bool = False
 
     def answer(self, task: Mapping[str, Any]) -> Any:
         """Return what comes of *task*. Raises `ProcessLost`."""
@@ -81,14 +84,19 @@ class _Process:
 
 
 class FleetPool(Executor):
-    """An executor for `fleet_worker.work` alone, with *jobs* processes in the folder *root*."""
+    """An executor for `fleet_worker.work` alone, with *jobs* processes in the folder *root*.
 
-    def __init__(self, jobs: int, root: Path) -> None:
-        self._root = root
+    With *alone*, each of them has each task done by a process of its own, that has imported nothing
+    of the project.
+    """
+
+    def __init__(self, jobs: int, root: Path, *, alone: bool = False) -> None:
+        self._root, self._alone = root, alone
         self._tasks: SimpleQueue[_Work | None] = SimpleQueue()
         self._stopped = False
         # All of them before the first thread, with whose locks a fork could not go on.
-        first = [_forked(root) for _ in range(jobs)] if _may_fork() else [None] * jobs
+        may_fork = _may_fork() and not (alone and _has_imported(root))
+        first = [_forked(root, alone) for _ in range(jobs)] if may_fork else [None] * jobs
         self._processes: set[_Process] = {one for one in first if one is not None}
         self._threads = [
             threading.Thread(target=self._feed, args=(one,), name="db_ops-fleet", daemon=True)
@@ -125,7 +133,12 @@ class FleetPool(Executor):
                 if process is None:
                     process = _started(self._root)
                     self._processes.add(process)
-                future.set_result(process.answer(told))
+                answer = process.answer(told)
+                if self._alone and not process.forks:
+                    self._processes.discard(process)
+                    process.end()
+                    process = None
+                future.set_result(answer)
             except Exception as error:
                 if process is not None:
                     self._processes.discard(process)
@@ -142,7 +155,25 @@ def _may_fork() -> bool:
     return sys.platform == "linux" and names <= {"MainThread", "db_ops"}
 
 
-def _forked(root: Path) -> _Process:
+def _has_imported(root: Path) -> bool:
+    """Tell whether a module of the project in *root* is imported here, but for the door to us."""
+    loaded = {
+        name: getattr(module, "__file__", None) for name, module in tuple(sys.modules.items())
+    }
+    files = (file or "" for name, file in loaded.items() if name not in _DOORS)
+    inside = f"{root}{os.sep}"
+    return any(one.startswith(inside) and "-packages" not in one for one in files)
+
+
+def in_own_process(task: Mapping[str, Any]) -> Any:
+    """Do *task* in a process that is started for it. Raises `ProcessLost`."""
+    process = _started(Path(task["settings"]["folder"] or "."))
+    answer = process.answer(task)
+    process.end()
+    return answer
+
+
+def _forked(root: Path, alone: bool) -> _Process:
     theirs, tasks = os.pipe()
     answers, ours = os.pipe()
     with warnings.catch_warnings():
@@ -153,7 +184,7 @@ def _forked(root: Path) -> _Process:
         try:
             isolate(theirs, ours)
             os.chdir(root)
-            serve(theirs, ours)
+            (serve_alone if alone else serve)(theirs, ours)
         finally:
             os._exit(0)
     os.close(theirs)
@@ -170,7 +201,7 @@ def _forked(root: Path) -> _Process:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
-    return _Process(os.fdopen(tasks, "w"), os.fdopen(answers), wait, terminate)
+    return _Process(os.fdopen(tasks, "w"), os.fdopen(answers), wait, terminate, alone)
 
 
 def _started(root: Path) -> _Process:

@@ -27,7 +27,8 @@ class FleetRun:
     """One run of a command over a fleet; of those with which nothing is wrong, no more is kept than
     their number.
 
-    `jobs` batches are out at once, `per_server` of them for one server.
+    `jobs` batches are out at once, `per_server` of them for one server. Where each is worked on
+    `alone`, by a process of its own, a batch is one.
     """
 
     location: str
@@ -39,6 +40,7 @@ class FleetRun:
     per_server: int
     max_failures: int | None
     on_event: OnEvent
+    alone: bool = False
     states: Counter[str] = field(default_factory=Counter)
     revisions: Counter[str] = field(default_factory=Counter)
     failed: list[FleetMember] = field(default_factory=list)
@@ -78,7 +80,7 @@ class FleetRun:
 
     def _batch(self, count: int) -> int:
         """Return how many databases a worker is given at once."""
-        if self.max_failures is not None:
+        if self.max_failures is not None or self.alone:
             return 1
         return max(1, min(_LARGEST_BATCH, count // (self.jobs * 8)))
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from db_ops.commands.downgrade import downgrade
+from db_ops.commands.fleet_data import fleet_in, hint_for, settings_in
 from db_ops.commands.history import history
 from db_ops.commands.init import init
 from db_ops.commands.status import status
 from db_ops.commands.upgrade import upgrade
 from db_ops.commands.verify_quick import verify_quickly
-from db_ops.errors import DbOpsError, InvalidSettings
+from db_ops.errors import DbOpsError, InvalidSettings, OtherMembersChanged, OtherSchema
 from db_ops.errors.invocation import Invocation, invocation
 from db_ops.frozen_data import replace
 from db_ops.migrations.scripts import import_alembic
@@ -38,12 +37,13 @@ from db_ops.results import (
     Status,
     ignore,
 )
-from db_ops.settings import DatabaseUrl, Settings, load
-from db_ops.target.fleet_members import Member
+from db_ops.settings import Settings
+from db_ops.settings.environment import set_variables
+from db_ops.target.fleet_base import open_server_of, opened_as
+from db_ops.target.fleet_members import Member, fleet_of
 from db_ops.target.open_project import shared
-from db_ops.target.target import Target, open_target
+from db_ops.target.target import Target
 
-_OF_FLEET = re.compile(r"\bdb-ops (upgrade|downgrade|status|verify|init|history)\b")
 Task = Mapping[str, Any]
 # env.py runs under patches of the whole process: its threads take turns.
 _one_at_a_time = threading.Lock()
@@ -56,25 +56,6 @@ _OF_REVISIONS = (
     "db_ops.target.alembic_hook",
     "sqlalchemy.orm",
 )
-_PATHS = ("alembic_ini", "user_cache", "folder", "server_home")
-_LOADED = ("url", "application_url", "scratch_url", "fleet", "sources", "notes", "branch")
-
-
-def plain_settings(settings: Settings, url: DatabaseUrl, *, with_url: bool) -> dict[str, Any]:
-    """Return *settings*, of a service whose database *url* leads to, as plain data.
-
-    *with_url* puts the URL in, with its password. Without, whoever gets it finds it in the
-    variables of its own process, and that it leads to the same place.
-    """
-    plain = {name: value for name, value in vars(settings).items() if name not in _LOADED}
-    plain |= {name: str(plain[name]) for name in _PATHS if plain[name] is not None}
-    plain["declared_environment"] = settings.declared_environment
-    plain["leads_to"] = url.render()
-    if settings.fleet is not None:
-        plain["of_members"] = [list(settings.fleet.x), settings.fleet.fingerprints]
-    if with_url:
-        plain["url"] = {"parameters": dict(url.parameters), "label": url.label}
-    return plain
 
 
 def keep_opened(target: Target, plain: Mapping[str, Any], *, loads: bool) -> None:
@@ -83,11 +64,16 @@ def keep_opened(target: Target, plain: Mapping[str, Any], *, loads: bool) -> Non
     If it *loads*, its revisions are imported here, and by none of them again.
     """
     if loads:
-        for name in _OF_REVISIONS:
-            import_module(name)
-        import_alembic()
+        import_libraries()
         _ = target.scripts
     _opened[_key(plain)] = target
+
+
+def import_libraries() -> None:
+    """Import what applies revisions, for workers that are forked off."""
+    for name in _OF_REVISIONS:
+        import_module(name)
+    import_alembic()
 
 
 def work(task: Task) -> list[dict[str, Any]]:
@@ -95,6 +81,15 @@ def work(task: Task) -> list[dict[str, Any]]:
 
     *task* is what `commands.fleet` makes: `settings`, `command`, `options` and `members`.
     """
+    if not fleet_in(task["settings"]).environment:
+        return _work(task)
+    from db_ops.commands.fleet_pool import in_own_process
+
+    # The environment is the process's, and what the project has read of it.
+    return [one for each in task["members"] for one in in_own_process({**task, "members": [each]})]
+
+
+def _work(task: Task) -> list[dict[str, Any]]:
     with _one_at_a_time:
         # How commands are typed is known where the report is shown.
         token = invocation.set(Invocation())
@@ -110,8 +105,30 @@ def serve(tasks: int, answer: int) -> None:
     if answer == 1:
         os.dup2(2, 1)  # what the project prints is no part of the answer
     for line in os.fdopen(tasks):
-        answers.write(json.dumps(work(json.loads(line))) + "\n")
+        answers.write(json.dumps(_work(json.loads(line))) + "\n")
         answers.flush()
+
+
+def serve_alone(tasks: int, answer: int) -> None:
+    """Do what `serve` does, each task in a fork, and end as one of those that did not answer."""
+    for line in os.fdopen(tasks):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                with os.fdopen(os.dup(answer), "w") as answers:
+                    answers.write(json.dumps(_work(json.loads(line))) + "\n")
+                os._exit(0)
+            finally:
+                os._exit(1)
+        # Who ends this process means the one that works.
+        signal.signal(signal.SIGTERM, lambda *_, pid=pid: os.kill(pid, signal.SIGTERM))
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if code < 0:
+            signal.raise_signal(-code)
+        if code:
+            os._exit(code)
 
 
 def _done(task: Task, member: Member) -> FleetMember:
@@ -120,8 +137,7 @@ def _done(task: Task, member: Member) -> FleetMember:
     name, location = member.name, member.database
     more: dict[str, Any]
     try:
-        base = _base(task["settings"], command)
-        settings = member.settings(base.settings, base.server.url)
+        settings, base = _settings_of(task["settings"], command, member)
         assert settings.url is not None
         location = settings.url.location
         if options.pop("confirmed", False):
@@ -131,11 +147,14 @@ def _done(task: Task, member: Member) -> FleetMember:
             settings = replace(settings, fingerprints=False)
         token = shared.set(base)
         try:
+            set_variables(settings.variables)
             result = _COMMANDS[command](settings, **options)
         finally:
             shared.reset(token)
     except DbOpsError as error:
-        hint = _hint(error.hint, name)
+        hint = error.hint
+        if not isinstance(error, OtherMembersChanged | OtherSchema):
+            hint = hint_for(hint, member, fleet_in(task["settings"]))
         more = {"error": type(error).__name__, "message": error.message, "hint": hint}
         outcome = state = "failed"
     except Exception as error:
@@ -154,44 +173,25 @@ def _key(plain: Mapping[str, Any]) -> str:
     return json.dumps(plain, sort_keys=True)
 
 
-def _hint(hint: str, name: str) -> str:
-    """Return *hint* with the commands in it for the database that people call *name*."""
-    found = _OF_FLEET.sub(lambda one: f"{one[0]} --only {shlex.quote(name)}", hint)
-    found = found.replace("db-ops ", "db-ops fleet ") if found != hint else found
-    if found == hint and "db-ops " in hint:
-        return f"with DATABASE_URL for this database: {hint}"
-    return re.sub(r"--confirm \S+", "--confirm 1", found)
+def _settings_of(
+    plain: Mapping[str, Any], command: str, member: Member
+) -> tuple[Settings, Target | None]:
+    """Return the settings for *member*, and what this process has read of the project already.
 
-
-def _base(plain: Mapping[str, Any], command: str) -> Target:
-    """Return the service's own target, with its revisions as this process has read them."""
+    That is nothing in a process for it alone.
+    """
     key = _key(plain)
-    if key not in _opened:
-        settings = _settings(plain)
-        _opened[key] = open_target(settings, command, ignore)
-        found = _opened[key].server.url.render()
-        if found != plain["leads_to"]:
-            problem = f"leads to {found} in this process, to {plain['leads_to']} in the one that"
-            raise InvalidSettings({_opened[key].server.url.source: f"{problem} gave out the work"})
-    return _opened[key]
-
-
-def _settings(plain: Mapping[str, Any]) -> Settings:
-    known = Settings.fields()
-    given: dict[str, Any] = {name: value for name, value in plain.items() if name in known}
-    given |= {name: Path(given[name]) for name in _PATHS if given[name] is not None}
-    given |= {name: tuple(given[name]) for name in ("x", "models", "seed")}
-    if "url" in plain:
-        given["url"] = DatabaseUrl(**plain["url"])
-        loaded = Settings(alembic_ini=given["alembic_ini"])
-    else:
-        ini = given["alembic_ini"]
-        loaded = load(given["folder"] or ini.parent, alembic_ini=str(ini))
-    from db_ops.settings.fleet import FleetSettings
-
-    x, fingerprints = plain.get("of_members", ((), True))
-    fleet = FleetSettings(x=tuple(x), fingerprints=fingerprints)
-    return Settings(**{**vars(loaded), **given, "fleet": fleet})
+    base = _opened.get(key)
+    if base is not None:
+        return member.settings(base.settings, base.server.url), base
+    server, project = open_server_of(settings_in(plain), command, ignore)
+    found = server.url.render()
+    if found != plain["leads_to"]:
+        problem = f"leads to {found} in this process, to {plain['leads_to']} in the one that"
+        raise InvalidSettings({server.url.source: f"{problem} gave out the work"})
+    if not fleet_of(server.settings).environment:
+        base = _opened[key] = opened_as(server, project, member)
+    return member.settings(server.settings, server.url), base
 
 
 Judged = tuple[str, str, dict[str, Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -66,6 +66,11 @@ def variables() -> Mapping[str, str]:
         return dict(os.environ)
     finally:
         _recorders[:] = recorders
+
+
+def set_variables(given: Iterable[tuple[str, str]]) -> None:
+    """Set variables of this process, for what the project reads of its environment."""
+    os.environ.update(given)
 
 
 def variable_digest(name: str, among: Mapping[str, str]) -> str | None:
