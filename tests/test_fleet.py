@@ -289,6 +289,18 @@ MISTAKES = {
     "unknown": (FLEET + 'pattern = "x"\njob = 2', 2, "no such setting"),
     "a number": (FLEET + 'pattern = "x"\njobs = 0', 2, "not a whole number from 1"),
     "a password": (FLEET + 'file = "postgresql://a:secret@b/c"', 2, "holds a URL"),
+    "no variables": (FLEET + 'pattern = "x"\nenvironment = ["A"]', 2, "not a table of strings"),
+    "no name": (
+        FLEET + 'pattern = "x"\nenvironment = {"A B" = "x"}',
+        2,
+        "no name of a variable",
+    ),
+    "ours": (FLEET + 'pattern = "x"\nenvironment = {DB_OPS_X = "{name}"}', 2, "by db-ops itself"),
+    "a URL": (
+        FLEET + 'pattern = "x"\nenvironment = {U = "postgresql://a:secret@b/{name}"}',
+        2,
+        "U holds a URL",
+    ),
     "no file": (FLEET + 'file = "none.txt"', 1, "none.txt: the databases of the fleet"),
     "no module": (FLEET + 'databases = "none:such"', 1, "none:such: "),
     "no callable": (FLEET + 'databases = "models"', 2, "module:callable"),
