@@ -270,6 +270,12 @@ def test_the_drivers_own_connections_look_into_the_schema_that_is_meant(
     assert "3 at head, of 3" in shops.run("fleet", "status").succeeded().out
 
 
+def test_an_env_py_of_ours_has_its_schema_chosen_for_it_whatever_it_is_told(shops: Project) -> None:
+    tell(shops, 'x = ["region={name}"]\nenvironment = {REGION = "{name}"}\n')
+    assert "3 applied, of 3" in shops.run("fleet", "upgrade").succeeded().out
+    assert tables(shops) == EACH_HAS_ITS_OWN
+
+
 def test_an_env_py_that_its_own_program_runs_is_refused_by_name(shops: Project) -> None:
     write_env(shops, NEVER)
     refused = shops.run("fleet", "upgrade").failed(2)

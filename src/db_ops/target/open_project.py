@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from db_ops.errors import TwoDatabases, UrlNotFound
+from db_ops.errors.quote_ident import quote_ident
 from db_ops.frozen_data import replace
 from db_ops.migrations.env.env_source import running_with
 from db_ops.migrations.project import Project, project_of, with_settings
@@ -29,6 +30,7 @@ def open_project(settings: Settings) -> tuple[Settings, Project]:
     """
     base = shared.get()
     if base is not None and base.project.is_same_for_all:
+        settings = _in_schema(settings)
         return settings, with_settings(base.project, settings)
     settings, project = _open_project(settings)
     if settings.database_per_branch:
@@ -46,8 +48,9 @@ def _open_project(settings: Settings) -> tuple[Settings, Project]:
     if project.is_ours and running is not None:
         schema, table = running
         return settings, replace(project, version_table=table, version_table_schema=schema)
-    if project.is_ours and project.env_source.options is not None:
-        return settings, project
+    if project.is_same_for_all:
+        there = _in_schema(settings)
+        return there, project if there is settings else with_settings(project, there)
     is_known = settings.url is not None or settings.embedded or project.is_ours
     # A disagreement is told each time.
     inspection = _learn(project, settings, is_known=is_known, check=not project.is_ours)
@@ -58,6 +61,15 @@ def _open_project(settings: Settings) -> tuple[Settings, Project]:
     if project.is_ours:
         return settings, inspection.applied_to(project)
     return apply_inspection(settings, project, inspection), inspection.applied_to(project)
+
+
+def _in_schema(settings: Settings) -> Settings:
+    """Return settings that choose the schema that is meant, for an env.py that has no say in it."""
+    if settings.schema is None or settings.version_table_schema is not None:
+        return settings
+    assert settings.url is not None
+    url = settings.url.with_option("search_path", quote_ident(settings.schema))
+    return replace(settings, url=url, version_table_schema=settings.schema)
 
 
 def open_revisions(settings: Settings) -> Project:
