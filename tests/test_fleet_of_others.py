@@ -281,6 +281,10 @@ def test_an_env_py_that_its_own_program_runs_is_refused_by_name(shops: Project) 
     refused = shops.run("fleet", "upgrade").failed(2)
     assert "alembic/env.py:" in refused.error
     assert "it takes tenant_schema from config.attributes" in refused.hint
+    # What is wrong with the code is told as ever.
+    write_env(shops, "    import none_such\n" + BY_ARGUMENT)
+    broken = shops.run("fleet", "upgrade").failed(1)
+    assert "No module named 'none_such'" in broken.error
 
 
 def test_hints_for_one_member_name_it_as_env_py_is_told(shops: Project) -> None:

@@ -18,6 +18,8 @@ from db_ops.target.open_server import server_of
 from db_ops.target.target import Target
 
 _URL = "set DATABASE_URL to a database of the server that the fleet is on, then run this again"
+# What is wrong with the code, whatever it is told.
+_CODE = re.compile(r"(?:ModuleNotFound|Import|Syntax|Indentation|Tab|Name)Error\b")
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b")
 
 
@@ -74,7 +76,7 @@ def _not_told(
     reason = "it connects to several databases"
     if not isinstance(error, SeveralDatabases):
         reason = error.reason
-        if not (is_told(settings) or _asks(project, error.reason)):
+        if _CODE.match(reason) or not (is_told(settings) or _asks(project, error.reason)):
             return error
     source = project.env_py.read_text(errors="replace")
     remedy = remedy or f"tell env.py which one it is run for: {how_to_tell(source, reason)}"
