@@ -73,7 +73,7 @@ def connect_for_alembic(writes: bool) -> Iterator[Opened]:
         target.record_run(locked) as records,
         closing(target.open()) as connection,
     ):
-        yield Opened(connection, records)
+        yield Opened(connection, records, target.open_beside)
 
 
 @contextmanager

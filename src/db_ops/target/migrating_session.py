@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 _UNLOCKS = re.compile(rb"\bDISCARD\b|advisory_unlock", re.IGNORECASE)
 
 
-def open_session(target: Target, *, read_only: bool) -> Connection:
+def open_session(target: Target, *, read_only: bool = False, beside: bool = False) -> Connection:
     """Return a new connection with the timeouts of the settings.
 
     One that writes holds the session lock, so that whoever migrates next sees it alive, on the
-    server of the migration lock: another may have become the primary meanwhile.
+    server of the migration lock: another may have become the primary meanwhile. One *beside* it
+    leaves the lock to it.
     """
     server = target.server
     connection = server.connect()
@@ -38,7 +39,8 @@ def open_session(target: Target, *, read_only: bool) -> Connection:
             session.set_up_session(server, connection)
             cursor.execute("; ".join(target.session_settings))
             running, migrate = target.lock_key("session", name), target.lock_key("migrate", name)
-            take_advisory_lock(connection, running, **lock_options(server))
+            if not beside:
+                take_advisory_lock(connection, running, **lock_options(server))
             for locked in target.lock_sessions:
                 check_lock_session(locked, connection, migrate)
             if server.watch is not None:

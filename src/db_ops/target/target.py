@@ -163,6 +163,10 @@ class Target(FrozenData):
         """Return a new connection with the timeouts of the settings: see `open_session`."""
         return open_session(self, read_only=read_only)
 
+    def open_beside(self) -> Connection:
+        """Return a new connection for what a revision does in a session of its own."""
+        return open_session(self, beside=True)
+
     def session(self, plan: StepPlan) -> AbstractContextManager[Connection]:
         """Open a session for the revisions of *plan*, for a `with` block."""
         return migrating_session(self, plan)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as DriverConnection
-    from sqlalchemy import Connection
+    from sqlalchemy import URL, Connection
 
-_URL = "postgresql+psycopg2://"
+_DRIVER = "postgresql+psycopg2"
+# What a second engine needs to connect as this session has.
+_OF_CONNECTION = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options")
 # What SQLAlchemy asks of a server in seven statements.
 _FACTS = """
     SELECT current_schema(), current_setting('standard_conforming_strings'),
@@ -44,38 +46,58 @@ def connection_over(
     compiled for it, may be kept for other databases of the server; an env.py of other people's
     changes it.
     """
-    from sqlalchemy import create_engine, make_url
+    from sqlalchemy import create_engine, event
     from sqlalchemy.engine import Engine
-    from sqlalchemy.pool import StaticPool
+
+    from db_ops.migrations.env.shared_pool import SharedPool
 
     facts = _facts(driver_connection) if keeps_dialect else None
     # Within a transaction, it may not even be set to what it is.
     if driver_connection.autocommit:
         driver_connection.autocommit = False
-    creator: Any = lambda: driver_connection  # noqa: E731  # SQLAlchemy's own type knows no driver
-    # A rollback of a session that is gone would be logged as an error, so we close it.
+    url = _url(driver_connection)
     if facts is None or facts.key not in _kept:
         engine = create_engine(
-            _URL,
-            creator=creator,
-            poolclass=StaticPool,
-            pool_reset_on_return=None,
+            url,
+            pool=SharedPool(driver_connection),
             # To look for it takes three statements.
             use_native_hstore=facts is None or facts.has_hstore,
         )
     else:
         dialect = _kept[facts.key][0]
+        pool = SharedPool(driver_connection, dialect=dialect)
         prepare = dialect.on_connect()
         if prepare is not None:
-            prepare(driver_connection)
-        pool = StaticPool(creator, reset_on_return=None, dialect=dialect)
-        engine = Engine(pool, dialect, make_url(_URL))
+            event.listen(pool, "connect", lambda connection, record: prepare(connection))
+        engine = Engine(pool, dialect, url)
     with engine.connect() as connection:
         if facts is None:
             yield connection
         else:
             with _as_in_database(connection, facts):
                 yield connection
+
+
+def _url(connection: DriverConnection) -> URL:
+    """Return where *connection* leads to: a revision may ask its engine, or make another of it."""
+    from sqlalchemy import URL
+
+    info = connection.info
+    given = info.dsn_parameters
+    query = {name: given[name] for name in _OF_CONNECTION if given.get(name)}
+    place: dict[str, Any] = {"host": info.host, "port": info.port}
+    if info.host.startswith("/"):
+        # A folder of sockets, which a URL has no other place for.
+        query |= {name: str(value) for name, value in place.items()}
+        place = {}
+    return URL.create(
+        _DRIVER,
+        username=info.user,
+        password=info.password or None,
+        database=info.dbname,
+        query=query,
+        **place,
+    )
 
 
 @contextmanager

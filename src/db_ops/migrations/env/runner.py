@@ -98,6 +98,9 @@ class Database(Protocol):
     def open(self, *, read_only: bool = False) -> DriverConnection:
         """Return a new connection of its own, with the timeouts set."""
 
+    def open_beside(self) -> DriverConnection:
+        """Return a new connection for what a revision does in a session of its own."""
+
     def remedy_for_right(self, message: str, statement: str) -> str:
         """Return what gives the right that *statement* lacked, as the server's *message* says."""
 
@@ -231,6 +234,8 @@ def _reporting(
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
     """Return the steps of *run*: Alembic takes one when it starts it, the next after its commit."""
 
+    from db_ops.migrations.env.shared_pool import new_connections
+
     scratch = run.database.is_scratch
 
     def steps(heads: Any, context: Any) -> Iterator[MigrationStep]:
@@ -259,7 +264,8 @@ def _reporting(
             if _schema(run) is not None:
                 keep_in_schema(step, context, run.database, revision.path)
             started = time.monotonic()
-            yield step
+            with new_connections(connection.engine, run.database.open_beside):
+                yield step
             done = Step(revision, time.monotonic() - started)
             run.steps.append(done)
             run.running = None

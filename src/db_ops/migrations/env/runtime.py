@@ -38,10 +38,14 @@ current_session: ContextVar[Session | None] = ContextVar("current_session", defa
 
 @dataclass(frozen=True)
 class Opened:
-    """A connection for the plain `alembic` command, and the recorder of its steps."""
+    """A connection for the plain `alembic` command, and the recorder of its steps.
+
+    `open_beside` opens what a revision asks for beside it.
+    """
 
     connection: DriverConnection
     recorder: StepRecorder | None = None
+    open_beside: Callable[[], DriverConnection] | None = None
 
 
 Connect = Callable[[bool], AbstractContextManager[Opened]]
@@ -164,6 +168,8 @@ def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options:
 def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str, Any]) -> None:
     from alembic import context
 
+    from db_ops.migrations.env.shared_pool import new_connections
+
     # `check` and `revision` compare, `current` shows: looking must not create a version table.
     command_options = context._proxy.context_opts  # type: ignore[attr-defined]  # no public way
     compares = "revision_context" in command_options
@@ -182,7 +188,8 @@ def _run_for_alembic(session: Session, connect: Connect, configuration: dict[str
                 context.configure(
                     **{"connection": connection, "dont_mutate": read_only, **configuration}
                 )
-                _begin(session)
+                with new_connections(connection.engine, opened.open_beside):
+                    _begin(session)
     finally:
         running_with.reset(token)
 

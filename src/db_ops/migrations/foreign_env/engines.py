@@ -54,11 +54,15 @@ class Engines:
         self.session.statements.clear()
 
     def connect(self, engine: Engine) -> Connection:
+        from db_ops.migrations.env.shared_pool import gives_out_new_connections
+
         session, ours = self.session, self.session.connection
         if engine.dialect.name != "postgresql" or (ours is not None and engine is ours.engine):
             return self.original_connect(engine)
         if ours is not None and (session.uses_own_connection or self._is_kept(engine)):
             return self._redirected(engine, ours)
+        if ours is not None and gives_out_new_connections(ours.engine):
+            return self._beside(engine, ours)
         session.connected = True
         if engine not in self.engines:
             self.engines.append(engine)
@@ -100,6 +104,17 @@ class Engines:
                 pooled.commit()
             return pooled
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
+
+    def _beside(self, engine: Engine, ours: Connection) -> Connection:
+        """Return a new connection to where ours is, set up as one of *engine*."""
+        connection = self.original_connect(ours.engine)
+        _call_connect_listeners(engine, connection)
+        _share_facts(engine.dialect, ours.dialect)
+        options = dict(engine.get_execution_options())
+        level = getattr(engine.dialect, "_on_connect_isolation_level", None)
+        if level is not None:
+            options.setdefault("isolation_level", level)
+        return connection.execution_options(**options)
 
     def _blank(self, is_async: bool) -> Engine:
         engine = null_engine(self.session.statements)
