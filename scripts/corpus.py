@@ -28,7 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2 import sql
 
+from scripts.corpus_catalogs import compare_with_alembic
 from tests.support.cluster import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +155,7 @@ class Workplace:
         shutil.copytree(self.fetched, self.copy, symlinks=True)
         for name, text in project.files.items():
             (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.copy / name).write_text(self._filled(text))
+            (self.copy / name).write_text(self.filled(text))
         if project.template_in:
             alembics = next((self.home / "venv").glob("lib/python3*/site-packages/alembic"))
             template = alembics / "templates" / "generic" / "script.py.mako"
@@ -163,7 +165,7 @@ class Workplace:
                 file.write(f"\n[tool.db_ops]\n{project.settings}")
         if project.url_in:
             path = self.copy / project.url_in
-            line = self._filled(f"sqlalchemy.url = {project.url}")
+            line = self.filled(f"sqlalchemy.url = {project.url}")
             text = re.sub(r"(?m)^sqlalchemy\.url *=.*$", "", path.read_text())
             path.write_text(text.replace("[alembic]", f"[alembic]\n{line}", 1))
 
@@ -180,7 +182,7 @@ class Workplace:
     def _install(self, *what: str) -> None:
         _uv("pip", "install", "--link-mode=copy", "--python", self.programs / "python", *what)
 
-    def _filled(self, text: str) -> str:
+    def filled(self, text: str) -> str:
         values = {
             "url": "postgresql://{location}",
             "location": f"{self.project.role}:{ROLE}@127.0.0.1:{{port}}/{{database}}",
@@ -196,9 +198,9 @@ class Workplace:
         """Run a program of the project's environment in its folder."""
         variables = {k: v for k, v in os.environ.items() if not _NOT_PASSED_ON.match(k)}
         theirs = {**self.project.environment, **(self.project.variables if ours else {})}
-        variables |= {name: self._filled(value) for name, value in theirs.items()}
+        variables |= {name: self.filled(value) for name, value in theirs.items()}
         # Where `check-models` makes its database.
-        variables["DB_OPS_TEST_URL"] = self._filled("{url}")
+        variables["DB_OPS_TEST_URL"] = self.filled("{url}")
         # Of two foreign keys that are alike, Alembic names the one that comes first in a set.
         variables["PYTHONHASHSEED"] = "0"
         variables["PATH"] = f"{self.programs}:{variables['PATH']}"
@@ -224,22 +226,30 @@ class Workplace:
             )
 
     def ours(self, *words: str) -> Result:
-        return self.run("db-ops", *shlex.split(self._filled(self.project.options)), *words)
+        return self.run("db-ops", *shlex.split(self.filled(self.project.options)), *words)
 
     def plain(self, *words: str) -> Result:
         before, after = (
-            shlex.split(self._filled(text))
+            shlex.split(self.filled(text))
             for text in (self.project.plain, self.project.plain_after)
         )
         return self.run(*before, *words, *after, ours=False)
 
     def sql(self, text: str) -> list[Any]:
         """Say something to the project's database, as somebody with psql."""
-        url = self._filled("{url}")
+        url = self.filled("{url}")
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(text)
             return cursor.fetchall() if cursor.description else []
+
+    def maintain(self, statement: sql.Composed) -> None:
+        """Say something to the server, as the owner of the project's database."""
+        url = self.filled("{url}").rpartition("/")[0]
+        with closing(psycopg2.connect(f"{url}/postgres")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
 
     def files(self) -> set[Path]:
         """Return the project's Python files, to see which are new."""
@@ -308,6 +318,7 @@ class Walk:
         self.step("delete-db", "delete-db")
         if self.step("init", "init").code == 0:
             self.step("delete-db", "delete-db")
+        compare_with_alembic(self)
 
     def at_head(self, cell: str) -> None:
         """Ask the plain command, without ours, whether all heads are applied."""
@@ -594,6 +605,8 @@ def main() -> None:
         rest = rest[rest.index(END) :]
         PAGE.write_text(f"{before}{mark}\n\n{summary(corpus)}\n\n{rest}")
         return
+    only = "--catalogs" in named
+    named = [name for name in named if name != "--catalogs"]
     # The server is stopped then too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     server = Cluster()
@@ -605,7 +618,7 @@ def main() -> None:
         for project in declared():
             if not named or project.name in named:
                 print(project.name, flush=True)
-                run_project(Workplace(project, corpus, server))
+                run_project(Workplace(project, corpus, server), only)
     finally:
         server.remove()
     text = f"{summary(corpus)}\n\n{table(corpus)}\n"
@@ -613,12 +626,16 @@ def main() -> None:
     print(text)
 
 
-def run_project(place: Workplace) -> None:
-    """Run all commands in a project, and keep what they did."""
+def run_project(place: Workplace, only_catalogs: bool = False) -> None:
+    """Run all commands in a project, or only what compares the catalogs, and keep what they did."""
     walk = Walk(place)
     try:
         place.prepare()
         (place.home / "log.txt").unlink(missing_ok=True)
+        if only_catalogs:
+            compare_with_alembic(walk)
+            print(json.dumps(walk.cells, indent=1), flush=True)
+            return
         walk.all()
     except Exception as error:
         # The other projects are worth hours.
