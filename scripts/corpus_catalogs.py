@@ -61,7 +61,8 @@ _TABLES = """
     WHERE relkind IN ('r', 'm') AND (relkind = 'r' OR relispopulated)
       AND nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'db_ops')
 """
-# What says how long a session waits, how it is known, and where it waits for the disk.
+# What says how long a session waits, how it is known, and where it waits for the disk; of what is
+# seen from Python, what was typed and where the ini is.
 _OURS = {
     "application_name",
     "client_connection_check_interval",
@@ -72,6 +73,11 @@ _OURS = {
     "tcp_keepalives_idle",
     "tcp_keepalives_interval",
     "tcp_user_timeout",
+    "python: ini",
+    "python: logs",
+    "python: main options",
+    "python: options",
+    "python: typed",
 }
 _OBSERVER = '''
 import logging
@@ -84,7 +90,7 @@ revision = {revision!r}
 down_revision = {parent!r}
 branch_labels = depends_on = None
 SEEN = """
-    SELECT name, setting FROM pg_settings
+    SELECT name, setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%'
     UNION ALL SELECT 'schemas', current_schemas(true)::text
     UNION ALL SELECT 'roles', concat_ws(' ', current_user, session_user)
 """
