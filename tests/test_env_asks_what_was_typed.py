@@ -48,6 +48,32 @@ def test_env_py_is_told_the_command_of_alembic_that_does_the_same(asking: Foreig
     assert "stamp None" in typed(asking)
 
 
+def test_a_revision_is_told_where_the_command_leads_to(asking: ForeignProject) -> None:
+    told = asking.root / "told.txt"
+    tell = f"    open({str(told)!r}, 'a').write(f'{{context.get_revision_argument()}} ')\n"
+    for file in (asking.root / "alembic" / "versions").glob("*.py"):
+        text = file.read_text().replace("from alembic import op", "from alembic import context, op")
+        for function in ("def upgrade():\n", "def downgrade():\n"):
+            assert function in text
+            text = text.replace(function, function + tell)
+        file.write_text(text)
+    # Asked on the way to a connection, too.
+    asking.edit(
+        "alembic/env.py",
+        "\nif context.is_off",
+        "\ncontext.get_revision_argument()\nif context.is_off",
+    )
+    for words, expected in (
+        (("init",), "0002 0002 "),
+        (("downgrade", "-s", "1"), "0001 "),
+        (("upgrade",), "0002 "),
+        (("downgrade", "-s", "2"), "None None "),
+    ):
+        told.unlink(missing_ok=True)
+        asking.run(*words).succeeded()
+        assert told.read_text() == expected, words
+
+
 @pytest.mark.parametrize("way", ["stamp", "bootstrap"])
 def test_a_placeholder_for_the_url_does_not_stop_what_records_a_revision(
     asking: ForeignProject, way: str

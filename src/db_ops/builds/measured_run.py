@@ -89,7 +89,7 @@ class _StatementsPerRevision:
 
 def _without_runner_statements(scratch: Target, statement: str) -> str:
     """Return *statement* without what the runner itself sends, alone or in front of it."""
-    if "INSERT INTO db_ops.history" in statement or statement == scratch.set_role:
+    if "INSERT INTO db_ops.history" in statement or statement == scratch.settings.set_role:
         return ""
     return _SETTING_AFTER.sub(
         "", statement.removeprefix("; ".join(scratch.session_settings))

@@ -146,12 +146,8 @@ class Target(FrozenData):
         """
         lock, statement = self.settings.lock_timeout * 900, self.settings.statement_timeout * 1000
         timeouts = f"SET lock_timeout = {lock:.0f}", f"SET statement_timeout = {statement:.0f}"
-        return (self.set_role, *timeouts) if self.set_role else timeouts
-
-    @property
-    def set_role(self) -> str | None:
-        """The statement with which a session acts as the owner of what it creates, if any."""
-        return self.settings.set_role
+        role = self.settings.set_role
+        return (role, *timeouts) if role else timeouts
 
     def other_members(self, schemas: tuple[str, ...]) -> tuple[str, ...]:
         """Return those *schemas* that are members of the fleet as well."""

@@ -48,6 +48,7 @@ def run_env(
     from alembic.runtime.environment import EnvironmentContext
 
     config = project.alembic_config(*session.typed, db_ops=session)
+    options["destination_rev"] = session.destination
     try:
         if not project.is_ours:
             from db_ops.migrations.foreign_env.inspection import run_foreign_env_py

@@ -27,6 +27,7 @@ from db_ops.migrations.env.failures import (
 )
 from db_ops.migrations.env.run_env import run_env
 from db_ops.migrations.env.runtime import Session, run_settings
+from db_ops.migrations.env.shared_pool import new_connections
 from db_ops.migrations.env.step_guards import keep_in_schema, keep_role
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 from db_ops.migrations.project import Project
@@ -81,10 +82,6 @@ class Database(Protocol):
     @property
     def session_settings(self) -> tuple[str, ...]:
         """The statements that set the role and the timeouts of a migration's session."""
-
-    @property
-    def set_role(self) -> str | None:
-        """The statement with which a session acts as the owner of what it creates, if any."""
 
     @property
     def settings(self) -> Settings: ...
@@ -142,6 +139,11 @@ class Run:
     def total(self) -> int:
         return self.plan.total
 
+    @property
+    def schema(self) -> str | None:
+        """The schema that is meant; a database that is built to look at has none for it."""
+        return None if self.database.is_scratch else self.database.settings.schema
+
 
 def run_steps(run: Run, *, lock_retries: int) -> tuple[Step, ...]:
     """Apply or revert what `run.plan` announces; return what was committed.
@@ -182,7 +184,8 @@ def _attempt(run: Run) -> None:
                     connection,
                     recording=recording,
                     typed=run.plan.typed,
-                    schema=_schema(run),
+                    destination=run.plan.destination,
+                    schema=run.schema,
                 )
                 if not run.project.is_ours:
                     choose_connection(run.project, run.database, session)
@@ -205,13 +208,8 @@ def choose_connection(project: Project, database: Database, session: Session) ->
 
     session.uses_own_connection = needs_own_connection(project)
     session.keeps_driver = not database.is_measured
-    session.first = tuple(filter(None, (database.set_role, database.settings.set_schema)))
+    session.first = tuple(filter(None, (database.settings.set_role, database.settings.set_schema)))
     session.watch = database.transaction_watch
-
-
-def _schema(run: Run) -> str | None:
-    """Return the schema that is meant; a database that is built to look at has none for it."""
-    return None if run.database.is_scratch else run.database.settings.schema
 
 
 def _session_settings(run: Run, position: int) -> tuple[str, ...]:
@@ -233,9 +231,6 @@ def _reporting(
     recording: StepRecording | None,
 ) -> Callable[[Any, Any], Iterator[MigrationStep]]:
     """Return the steps of *run*: Alembic takes one when it starts it, the next after its commit."""
-
-    from db_ops.migrations.env.shared_pool import new_connections
-
     scratch = run.database.is_scratch
 
     def steps(heads: Any, context: Any) -> Iterator[MigrationStep]:
@@ -259,9 +254,9 @@ def _reporting(
             run.on_event(RevisionStarted(revision, run.direction, position, run.total, scratch))
             if recording is not None:
                 recording.begin()
-            if run.database.set_role:
-                keep_role(step, context, run.database.set_role)
-            if _schema(run) is not None:
+            if run.database.settings.set_role:
+                keep_role(step, context, run.database.settings.set_role)
+            if run.schema is not None:
                 keep_in_schema(step, context, run.database, revision.path)
             started = time.monotonic()
             with new_connections(connection.engine, run.database.open_beside):

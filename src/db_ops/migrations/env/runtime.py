@@ -59,8 +59,9 @@ class Session:
     `metadata` is its `target_metadata`, one `MetaData` or several; `metadata_of_models`, of the
     modules that the project names, stands in for it. `scope` is what a comparison found,
     `unchecked` what it could not compare. `recording` is called for each step. `typed` is the
-    command of Alembic, with its arguments, that does the same. `schemas` are compared although no
-    model lives there. One that `may_try` may write in a scratch database.
+    command of Alembic, with its arguments, that does the same, `destination` its revision.
+    `schemas` are compared although no model lives there. One that `may_try` may write in a scratch
+    database.
 
     One that `inspects` runs nothing, and without a connection contacts nobody: it holds the
     arguments of `configure` in each of the `calls`, and whether env.py `called_run_migrations` of
@@ -84,6 +85,7 @@ class Session:
     unchecked: tuple[str, ...] = ()
     recording: StepRecording | None = None
     typed: tuple[str, Mapping[str, Any]] = ("current", MappingProxyType({}))
+    destination: str = "head"
     schemas: tuple[str, ...] = ()
     may_try: bool = False
     inspects: bool = False

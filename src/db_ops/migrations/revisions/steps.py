@@ -45,11 +45,24 @@ class StepPlan(FrozenData):
     @property
     def typed(self) -> tuple[str, dict[str, Any]]:
         """The command of Alembic, as its parser leaves it, for the most steps that it can name."""
-        steps = max((table.steps for table in self.tables), key=len, default=())
+        steps = self._most
         goal = "heads"
         if steps:
             goal = steps[-1] if self.direction == "upgrade" else f"{steps[0]}-{len(steps)}"
         return self.direction, {"revision": goal, "sql": False, "tag": None}
+
+    @property
+    def destination(self) -> str:
+        """Where those steps lead to, as `context.get_revision_argument` tells env.py."""
+        steps = self._most
+        if not steps or self.direction == "upgrade":
+            return steps[-1] if steps and len(self.graph.heads) == 1 else "heads"
+        below = self.graph.nodes[steps[-1]].down
+        return below[0] if len(below) == 1 else self.typed[1]["revision"] if below else "base"
+
+    @property
+    def _most(self) -> tuple[str, ...]:
+        return max((table.steps for table in self.tables), key=len, default=())
 
     def check(self, scripts: ScriptDirectory) -> None:
         """Compare all of it with what Alembic would do. Raises `StepsDiffer`, `AlembicFailed`."""
