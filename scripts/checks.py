@@ -43,7 +43,7 @@ def test_faults(context: Context) -> None:
     }
 )
 def bench(context: Context, only: str = "*", runs: int = 3, update: bool = False) -> None:
-    """Measure everything beside its neighbours; write docs/benchmarks.md. Takes ten minutes."""
+    """Measure everything beside its neighbours; write docs/benchmarks.md. Takes twenty minutes."""
     options = f"--only {shlex.quote(only)} --runs {runs}" + " --update" * update
     context.run(f"{PYTHON} -m benchmarks {options}")
 
