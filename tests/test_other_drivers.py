@@ -156,3 +156,32 @@ def test_an_env_py_that_hands_its_work_to_anyio_gets_a_worker_thread(
     assert "models, migrations and database agree" in shop.run("verify").succeeded().out
     shop.change_model()
     assert "books.pages" in shop.run("create-migration", "-m", "pages").succeeded().out
+
+
+def test_a_transaction_that_env_py_begins_itself_may_be_ended_by_it(shop: ForeignProject) -> None:
+    env_py = (
+        ANYIO.replace("import anyio\nfrom anyio import from_thread\n", "import asyncio\n")
+        .replace(
+            "def do_run_migrations(connection):\n",
+            "def do_run_migrations(connection):\n    transaction = connection.begin()\n",
+        )
+        .replace("    with context.begin_transaction():\n", "    try:\n")
+        .replace(
+            "        context.run_migrations()\n",
+            "        context.run_migrations()\n        transaction.commit()\n"
+            "    except Exception:\n        transaction.rollback()\n        raise\n",
+        )
+    )
+    (shop.root / "alembic" / "env.py").write_text(f"{env_py}asyncio.run(run())\n")
+    assert "2 revisions applied" in shop.run("init").succeeded().out
+    assert "1 revision" in shop.run("downgrade").succeeded().out
+    newest = max((shop.root / "alembic" / "versions").glob("*.py"))
+    text = newest.read_text()
+    newest.write_text(text.replace("def upgrade():\n", "def upgrade():\n    raise ValueError\n"))
+    outcome = shop.run("upgrade").failed(1)
+    assert "ValueError" in outcome.error
+    assert "Warning" not in outcome.err
+    assert query(shop.url, "SELECT version_num FROM alembic_version") == [("0001",)]
+    newest.write_text(text)
+    shop.run("upgrade").succeeded()
+    assert query(shop.url, "SELECT version_num FROM alembic_version") == [("0002",)]

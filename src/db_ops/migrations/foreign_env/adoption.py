@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db_ops.migrations.autogenerate.comparison import (
@@ -62,10 +62,12 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
     """
     from alembic.runtime.environment import EnvironmentContext
     from sqlalchemy import Engine, Pool
+    from sqlalchemy.engine import Transaction
 
     engines = Engines(session, Engine.connect, Pool.connect)
     adoption = _Adoption(session, EnvironmentContext.configure)
     run = EnvironmentContext.run_migrations
+    ends = {name: getattr(Transaction, name) for name in ("commit", "rollback")}
     ours = session.connection
 
     def connect(engine: Engine) -> Connection:
@@ -86,6 +88,16 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
         if is_ours(context) and not session.inspects:
             run(context, **arguments)
 
+    def ending(name: str) -> Callable[[Transaction], None]:
+        def end(transaction: Transaction) -> None:
+            if transaction in adoption.ended:
+                # What has come since is in another one.
+                getattr(transaction.connection, name)()
+            else:
+                ends[name](transaction)
+
+        return end
+
     def is_ours(context: EnvironmentContext) -> bool:
         # Many an application runs Alembic's commands itself when it is made; what they would do is
         # what was asked of us, or what was not.
@@ -100,6 +112,8 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
     Pool.connect = connect_pool  # type: ignore[method-assign, assignment]  # put back below
     EnvironmentContext.configure = configure  # type: ignore[assignment]  # put back below
     EnvironmentContext.run_migrations = run_migrations  # type: ignore[method-assign, assignment]  # put back below
+    for name in ends:
+        setattr(Transaction, name, ending(name))
     try:
         with ExitStack() as stack:
             stack.enter_context(psycopg2_by_default())
@@ -113,14 +127,20 @@ def env_py_adoption(session: Session) -> Iterator[Engines]:
         Pool.connect = engines.original_pool_connect  # type: ignore[method-assign, assignment]
         EnvironmentContext.configure = adoption.original_configure  # type: ignore[method-assign]
         EnvironmentContext.run_migrations = run  # type: ignore[method-assign]
+        for name, end in ends.items():
+            setattr(Transaction, name, end)
 
 
 @dataclass
 class _Adoption:
-    """Replaces `EnvironmentContext.configure`, and records the calls of env.py."""
+    """Replaces `EnvironmentContext.configure`, and records the calls of env.py.
+
+    `ended` are transactions that env.py has begun for the revisions, which have one each.
+    """
 
     session: Session
     original_configure: Callable[..., None]
+    ended: list[Any] = field(default_factory=list)
 
     def configure(
         self, context: EnvironmentContext, connection: Connection | None, options: dict[str, Any]
@@ -148,7 +168,9 @@ class _Adoption:
                 **inherited_execution_options(connection.get_execution_options())
             )
         elif connection.in_transaction():
+            begun = connection.get_transaction()
             connection.commit()
+            self.ended.append(begun)
         if session.schema is not None:
             check_configured(called, session.schema, used)
         self.original_configure(context, connection=used, **self._options(options))
