@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2 import sql
 
+from tests.support.session_settings import OURS
+
 if TYPE_CHECKING:
     from scripts.corpus import Result, Walk, Workplace
 
@@ -61,18 +63,8 @@ _TABLES = """
     WHERE relkind IN ('r', 'm') AND (relkind = 'r' OR relispopulated)
       AND nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'db_ops')
 """
-# What says how long a session waits, how it is known, and where it waits for the disk; of what is
-# seen from Python, what was typed and where the ini is.
-_OURS = {
-    "application_name",
-    "client_connection_check_interval",
-    "lock_timeout",
-    "statement_timeout",
-    "synchronous_commit",
-    "tcp_keepalives_count",
-    "tcp_keepalives_idle",
-    "tcp_keepalives_interval",
-    "tcp_user_timeout",
+# Of what is seen from Python, what was typed and where the ini is.
+_OURS = OURS | {
     "python: ini",
     "python: logs",
     "python: main options",

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import with_database
 from tests.support.project import Project, query
+from tests.support.session_settings import OURS
 
 STOCK_ENV_PY = """
 import os, sys
@@ -60,18 +61,6 @@ def observe(op, revision):
             {"r": revision, "n": name, "v": str(value)},
         )
 """
-# How long a session waits, how it is known, and that nobody waits for the disk during a build.
-OURS = {
-    "application_name",
-    "client_connection_check_interval",
-    "lock_timeout",
-    "statement_timeout",
-    "synchronous_commit",
-    "tcp_keepalives_count",
-    "tcp_keepalives_idle",
-    "tcp_keepalives_interval",
-    "tcp_user_timeout",
-}
 
 
 def observing(project: Project) -> Project:

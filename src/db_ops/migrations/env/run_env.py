@@ -48,7 +48,6 @@ def run_env(
     from alembic.runtime.environment import EnvironmentContext
 
     config = project.alembic_config(*session.typed, db_ops=session)
-    options["destination_rev"] = session.destination
     try:
         if not project.is_ours:
             from db_ops.migrations.foreign_env.inspection import run_foreign_env_py
@@ -58,6 +57,7 @@ def run_env(
                 session.recording.begin()
             return
         import_models(project)
+        options["destination_rev"] = session.destination
         with EnvironmentContext(config, scripts, fn=work, **options):
             scripts.run_env()
     except KeyboardInterrupt:

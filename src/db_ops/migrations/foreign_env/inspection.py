@@ -210,7 +210,7 @@ def run_foreign_env_py(
     from alembic.script import ScriptDirectory
 
     found = scripts or ScriptDirectory.from_config(config)
-    options.setdefault("destination_rev", session.destination)
+    options["destination_rev"] = session.destination
 
     def run() -> None:
         with EnvironmentContext(config, found, fn=work or (lambda heads, context: []), **options):
