@@ -54,3 +54,14 @@ def test_a_new_file_changed_within_the_second_is_run_as_it_is_written(two: Proje
     path.write_text(path.read_text().replace("1/0", "1/1"))
     os.utime(path, (now, now))
     two.run("init").succeeded()
+
+
+def test_nothing_is_kept_of_a_revision_that_was_just_created(project: Project, door: str) -> None:
+    project.models("""
+        class Book(Base):
+            __tablename__ = "books"
+            id: Mapped[int] = mapped_column(primary_key=True)
+    """)
+    project.run("create-migration", "-m", "books", door=door, new_interpreter=True).succeeded()
+    assert len(project.revision_files) == 1
+    assert compiled(project) == []

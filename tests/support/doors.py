@@ -58,6 +58,22 @@ def in_a_shell(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def forget_new_bytecode(root: Path) -> None:
+    """Remove what Python compiled in *root* within the second in which the source was written.
+
+    It tells a stale copy by size and whole second, and a test changes a file more quickly than
+    anybody types: what it wrote first would be imported again.
+    """
+    for compiled in (*root.glob("__pycache__/*.pyc"), *root.glob("*/__pycache__/*.pyc")):
+        source = compiled.parents[1] / f"{compiled.name.partition('.')[0]}.py"
+        try:
+            if int(compiled.stat().st_mtime) <= int(source.stat().st_mtime):
+                compiled.unlink()
+        except FileNotFoundError:
+            # The source is gone, or another process of the test was quicker.
+            continue
+
+
 def listen_to_interrupts(except_for: tuple[signal.Signals, ...] = ()) -> None:
     """Let a child hear SIGINT, which a process behind a shell or `nohup` ignores and hands down."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -67,6 +83,7 @@ def listen_to_interrupts(except_for: tuple[signal.Signals, ...] = ()) -> None:
 
 def run(argv: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 300) -> Outcome:
     """Run *argv* in *cwd* with nothing in the environment but *env* and what a shell needs."""
+    forget_new_bytecode(cwd)
     done = subprocess.run(
         argv, cwd=cwd, env=in_a_shell(env), capture_output=True, text=True, timeout=timeout
     )

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +118,21 @@ def write_bytecode(project: Project) -> Iterator[None]:
     The user's `-B` or `PYTHONDONTWRITEBYTECODE` counts. Nothing is kept while a file is new: Python
     tells a stale copy by size and whole second.
     """
-    before = sys.dont_write_bytecode
     newest = max((modified for _, modified in revision_files(project).values()), default=0)
     unsettled = newest > time.time_ns() - UNSETTLED_NS
-    sys.dont_write_bytecode = unsettled or bool(sys.flags.dont_write_bytecode)
+    with _bytecode_is_written(not unsettled and not sys.flags.dont_write_bytecode):
+        yield
+
+
+def without_bytecode() -> AbstractContextManager[None]:
+    """Keep nothing that Python compiles: for a revision file that is being written."""
+    return _bytecode_is_written(False)
+
+
+@contextmanager
+def _bytecode_is_written(written: bool) -> Iterator[None]:
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = not written
     try:
         yield
     finally:

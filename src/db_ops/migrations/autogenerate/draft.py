@@ -20,6 +20,7 @@ from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.runner import Database
 from db_ops.migrations.env.runtime import MAX_REVISION_ID
 from db_ops.migrations.project import Project
+from db_ops.migrations.scripts import without_bytecode
 
 if TYPE_CHECKING:
     from alembic.autogenerate import RevisionContext
@@ -105,7 +106,9 @@ class Draft:
         hooks, kept = hooks_of(scripts), self._hooks
         setattr(scripts, hooks, type(kept)())
         try:
-            (written,) = self.context.generate_scripts()
+            # Alembic imports what it writes, and the file is still to be edited.
+            with without_bytecode():
+                (written,) = self.context.generate_scripts()
         finally:
             setattr(scripts, hooks, kept)
         assert written is not None
