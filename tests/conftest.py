@@ -15,6 +15,7 @@ from db_ops.postgres.embedded import EmbeddedServer
 from tests.support.cluster import Cluster
 from tests.support.doors import DOORS
 from tests.support.launcher import Launcher
+from tests.support.memory import keep_temporary_files_in_memory
 from tests.support.project import Project, make_project, query
 
 SERVER_URL = "DB_OPS_TEST_URL"
@@ -24,6 +25,8 @@ LEFT_OUT = Path(__file__).with_name("left_out_of_quick.txt")
 ACCEPTANCE = Path(__file__).with_name("acceptance")
 Template = Callable[[Callable[[Project], None]], Project]
 _cluster = pytest.StashKey[Cluster]()
+
+keep_temporary_files_in_memory()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

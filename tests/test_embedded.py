@@ -113,7 +113,7 @@ def postmaster(server: EmbeddedServer) -> int:
 
 
 def pid_file(server: EmbeddedServer) -> Path:
-    return next(server.directory.glob("pg*")).joinpath("postmaster.pid")
+    return next(server.directory.glob("pg*/PG_VERSION")).with_name("postmaster.pid")
 
 
 def kill(process: int) -> None:

@@ -40,9 +40,6 @@ _SETTINGS = {
 
 # The folder of another PostgreSQL's programs, to run the tests against its version.
 BINARIES = "DB_OPS_TEST_BINARIES"
-# Creating a database takes a disk twenty times as long. A container's is often only 64 MiB.
-_MEMORY = Path("/dev/shm")
-_ROOM = 6 << 30
 
 
 class Cluster:
@@ -50,7 +47,7 @@ class Cluster:
 
     def __init__(self, binaries: Path | None = None, hba: str = _PG_HBA) -> None:
         self.settings: dict[str, str] = {}
-        self.home = Path(tempfile.mkdtemp(prefix="db_ops-tests-", dir=_memory()))
+        self.home = Path(tempfile.mkdtemp(prefix="db_ops-tests-"))
         self.home.chmod(0o755)
         embedded = EmbeddedServer(self.home / "server")
         named = binaries or os.environ.get(BINARIES)
@@ -131,12 +128,6 @@ def _scram_verifier(password: str) -> str:
     stored = hashlib.sha256(client_key).digest()
     server_key = hmac.digest(salted, b"Server Key", "sha256")
     return f"SCRAM-SHA-256$1:{text(salt)}${text(stored)}:{text(server_key)}"
-
-
-def _memory() -> Path | None:
-    if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
-        return _MEMORY
-    return None
 
 
 def _installed(folder: Path) -> Programs:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.doors import (
     Outcome,
     command_line,
-    forget_new_bytecode,
+    forget_stale_bytecode,
     in_a_shell,
     listen_to_interrupts,
 )
@@ -36,7 +36,7 @@ class Command:
     ) -> None:
         self._project, self.arguments = project, arguments
         self._out, self._err = (project.root / name for name in ("stdout.txt", "stderr.txt"))
-        forget_new_bytecode(project.root)
+        forget_stale_bytecode(project.root)
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
                 [*wrapper, *command_line(door, arguments, project.root)],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,20 +60,27 @@ def in_a_shell(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def forget_new_bytecode(root: Path) -> None:
-    """Remove what Python compiled in *root* within the second in which the source was written.
+def forget_stale_bytecode(root: Path) -> None:
+    """Remove what Python compiled in *root* of a text that has been replaced within the second.
 
     It tells a stale copy by size and whole second, and a test changes a file more quickly than
     anybody types: what it wrote first would be imported again.
     """
-    for compiled in (*root.glob("__pycache__/*.pyc"), *root.glob("*/__pycache__/*.pyc")):
-        source = compiled.parents[1] / f"{compiled.name.partition('.')[0]}.py"
-        try:
-            if int(compiled.stat().st_mtime) <= int(source.stat().st_mtime):
+    tag = f".{sys.implementation.cache_tag}.pyc"
+    for compiled in (*root.glob(f"__pycache__/*{tag}"), *root.glob(f"*/__pycache__/*{tag}")):
+        source = compiled.parents[1] / f"{compiled.name.removesuffix(tag)}.py"
+        with suppress(FileNotFoundError):
+            written = int(compiled.stat().st_mtime), int(source.stat().st_mtime)
+            if written[0] <= written[1] and not _is_compiled_of(compiled, source):
                 compiled.unlink()
-        except FileNotFoundError:
-            # The source is gone, or another process of the test was quicker.
-            continue
+
+
+def _is_compiled_of(compiled: Path, source: Path) -> bool:
+    try:
+        code = compile(source.read_text(), "", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return bool(marshal.loads(compiled.read_bytes()[16:]) == code)
 
 
 def listen_to_interrupts(except_for: tuple[signal.Signals, ...] = ()) -> None:
@@ -83,7 +92,7 @@ def listen_to_interrupts(except_for: tuple[signal.Signals, ...] = ()) -> None:
 
 def run(argv: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 300) -> Outcome:
     """Run *argv* in *cwd* with nothing in the environment but *env* and what a shell needs."""
-    forget_new_bytecode(cwd)
+    forget_stale_bytecode(cwd)
     done = subprocess.run(
         argv, cwd=cwd, env=in_a_shell(env), capture_output=True, text=True, timeout=timeout
     )

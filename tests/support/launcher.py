@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 import db_ops
-from tests.support.doors import Outcome, command_line, forget_new_bytecode, in_a_shell
+from tests.support.doors import Outcome, command_line, forget_stale_bytecode, in_a_shell
 from tests.support.project import REPOSITORY
 
 
@@ -131,7 +131,7 @@ class Launcher:
         cwd: Path | None = None,
     ) -> Forked:
         """Open a door of the project in *root*, or of the plain Alembic for `alembic ...`."""
-        forget_new_bytecode(root)
+        forget_stale_bytecode(root)
         self.count += 1
         output = self.folder / f"{self.count:05}"
         if command[:1] == ("alembic",):

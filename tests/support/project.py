@@ -20,7 +20,7 @@ from psycopg2.sql import Composable
 
 import db_ops
 from db_ops.settings import DatabaseUrl, Settings
-from tests.support.doors import Outcome, command_line, forget_new_bytecode, run
+from tests.support.doors import Outcome, command_line, forget_stale_bytecode, run
 
 REPOSITORY = Path(__file__).parents[2]
 ALEMBIC = tuple(map(int, version("alembic").split(".")[:2]))
@@ -136,7 +136,7 @@ class Project:
         url = DatabaseUrl.parse(self.url)
         settings = Settings(self.root / "alembic.ini", url, declared_environment=environment)
         path = list(sys.path)
-        forget_new_bytecode(self.root)
+        forget_stale_bytecode(self.root)
         # Another project's, which a test may have imported in this process.
         sys.modules.pop("models", None)
         try:

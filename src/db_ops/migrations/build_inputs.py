@@ -30,7 +30,8 @@ _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^#\n;]+))", re.M
 )
 _NOT_READ = ("__pycache__", ".git", ".db_ops", "site-packages", "dist-packages")
-_NOT_FILES = ("/proc/", "/sys/", "/dev/")
+# A project may lie in memory, where there are files among the devices.
+_NOT_FILES = re.compile(r"/(?:proc|sys|dev(?!/shm/))/")
 _LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
 _VARIABLE = "$"
 
@@ -152,9 +153,11 @@ class UsedInputs:
     def _new(self) -> Iterator[Path]:
         """Yield the opened paths that are not among what was known before, nor part of Python."""
         inside, known = f"{self.inputs.root}{os.sep}", self.inputs.sources
-        foreign = (*_NOT_FILES, *_libraries())
+        foreign = _libraries()
         for path in self.read.paths:
-            if path.removeprefix(inside) not in known and not path.startswith(foreign):
+            if path.removeprefix(inside) in known or path.startswith(foreign):
+                continue
+            if not _NOT_FILES.match(path):
                 yield Path(path)
 
     def _counts(self, path: Path) -> bool:
