@@ -132,6 +132,35 @@ def test_an_env_py_is_told_by_a_variable_which_schema_is_meant(shops: Project) -
     assert at == [[("0001",)], [("0002",)], [("0002",)]]
 
 
+@pytest.mark.parametrize("kind", ["ours", "by variable", "by search path"])
+def test_verify_quick_tells_which_schema_was_changed_by_hand(shops: Project, kind: str) -> None:
+    if kind != "ours":
+        body = BY_VARIABLE.replace(", version_table_schema=schema", "")
+        write_env(shops, BY_VARIABLE if kind == "by variable" else body)
+        tell(shops, TOLD)
+    assert "3 applied, of 3" in shops.run("fleet", "upgrade", "--jobs", "2").succeeded().out
+    assert "3 at head, of 3" in shops.run("fleet", "verify", "--quick").succeeded().out
+    # What belongs to the database, or to none of them, is nobody's change.
+    shops.query("CREATE TABLE public.others (id int); CREATE PUBLICATION every FOR ALL TABLES")
+    shops.query("CREATE CAST (money AS bytea) WITH INOUT; CREATE SCHEMA shopping")
+    assert "3 at head, of 3" in shops.run("fleet", "verify", "--quick").succeeded().out
+    shops.query("CREATE INDEX by_hand ON shop_b.one (note)")
+    outcome = shops.run("fleet", "verify", "--quick")
+    assert (outcome.code, "2 at head, 1 changed, of 3" in outcome.out) == (3, True), outcome.out
+    assert "\nshop_b: changed" in f"\n{outcome.out}"
+    # Others are migrated, and the one that was changed stays so.
+    shops.query("CREATE SCHEMA shop_d")
+    assert "1 applied" in shops.run("fleet", "upgrade").succeeded().out
+    outcome = shops.run("fleet", "verify", "--quick")
+    assert "3 at head, 1 changed, of 4" in outcome.out
+    shops.query("DROP INDEX shop_b.by_hand")
+    assert "4 at head, of 4" in shops.run("fleet", "verify", "--quick").succeeded().out
+    shops.query("UPDATE db_ops.history SET fingerprint = replace(fingerprint, 's:', ':')")
+    outcome = shops.run("fleet", "verify", "--quick")
+    assert outcome.code == 3
+    assert "the last fingerprint is of the whole database" in outcome.out
+
+
 def test_what_a_module_reads_once_is_read_for_each_member(shops: Project) -> None:
     (shops.root / "tenancy.py").write_text('import os\n\nSCHEMA = os.environ["SHOP_SCHEMA"]\n')
     # One of the revisions has it from that module, as of its import.

@@ -13,6 +13,7 @@ from db_ops.migrations.revisions.names import stamp_goal
 from db_ops.results import Difference, OnEvent, Record, RevisionsFound, Stamped, ignore
 from db_ops.settings import Settings
 from db_ops.target.guard import check_intent, check_mark
+from db_ops.target.migrating_session import set_read_only
 from db_ops.target.target import Target, open_target
 from db_ops.verification.at_revision import RevisionComparison, nearest_places
 
@@ -77,7 +78,7 @@ def find_revisions(settings: Settings, *, on_event: OnEvent = ignore) -> Revisio
         problem = "stamp: this project has no revisions"
         raise UsageError(problem, "write the first one: db-ops create-migration -m MESSAGE")
     with target.server.target() as connection:
-        target.set_read_only(connection)
+        set_read_only(target, connection)
         recorded = target.recorded_on(connection)
         comparison = RevisionComparison.of(target, connection)
     places = nearest_places(target, comparison)

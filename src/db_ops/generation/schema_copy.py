@@ -23,6 +23,7 @@ from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependencies import schema_and_extension_statements
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.sequence_options import OWN_SEQUENCE, SERIAL
+from db_ops.target.migrating_session import set_read_only
 from db_ops.target.target import Target
 from db_ops.verification.drift import judge_drift
 from db_ops.verification.model_scope import is_expressible_in_models
@@ -96,7 +97,7 @@ class RevisionBase:
         with target.server.target_if_exists() as connection:
             if connection is None:
                 raise refusal
-            target.set_read_only(connection)
+            set_read_only(target, connection)
             found = target.recorded_state(connection)
             if set(found.revisions) != set(target.graph.heads):
                 raise refusal

@@ -86,8 +86,7 @@ class Member(FrozenData):
             declared = PRODUCTION
         x, variables = self.told(fleet) if fleet else ((), ())
         changed: dict[str, Any] = {}
-        # That of a schema would be that of the database, in which others are migrated as well.
-        changed["fingerprints"] = fleet is not None and fleet.fingerprints and self.schema is None
+        changed["fingerprints"] = fleet is not None and fleet.fingerprints
         if self.schema is not None and not x and not variables:
             url = url.with_option("search_path", quote_ident(self.schema))
             changed["version_table_schema"] = self.schema

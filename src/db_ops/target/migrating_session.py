@@ -34,7 +34,7 @@ def open_session(target: Target, *, read_only: bool = False, beside: bool = Fals
     with server.translate_errors("setting up a session"), connection.cursor() as cursor:
         name = session.refuse_transaction_pooler(server, connection)
         if read_only:
-            target.set_read_only(connection)
+            set_read_only(target, connection)
         else:
             session.set_up_session(server, connection)
             cursor.execute("; ".join(target.session_settings))
@@ -46,6 +46,13 @@ def open_session(target: Target, *, read_only: bool = False, beside: bool = Fals
             if server.watch is not None:
                 server.watch.attach(connection)
     return connection
+
+
+def set_read_only(target: Target, connection: Connection) -> None:
+    """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
+    settings = "; ".join(target.session_settings)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{settings}; SET default_transaction_read_only = on")
 
 
 @contextmanager

@@ -105,10 +105,9 @@ class Target(FrozenData):
         from db_ops.postgres.history.writer import HistoryWriter
 
         tell = on_trouble or (lambda *why: self.server.on_event(NotRecorded(self.location, *why)))
-        command, checksum = self.server.command, self.checksums.of
-        prints = self.settings.fingerprints
-        table, connect = self._version_table, self.server.connect
-        return HistoryWriter(locked, *table, command, tell, checksum, prints, connect)
+        server, own = self.server, (self.settings.fingerprints, self.settings.schema)
+        table, checksum = self._recorded_table, self.checksums.of
+        return HistoryWriter(locked, *table, server.command, tell, checksum, *own, server.connect)
 
     @contextmanager
     def record_run(self, locked: Connection) -> Iterator[HistoryWriter | None]:
@@ -133,6 +132,12 @@ class Target(FrozenData):
     @property
     def _version_table(self) -> tuple[str, str | None]:
         return self.project.version_table, self.project.version_table_schema
+
+    @property
+    def _recorded_table(self) -> tuple[str, str | None]:
+        # Of one schema of a fleet, env.py may leave the place to the search path.
+        table, schema = self._version_table
+        return table, schema or self.settings.schema
 
     @property
     def transaction_watch(self) -> TrialWatch | None:
@@ -166,12 +171,6 @@ class Target(FrozenData):
     def session(self, plan: StepPlan) -> AbstractContextManager[Connection]:
         """Open a session for the revisions of *plan*, for a `with` block."""
         return migrating_session(self, plan)
-
-    def set_read_only(self, connection: Connection) -> None:
-        """Forbid *connection* to write, and to wait for a table longer than `lock_timeout`."""
-        settings = "; ".join(self.session_settings)
-        with connection.cursor() as cursor:
-            cursor.execute(f"{settings}; SET default_transaction_read_only = on")
 
     def remedy_for_right(self, message: str, statement: str) -> str:
         """Return what gives the right that *statement* lacked."""
@@ -219,7 +218,8 @@ class Target(FrozenData):
         from db_ops.postgres.history.reader import read_state
 
         with self._version_table_read(connection):
-            found = read_state(connection, *self._version_table, largest=largest)
+            table, schema = self._recorded_table, self.settings.schema
+            found = read_state(connection, *table, schema=schema, largest=largest)
         if not found.revisions:
             from db_ops.target.version_table import check_not_hidden
 
@@ -246,7 +246,7 @@ class Target(FrozenData):
         """Return what is recorded of this service in the database."""
         from db_ops.postgres.history.reader import read_records
 
-        return read_records(connection, *self._version_table)
+        return read_records(connection, *self._recorded_table)
 
     def position(self, recorded: tuple[str, ...], connection: Connection | None) -> Position:
         """Return where a database at *recorded* stands; only unknown revisions cost a question."""

@@ -15,6 +15,7 @@ from db_ops.postgres.schema.ownership import as_owned_by
 from db_ops.postgres.schema.reading import beyond_schema, read_schema
 from db_ops.postgres.templates import server_defaults
 from db_ops.results import Drift, Revision
+from db_ops.target.migrating_session import set_read_only
 from db_ops.target.position import Position
 from db_ops.target.target import Target
 from db_ops.verification.drift import judge_drift
@@ -65,7 +66,7 @@ def read_target_state(target: Target, *, grants: bool) -> TargetState:
             if connection is None:
                 return TargetState()
             refuse_transaction_pooler(target.server, connection)
-            target.set_read_only(connection)
+            set_read_only(target, connection)
             recorded, why_not = _recorded(target, connection)
             schema = read_schema(
                 connection,
@@ -98,7 +99,7 @@ def drift_of(target: Target, state: TargetState) -> Drift:
     if state.why_not:
         return Drift("unknown", "the recorded revisions cannot be read")
     with target.server.target() as connection:
-        target.set_read_only(connection)
+        set_read_only(target, connection)
         return judge_drift(target.recorded_state(connection), state.schema.major)
 
 

@@ -20,10 +20,10 @@ from db_ops.postgres.catalog import current_role, major_version, revisions_and_c
 from db_ops.postgres.history.rows import HistoryRow, RecordedHistory
 from db_ops.postgres.history.table import TABLE, records_key
 from db_ops.postgres.schema.reading import (
-    FINGERPRINT_FORMAT,
-    PINNED,
+    fingerprint_format,
     fingerprint_parameters,
     fingerprint_query,
+    pinned,
 )
 from db_ops.settings import RECORDS_SCHEMA
 
@@ -60,7 +60,8 @@ _MISSING = (UndefinedTable, UndefinedColumn, InvalidSchemaName)
 class RecordedState(FrozenData):
     """State read in one query: revisions, database comment, last record, current fingerprint.
 
-    `fingerprint` is None where it was not asked for, because there is nothing to compare it with.
+    `fingerprint` is None where it was not asked for, because there is nothing to compare it with;
+    `format` is that of one which could be.
     """
 
     revisions: tuple[str, ...]
@@ -69,6 +70,7 @@ class RecordedState(FrozenData):
     fingerprint: str | None = None
     problem: str | None = None
     denied: bool = False
+    format: str = ""
 
 
 def read_records(
@@ -91,25 +93,28 @@ def read_state(
     version_table: str,
     version_schema: str | None,
     *,
+    schema: str | None = None,
     largest: int | None = None,
 ) -> RecordedState:
     """Return the state in one round trip; in up to three if something does not exist.
 
     *connection* is in autocommit mode. The fingerprint is computed only if one of the same format
     and major version was recorded for these very revisions, and if the database has at most
-    *largest* relations: the server needs about 50 microseconds for each.
+    *largest* relations: the server needs about 50 microseconds for each. It is that of *schema*
+    alone if one is named.
     """
     major = major_version(connection)
     name = sql.Identifier(*filter(None, (version_schema, version_table)))
     query = sql.SQL("{found}; {pinned}; {look}").format(
         found=sql.SQL(_FOUND).format(version_table=name, columns=sql.SQL(_COLUMNS)),
-        pinned=sql.SQL(PINNED),
-        look=sql.SQL(_STATE).format(fingerprint=sql.SQL(fingerprint_query(major))),
+        pinned=sql.SQL(pinned(schema)),
+        look=sql.SQL(_STATE).format(fingerprint=sql.SQL(fingerprint_query(major, schema))),
     )
+    form = fingerprint_format(schema)
     parameters = {
-        **fingerprint_parameters(version_table, version_schema),
+        **fingerprint_parameters(version_table, version_schema, schema),
         "key": records_key(version_table, version_schema),
-        "comparable": f"{FINGERPRINT_FORMAT}:{major}:%",
+        "comparable": f"{form}:{major}:%",
         "largest": _ANY_SIZE if largest is None else largest,
     }
     problem: str | None
@@ -128,7 +133,7 @@ def read_state(
         last = _row(found["last"]) if found["last"] else None
         problem = None if last else NO_RECORDS
         return RecordedState(
-            tuple(sorted(found["revisions"])), comment or "", last, digest, problem
+            tuple(sorted(found["revisions"])), comment or "", last, digest, problem, format=form
         )
     revisions, comment = revisions_and_comment(connection, version_table, version_schema)
     last = None
@@ -136,7 +141,7 @@ def read_state(
         # The version table may be gone, and the records are not.
         rows = read_records(connection, version_table, version_schema).rows
         last, problem = (rows[-1], None) if rows else (None, problem)
-    return RecordedState(revisions, comment, last, problem=problem, denied=denied)
+    return RecordedState(revisions, comment, last, problem=problem, denied=denied, format=form)
 
 
 def _row(values: dict[str, Any]) -> HistoryRow:

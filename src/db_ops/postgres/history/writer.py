@@ -80,7 +80,8 @@ OnTrouble = Callable[[str, str], None]
 class HistoryWriter:
     """Writes the records of one run, which holds the migration lock on *connection*.
 
-    *key* names the version table: several services may share a database. The schema is created
+    *key* names the version table: several services may share a database. Of a *schema* that is
+    migrated alone, the fingerprint is its own. The schema of the records is created
     with the first record, by the role of *connection*; a run that applies nothing creates none.
     Where revisions run on *connection* itself, what may outlive them needs another: see `connect`.
     """
@@ -92,6 +93,7 @@ class HistoryWriter:
     on_trouble: OnTrouble
     checksum: Callable[[Path], str | None]
     fingerprints: bool = True
+    schema: str | None = None
     connect: Callable[[], Connection] | None = None
     written: int = 0
     _ready: bool = field(default=False, init=False)
@@ -180,6 +182,7 @@ class HistoryWriter:
                 self.connection,
                 version_table=self.version_table,
                 version_schema=self.version_schema,
+                schema=self.schema,
             )
             with self.connection.cursor() as cursor:
                 cursor.execute(_FINGERPRINT, (digest, self.key))

@@ -74,6 +74,7 @@ def read_dependents(
         {
             "version_table": version_table,
             "version_schema": version_schema,
+            "schema": None,
             "partitions": True,
             "columns": wanted,
         },

@@ -47,8 +47,8 @@ def _value(text: str) -> str:
     return ", ".join(f"'{part.strip()}'" for part in text.split(","))
 
 
-# The statements that pin them until the transaction ends.
-PINNED = "; ".join(f"SET LOCAL {name} = {_value(text)}" for name, text in _PINNED.items())
+# One schema among hundreds is found by indexes, in an order that the planner has to think of.
+_NOT_OF_SCHEMA = ("enable_nestloop", "join_collapse_limit", "from_collapse_limit")
 _SAVEPOINT = "db_ops_schema"
 # Columns of tables and indexes, wherever they are and whosesoever, and names of constraints.
 _BEYOND = f"""
@@ -87,7 +87,7 @@ def read_schema(
     major = major_version(connection)
     there = _kinds_there(connection)
     query = catalog_query(major, grants=grants, silenced=True, there=there)
-    parameters = _parameters(version_table, version_schema, partitions=True)
+    parameters = _parameters(version_table, version_schema, None, partitions=True)
     rows = fetch_pinned(connection, query, parameters)
     known = {kind.name: (kind, kind.names(major)) for kind in kinds(grants=grants)}
     objects = {}
@@ -115,17 +115,28 @@ def fingerprint(
     *,
     version_table: str = "alembic_version",
     version_schema: str | None = None,
+    schema: str | None = None,
 ) -> str:
     """Return `FORMAT:MAJOR:HASH` of what `read_schema` reads, computed by the server.
 
-    Without grants, and without partitions: jobs create and drop those. Two fingerprints say
-    something about their schemas only if format and major version are the same. Equal for databases
-    built by the same statements, in any order, and for a copy.
+    Without grants, and without partitions: jobs create and drop those. That of one *schema* has
+    nothing of the database as a whole, and a format of its own. Two fingerprints say something
+    about their schemas only if format and major version are the same. Equal for databases built by
+    the same statements, in any order, and for a copy.
     """
-    query = fingerprint_query(major_version(connection), _kinds_there(connection))
-    parameters = fingerprint_parameters(version_table, version_schema)
-    ((digest,),) = fetch_pinned(connection, query, parameters)
+    query = fingerprint_query(major_version(connection), schema, _kinds_there(connection))
+    parameters = fingerprint_parameters(version_table, version_schema, schema)
+    ((digest,),) = fetch_pinned(connection, query, parameters, schema)
     return str(digest)
+
+
+def pinned(schema: str | None = None) -> str:
+    """Return the statements that pin the settings for the rows of all schemas, or of one."""
+    return "; ".join(
+        f"SET LOCAL {name} = {_value(text)}"
+        for name, text in _PINNED.items()
+        if schema is None or name not in _NOT_OF_SCHEMA
+    )
 
 
 def _kinds_there(connection: Connection) -> frozenset[str]:
@@ -136,15 +147,21 @@ def _kinds_there(connection: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in fetch_pinned(connection, EVIDENCE_QUERY, {}))
 
 
-def fingerprint_query(major: int, there: frozenset[str] | None = None) -> str:
+def fingerprint_format(schema: str | None) -> str:
+    """Return what a fingerprint begins with: another one for that of one *schema*."""
+    return f"{FINGERPRINT_FORMAT}{'' if schema is None else 's'}"
+
+
+def fingerprint_query(major: int, schema: str | None, there: frozenset[str] | None = None) -> str:
     """Return the query that `fingerprint` sends, for one that reads more besides.
 
-    It runs after `PINNED`, in the same transaction, with `fingerprint_parameters`. The kinds that
+    It runs after `pinned`, in the same transaction, with `fingerprint_parameters`. The kinds that
     are not *there* have no rows, so that it says the same without them; None asks for all.
     """
-    rows = catalog_query(major, grants=False, silenced=False, there=there)
+    of_schema = schema is not None
+    rows = catalog_query(major, grants=False, silenced=False, there=there, of_schema=of_schema)
     return f"""
-        SELECT '{FINGERPRINT_FORMAT}:{major}:' || encode(sha256(convert_to(
+        SELECT '{fingerprint_format(schema)}:{major}:' || encode(sha256(convert_to(
             coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''),
             getdatabaseencoding())), 'hex')
         FROM (
@@ -154,13 +171,18 @@ def fingerprint_query(major: int, there: frozenset[str] | None = None) -> str:
     """
 
 
-def fingerprint_parameters(version_table: str, version_schema: str | None) -> dict[str, object]:
+def fingerprint_parameters(
+    version_table: str, version_schema: str | None, schema: str | None
+) -> dict[str, object]:
     """Return the parameters of `fingerprint_query`."""
-    return _parameters(version_table, version_schema, partitions=False)
+    return _parameters(version_table, version_schema, schema, partitions=False)
 
 
 def fetch_pinned(
-    connection: Connection, query: str, parameters: Mapping[str, object]
+    connection: Connection,
+    query: str,
+    parameters: Mapping[str, object],
+    schema: str | None = None,
 ) -> list[tuple[Any, ...]]:
     """Run *query* under the pinned settings, which end with it.
 
@@ -173,7 +195,7 @@ def fetch_pinned(
     for attempt in range(1, _ATTEMPTS + 1):
         with connection.cursor() as cursor:
             try:
-                cursor.execute(f"{savepoint}{PINNED}; {query}", parameters)
+                cursor.execute(f"{savepoint}{pinned(schema)}; {query}", parameters)
                 return cursor.fetchall()
             except _DROPPED_MEANWHILE:
                 if attempt == _ATTEMPTS:
@@ -185,11 +207,12 @@ def fetch_pinned(
 
 
 def _parameters(
-    version_table: str, version_schema: str | None, *, partitions: bool
+    version_table: str, version_schema: str | None, schema: str | None, *, partitions: bool
 ) -> dict[str, object]:
     return {
         "version_table": version_table,
         "version_schema": version_schema,
+        "schema": schema,
         "partitions": partitions,
     }
 

@@ -75,18 +75,26 @@ def kinds(*, grants: bool) -> tuple[Kind, ...]:
 
 @cache
 def catalog_query(
-    major: int, *, grants: bool, silenced: bool, there: frozenset[str] | None = None
+    major: int,
+    *,
+    grants: bool,
+    silenced: bool,
+    there: frozenset[str] | None = None,
+    of_schema: bool = False,
 ) -> str:
     """Return the query of kind, parent, name and attributes of each object, in no order.
 
     *there* is what `EVIDENCE_QUERY` finds; without it the query is of all kinds. With *silenced*,
-    rows of that kind name what the scope left out, and each row ends with a column's number. Its
-    parameters are `version_table`, `version_schema` and `partitions`.
+    rows of that kind name what the scope left out, and each row ends with a column's number. Asked
+    *of_schema*, it leaves out what belongs to the database as a whole. Its parameters are
+    `version_table`, `version_schema`, `partitions`, and the `schema` that alone is read, or NULL.
     """
     scope = [SCOPE, *([DOUBTFUL] if major >= 18 else []), *([SECURED] if grants else [])]
     absent = _EVIDENCE.keys() - there if there is not None else ()
     branches = " UNION ALL ".join(
-        kind.select(major) for kind in kinds(grants=grants) if kind.name not in absent
+        kind.select(major)
+        for kind in kinds(grants=grants)
+        if kind.name not in absent and (kind.in_schema or not of_schema)
     )
     return f"""
         WITH {",".join(scope)}

@@ -170,6 +170,7 @@ EVENT_TRIGGER = Kind(
         "function": "o.evtfoid::regprocedure",
         "enabled": choice("o.evtenabled", **_ENABLED),
     },
+    in_schema=False,
 )
 
 BEHAVIOUR = (

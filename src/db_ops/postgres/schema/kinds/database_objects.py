@@ -18,6 +18,7 @@ EXTENSION = Kind(
     "pg_extension o",
     "quote_ident(o.extname)",
     {"version": "o.extversion", "schema": "o.extnamespace::regnamespace"},
+    in_schema=False,
 )
 FOREIGN_DATA_WRAPPER = Kind(
     "foreign data wrapper",
@@ -29,6 +30,7 @@ FOREIGN_DATA_WRAPPER = Kind(
         "validator": reference("o.fdwvalidator", "regprocedure"),
         "options": _FOREIGN_OPTIONS.format(secret=_SECRET, array="o.fdwoptions"),
     },
+    in_schema=False,
 )
 FOREIGN_SERVER = Kind(
     "foreign server",
@@ -41,6 +43,7 @@ FOREIGN_SERVER = Kind(
         "version": "o.srvversion",
         "options": _FOREIGN_OPTIONS.format(secret=_SECRET, array="o.srvoptions"),
     },
+    in_schema=False,
 )
 PUBLICATION = Kind(
     "publication",
@@ -60,6 +63,7 @@ PUBLICATION = Kind(
             '::text COLLATE "C") FROM pg_publication_namespace WHERE pnpubid = o.oid)',
         ),
     },
+    in_schema=False,
 )
 PUBLICATION_TABLE = Kind(
     "publication table",
@@ -75,6 +79,7 @@ PUBLICATION_TABLE = Kind(
         "where": since(15, "pg_get_expr(o.prqual, o.prrelid)"),
     },
     parent="'publication ' || quote_ident(p.pubname)",
+    in_schema=False,
 )
 
 FOREIGN = (FOREIGN_DATA_WRAPPER, FOREIGN_SERVER)

@@ -17,7 +17,8 @@ class Kind(FrozenData):
     """One kind of object: its rows are aliased `o`, and its objects named by `identity`.
 
     `catalog` owns the rows' comments and extension memberships; `number` is what those call the
-    row. `parent` is the object that this one falls with; a `nested` one is named within it.
+    row. `parent` is the object that this one falls with; a `nested` one is named within it. What is
+    not `in_schema` belongs to the database as a whole.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Kind(FrozenData):
     number: str = "o.oid"
     column_number: str = "0"
     nested: bool = False
+    in_schema: bool = True
 
     def names(self, major: int) -> tuple[str, ...]:
         """Return the names of the attributes that *major* versions have, the comment last."""

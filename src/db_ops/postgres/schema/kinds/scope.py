@@ -24,6 +24,7 @@ SCOPE = f"""
         SELECT n.oid, quote_ident(n.nspname) AS name, n.nspname
         FROM pg_namespace n
         WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{RECORDS_SCHEMA}')
+        AND n.nspname = coalesce(%(schema)s, n.nspname)
         AND NOT EXISTS (
             SELECT FROM member WHERE classid = 'pg_namespace'::regclass AND objid = n.oid)
     ),
@@ -44,6 +45,7 @@ SCOPE = f"""
                 'INCREMENT', q.seqincrement, 'MINVALUE', q.seqmin, 'MAXVALUE', q.seqmax,
                 'CACHE', q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' END), '; ') AS options
         FROM pg_sequence q
+        JOIN pg_class c ON c.oid = q.seqrelid JOIN space ON space.oid = c.relnamespace
         JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = q.seqrelid
             AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
             AND d.deptype IN ('a', 'i')

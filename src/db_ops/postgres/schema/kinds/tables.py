@@ -165,7 +165,7 @@ CONSTRAINT = Kind(
 INDEX = Kind(
     "index",
     "pg_class",
-    "pg_index i JOIN pg_class o ON o.oid = i.indexrelid JOIN relation r ON r.oid = i.indrelid"
+    "relation r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class o ON o.oid = i.indexrelid"
     " JOIN space s ON s.oid = o.relnamespace" + _PLACE,
     "s.name || '.' || quote_ident(o.relname)",
     {

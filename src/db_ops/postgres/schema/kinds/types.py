@@ -161,6 +161,7 @@ CAST = Kind(
     },
     "o.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d"
     " WHERE d.classid = 'pg_cast'::regclass AND d.objid = o.oid AND d.deptype = 'i')",
+    in_schema=False,
 )
 SEARCH_CONFIGURATION = Kind(
     "text search configuration",
