@@ -374,6 +374,23 @@ def test_rows_are_made_for_tables_of_every_kind(filled: Connection) -> None:
     assert read_content(filled, read_tables(filled, "alembic_version")).values == content.values
 
 
+def test_each_value_that_a_check_allows_is_in_some_row(filled: Connection) -> None:
+    with filled.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE job (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            " state varchar(20) NOT NULL CHECK (state IN ('new', '50% done', 'it''s')),"
+            " amount numeric(12, 2) CHECK (amount >= -79 AND amount < 1000000))"
+        )
+    tables = [one for one in read_tables(filled, "alembic_version") if one.label == "job"]
+    assert len(fill_tables(filled, tables).filled) == 1
+    with filled.cursor() as cursor:
+        cursor.execute("SELECT state, amount FROM job")
+        rows = cursor.fetchall()
+    assert {state for state, _ in rows} == {"new", "50% done", "it's"}
+    assert len({amount for _, amount in rows}) > 3
+    assert len(rows) >= 16
+
+
 def test_the_same_catalogs_get_the_same_rows(filled: Connection) -> None:
     fill_tables(filled, read_tables(filled, "alembic_version"))
     first = read_content(filled, read_tables(filled, "alembic_version")).values

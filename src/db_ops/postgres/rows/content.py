@@ -93,7 +93,9 @@ class Content:
         after = now.values.get((other.oid, same[0].number))
         if after is None or same[0].computed:
             return None
-        if same[0].declared == column.declared and column.base not in ("numeric", *_JSON):
+        if same[0].declared == column.declared and (
+            after == before or column.base not in ("numeric", *_JSON)
+        ):
             read = after
         else:
             read = _read_as(connection, column, after, same[0].declared)
@@ -113,13 +115,13 @@ def read_content(connection: Connection, tables: Sequence[Table]) -> Content:
     values: dict[tuple[int, int], Values] = {}
     with connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
+        found: dict[int, list[list[str | None]]] = {table.oid: [] for table in tables}
+        if tables:
+            cursor.execute(" UNION ALL ".join(map(_rows_of, tables)))
+            for oid, row in cursor.fetchall():
+                found[oid].append(row)
         for table in tables:
-            columns = ", ".join(f"{in_quotes(one.name)}::text" for one in table.columns)
-            cursor.execute(
-                f"SELECT {columns or 'NULL'} FROM {table.name} ORDER BY tableoid, ctid"
-                f" LIMIT {_MOST + 1}"
-            )
-            rows = cursor.fetchall()
+            rows = found[table.oid]
             counts[table.oid] = len(rows)
             if len(rows) > _MOST:
                 cursor.execute(f"SELECT count(*) FROM {table.name}")
@@ -128,6 +130,15 @@ def read_content(connection: Connection, tables: Sequence[Table]) -> Content:
             for number, column in enumerate(table.columns):
                 values[table.oid, column.number] = tuple(row[number] for row in rows)
     return Content({table.oid: table for table in tables}, counts, values)
+
+
+def _rows_of(table: Table) -> str:
+    """Return the query for the rows of *table*, each with its oid."""
+    columns = ", ".join(f"{in_quotes(one.name)}::text" for one in table.columns)
+    return (
+        f"(SELECT {table.oid}, ARRAY[{columns}]::text[] FROM {table.name}"
+        f" ORDER BY tableoid, ctid LIMIT {_MOST + 1})"
+    )
 
 
 def _read_as(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from db_ops.errors.quote_ident import in_quotes
+from db_ops.postgres.rows.checks import accepted_values, domain_check
 from db_ops.postgres.rows.tables import Column, Reference, Table, read_tables
 from db_ops.postgres.rows.values import values_of
 
@@ -25,7 +25,6 @@ EDGES, PLAIN, NONE = "edges", "plain", "none"
 _ROWS = 5
 # Most CHECK constraints take one of a few rows; some, one of many.
 _TRIES = (16, 240)
-_VALUE = re.compile(r"\bVALUE\b")
 # As texts; None is NULL.
 Row = tuple[str | None, ...]
 
@@ -187,7 +186,7 @@ class _Rows:
             if not computed & set(numbers)
         ]
         for column in self.columns:
-            found += [_about(column, rule) for rule in column.rules]
+            found += [domain_check(column, rule) for rule in column.rules]
         return found
 
     def _at_once(self, rows: Sequence[Row], wanted: int) -> tuple[int | None, str]:
@@ -221,17 +220,16 @@ class _Rows:
         return self._sent(f"{head}{texts}{tail}", [text for row in rows for text in row])
 
     def _sent(self, statement: str, parameters: Sequence[object] | None) -> tuple[int | None, str]:
-        self.cursor.execute("SAVEPOINT db_ops_rows")
+        # What is deferred is refused here, not at the end of all.
+        settle = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
         try:
-            self.cursor.execute(statement, parameters)
+            self.cursor.execute(f"SAVEPOINT db_ops_rows; {statement}", parameters)
             count = self.cursor.rowcount
-            # What is deferred is refused here, not at the end of all.
-            self.cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+            self.cursor.execute(f"{settle}; RELEASE db_ops_rows")
         except psycopg2.Error as error:
             self.cursor.execute("ROLLBACK TO db_ops_rows")
             of_values = (error.pgcode or "")[:2] in ("22", "23")
             return None, "" if of_values else str(error.diag.message_primary or error).strip()
-        self.cursor.execute("RELEASE db_ops_rows")
         return count, ""
 
     def _candidates(self, tries: int) -> Iterator[Row]:
@@ -240,10 +238,11 @@ class _Rows:
         if referred is None:
             return
         texts = tuple(text for _, text, _ in self.table.checks)
-        values = {}
+        values: dict[int, Sequence[str]] = {}
         for one in self.columns:
             about = (*(text for text in texts if one.name in text), *one.rules)
-            values[one.number] = values_of(one, edges=self.mode == EDGES, checks=about)
+            fitting = values_of(one, edges=self.mode == EDGES, checks=about)
+            values[one.number] = accepted_values(self.cursor, self.table, one, fitting)
         bound = {number for _, _, numbers in self.table.checks for number in numbers}
         keyed = {number for key in self.table.keys for number in key}
         bound |= keyed
@@ -293,8 +292,3 @@ class _Rows:
                 return None
             found.append((one, rows))
         return found
-
-
-def _about(column: Column, rule: str) -> str:
-    about = _VALUE.sub(lambda _: in_quotes(column.name), rule)
-    return f"({about}) IS NOT FALSE"

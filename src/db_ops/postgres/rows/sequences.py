@@ -31,17 +31,20 @@ def sequences_behind(connection: Connection) -> Iterator[str]:
         cursor.execute(_SEQUENCES)
         sequences = cursor.fetchall()
         cursor.execute("RESET search_path")
-        for sequence, table, column, rises in sequences:
-            last, compare = ("max", ">") if rises else ("min", "<")
-            cursor.execute(
-                f"SELECT {last}({column}), (SELECT last_value FROM {sequence}),"
-                f" (SELECT is_called FROM {sequence}) FROM {table}"
-            )
-            ((highest, value, called),) = cursor.fetchall()
+        if not sequences:
+            return
+        parts = [
+            f"SELECT {number}, {'max' if rises else 'min'}({column})::bigint,"
+            f" (SELECT last_value FROM {sequence}), (SELECT is_called FROM {sequence}) FROM {table}"
+            for number, (sequence, table, column, rises) in enumerate(sequences)
+        ]
+        cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY 1")
+        for number, highest, value, called in cursor.fetchall():
+            _, table, column, rises = sequences[number]
             if highest is None:
                 continue
             ahead = value >= highest if called else value > highest
-            if compare == "<":
+            if not rises:
                 ahead = value <= highest if called else value < highest
             if not ahead:
                 name = f"{table}.{column}".removeprefix("public.")
