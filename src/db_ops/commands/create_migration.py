@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from db_ops.builds.built_schema import RefusedModel, build_models_schema, read_schema_on
@@ -92,35 +93,36 @@ def create_migration(
     check_template(target.project)
     for hook in missing_hooks(target.project):
         on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
-    with ScratchDatabases(target) as scratch:
+    with ScratchDatabases(target) as scratch, ExitStack() as stack:
         base = RevisionBase(scratch)
         on_event(PhaseStarted(MIGRATIONS))
-        with base.database() as work, work.server.target() as session:
-            on_event(PhaseStarted("importing the models"))
-            # Not before: until now a fork builds what a new interpreter would.
-            metadata, narrowed = _load_models(target, text)
-            found = read_schema_on(work, session, grants=True)
-            start = without_rights(found)
-            new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
-            on_event(PhaseStarted("building the models"))
-            models = build_models_schema(scratch, metadata, start, new)
-            left_out = [one for one in models.refused if _can_be_left_out(one, start)]
-            blocking = [one for one in models.refused if one not in left_out]
-            if blocking:
-                raise _models_refused(target, [*blocking, *left_out], text, new)
-            if narrowed.is_narrowed:
-                narrowed = run_autogenerate(target.project, work, head).session.scope
-            is_relevant = change_filter(target, models, start, narrowed)
-            generator = RevisionGenerator(
-                target, text, found, models.schema, is_relevant, head, narrowed.unknown
-            )
-            on_event(PhaseStarted("planning the revision"))
-            renames = requested_renames(models.schema, start, rename)
-            names = ConventionNames.of(target, metadata)
-            older = base.older_names(start, is_relevant) if names.given(start) else ()
-            plan = generator.plan(
-                work, session, renames, decided=no_rename, extensions=new, older_names=older
-            )
+        work = stack.enter_context(base.database())
+        session = stack.enter_context(work.server.target())
+        on_event(PhaseStarted("importing the models"))
+        # Not before: until now a fork builds what a new interpreter would.
+        metadata, narrowed = _load_models(target, text)
+        found = read_schema_on(work, session, grants=True)
+        start = without_rights(found)
+        new = [name for name in dict.fromkeys(extension) if not _has_extension(start, name)]
+        on_event(PhaseStarted("building the models"))
+        models = build_models_schema(scratch, metadata, start, new)
+        left_out = [one for one in models.refused if _can_be_left_out(one, start)]
+        blocking = [one for one in models.refused if one not in left_out]
+        if blocking:
+            raise _models_refused(target, [*blocking, *left_out], text, new)
+        if narrowed.is_narrowed:
+            narrowed = run_autogenerate(target.project, work, head).session.scope
+        is_relevant = change_filter(target, models, start, narrowed)
+        generator = RevisionGenerator(
+            target, text, found, models.schema, is_relevant, head, narrowed.unknown
+        )
+        on_event(PhaseStarted("planning the revision"))
+        renames = requested_renames(models.schema, start, rename)
+        names = ConventionNames.of(target, metadata)
+        older = base.older_names(start, is_relevant) if names.given(start) else ()
+        plan = generator.plan(
+            work, session, renames, decided=no_rename, extensions=new, older_names=older
+        )
         created = MigrationCreated(
             target.location,
             None,
@@ -132,7 +134,9 @@ def create_migration(
         if not plan.changes:
             return _with_release(created, target, against)
         revision = generator.write(plan, irreversible=irreversible)
-        trial_run = generator.prove(base, revision, plan, irreversible=irreversible)
+        trial_run = generator.prove(
+            base, work, session, stack.close, revision, plan, irreversible=irreversible
+        )
         schema_file = _schema_file(target, base, trial_run.schema)
     created = replace(
         created,

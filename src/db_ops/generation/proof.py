@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from db_ops.builds.built_schema import BuiltSchema
 from db_ops.errors import (
     DbOpsError,
     GeneratedFileBroken,
     RevisionFileBroken,
-    StatementFailed,
 )
 from db_ops.generation import (
     Rename,
     RevisionPlan,
     RevisionPlanner,
-    RevisionStatement,
     refuse_undecided,
 )
+from db_ops.generation.planning_session import PlanningSession
 from db_ops.generation.proof_run import ProofResult, ProofRun
 from db_ops.generation.row_proof import RowProof
 from db_ops.generation.schema_copy import RevisionBase
-from db_ops.generation.statements import SETTLES_NOTHING
 from db_ops.migrations.autogenerate.draft import Draft, draft_revision
 from db_ops.migrations.autogenerate.revision_text import has_downgrade, list_in_docstring
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
@@ -38,12 +36,9 @@ from db_ops.migrations.autogenerate.write_errors import (
 from db_ops.migrations.env.error_location import SourceLocation, source_locations
 from db_ops.migrations.revisions.reader import read_graph
 from db_ops.migrations.scripts import source_error_fields
-from db_ops.postgres.rows import empty_tables
-from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
 from db_ops.postgres.schema.identifiers import unquoted_parts
 from db_ops.postgres.schema.objects import Change, Schema
 from db_ops.postgres.schema.ownership import without_rights
-from db_ops.postgres.schema.reading import read_schema
 from db_ops.results import (
     Revision,
 )
@@ -76,6 +71,7 @@ class RevisionGenerator:
     draft: Draft | None = field(default=None, init=False)
     unfinished: str | None = field(default=None, init=False)
     has_downgrade: bool = field(default=True, init=False)
+    is_base_unchanged: bool = field(default=False, init=False)
 
     @cached_property
     def start(self) -> Schema:
@@ -102,17 +98,20 @@ class RevisionGenerator:
             }
             schemas = tuple(lived_in - {"public"})
             self.draft = draft_revision(self.target.project, work, self.head, schemas)
+            session.draft = self.draft
+            # Not before: Alembic looks on from a session of its own.
+            session.begin()
             return self.draft
 
         def decide(renamed: Schema) -> None:
             if not decided:
                 refuse_undecided(self.models, renamed, self.message, self.is_relevant)
 
-        session = _ScratchSession(connection, work, self, self.found)
-        # What rows forbid is for the proof to find; a statement is none the worse for it.
-        empty_tables(connection, work.project.version_table)
-        planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
-        return planner.plan(renames, decide, extensions, older_names)
+        with closing(PlanningSession(connection, work, self.found)) as session:
+            planner = RevisionPlanner(self.models, session, draft, self.is_relevant, self.unknown)
+            plan = planner.plan(renames, decide, extensions, older_names)
+        self.is_base_unchanged = session.is_unchanged
+        return plan
 
     def write(self, plan: RevisionPlan, *, irreversible: bool) -> Revision:
         """Write the file of *plan*; what its hooks do wrong is in `unfinished`.
@@ -137,17 +136,27 @@ class RevisionGenerator:
         return Revision(str(draft.script.rev_id), self.message, project.display(path))
 
     def prove(
-        self, base: RevisionBase, revision: Revision, plan: RevisionPlan, *, irreversible: bool
+        self,
+        base: RevisionBase,
+        work: Target,
+        session: Connection,
+        drop: Callable[[], None],
+        revision: Revision,
+        plan: RevisionPlan,
+        *,
+        irreversible: bool,
     ) -> ProofResult:
         """Run *revision* in a scratch database of *base*, with rows, and measure what it does.
 
+        That is *work*, which *session* is to, if planning has left it unchanged; *drop* drops it.
         Where the rows forbid it, again in another one with other rows, or with none. Raises
         `GeneratedFileBroken` if it does not import, and then there is no file.
         """
         project = self.target.project
         try:
             graph = read_graph(project, self.target.settings.cache_folder)
-            _ = Target(project, graph, self.target.server).scripts
+            written = Target(project, graph, self.target.server)
+            _ = written.scripts
         except RevisionFileBroken as error:
             (self.target.settings.root / revision.path).unlink()
             raise GeneratedFileBroken(**vars(error)) from error
@@ -161,12 +170,16 @@ class RevisionGenerator:
         ) -> ProofResult:
             # One after the other: what a revision makes outside of a database goes with it.
             while True:
-                with database() as scratch:
-                    seen = run.on(Target(project, graph, scratch.server), rows)
+                with database() as scratch, scratch.server.target() as looking_on:
+                    seen = run.on(written.at(scratch.server), rows, looking_on)
                 if seen is not None:
                     return seen
 
-        seen = tried(run, base.database)
+        seen = None
+        if self.is_base_unchanged:
+            seen = run.on(written.at(work.server), rows, session)
+        drop()
+        seen = seen or tried(run, base.database)
         if plan.replaces_older_names:
             older = replace(run, irreversible=True)
             again = tried(older, base.scratch.database_without_convention)
@@ -193,72 +206,6 @@ class RevisionGenerator:
         for path in written:
             path.unlink()
         return broken
-
-
-@dataclass
-class _ScratchSession:
-    connection: Connection
-    work: Target
-    generator: RevisionGenerator
-    # Until something is run.
-    _schema: Schema | None
-
-    def read(self, *, grants: bool = False) -> Schema:
-        if self._schema is None:
-            self._schema = read_schema(self.connection, grants=True, **self._version_table)
-        return self._schema if grants else without_rights(self._schema)
-
-    def dependents(self, columns: Collection[str]) -> Dependents:
-        return read_dependents(self.connection, columns, **self._version_table)
-
-    def sequences(self) -> Mapping[str, str]:
-        return read_sequences(self.connection)
-
-    @property
-    def _version_table(self) -> dict[str, Any]:
-        project = self.work.project
-        return {
-            "version_table": project.version_table,
-            "version_schema": project.version_table_schema,
-        }
-
-    def run(
-        self, statement: RevisionStatement, settles: Callable[[Schema], bool] | None = None
-    ) -> str | None:
-        connection, seen = self.connection, None
-
-        def is_kept() -> bool:
-            nonlocal seen
-            if settles is None:
-                return True
-            seen = read_schema(connection, grants=True, **self._version_table)
-            return settles(without_rights(seen))
-
-        refusal = self._run(statement, is_kept, alone=settles is None)
-        if refusal is None:
-            self._schema = seen
-        return refusal
-
-    def _run(
-        self, statement: RevisionStatement, is_kept: Callable[[], bool], *, alone: bool
-    ) -> str | None:
-        connection = self.connection
-        if statement.sql is None:
-            assert self.generator.draft is not None
-            return self.generator.draft.run(connection, statement.code, is_kept)
-        connection.autocommit = alone
-        try:
-            with self.work.server.translate_errors("a trial"), connection.cursor() as cursor:
-                cursor.execute(statement.sql)
-                if not is_kept():
-                    return SETTLES_NOTHING
-                connection.commit()
-        except StatementFailed as failed:
-            return failed.reason
-        finally:
-            connection.rollback()
-            connection.autocommit = True
-        return None
 
 
 def change_filter(

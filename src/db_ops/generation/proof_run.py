@@ -54,24 +54,23 @@ class ProofRun:
     revision: Revision
     irreversible: bool
 
-    def on(self, new: Target, rows: RowProof) -> ProofResult | None:
+    def on(self, new: Target, rows: RowProof, session: Connection) -> ProofResult | None:
         """Run it up, down and up again in the scratch database of *new*, which gets *rows*.
 
+        *session* looks on all the while: a new one would have to get to know the catalogs first.
         None if that has to be tried with other rows.
         """
-        # One looks on all the while: a new session would have to get to know the catalogs first.
-        with new.server.target() as session:
-            watch = new.server.watch
-            assert watch is not None
-            watch.on_refusal = rows.refused
-            seen = ProofResult()
-            try:
-                self._run(new, rows, session, seen)
-            except DbOpsError as error:
-                if not rows.take(error):
-                    seen.unproven += (error.message,)
-            finally:
-                watch.on_refusal = None
+        watch = new.server.watch
+        assert watch is not None
+        watch.on_refusal = rows.refused
+        seen = ProofResult()
+        try:
+            self._run(new, rows, session, seen)
+        except DbOpsError as error:
+            if not rows.take(error):
+                seen.unproven += (error.message,)
+        finally:
+            watch.on_refusal = None
         return None if rows.is_noted else seen
 
     def _run(self, new: Target, rows: RowProof, session: Connection, seen: ProofResult) -> None:

@@ -40,6 +40,7 @@ from db_ops.migrations.autogenerate.comparison import (
 )
 from db_ops.migrations.autogenerate.draft import Draft
 from db_ops.migrations.autogenerate.rendering import Renderer
+from db_ops.migrations.env.diagnostics import reason_of
 from db_ops.migrations.env.engine import connection_over
 from db_ops.postgres.schema.compare import compare_schemas
 from db_ops.postgres.schema.dependents import Dependents, read_dependents, read_sequences
@@ -169,7 +170,7 @@ class _Bench:
 
         if statement.sql is None:
             assert self.draft is not None
-            return self.draft.run(self.connection, statement.code, is_kept)
+            return self._execute(self.draft, statement.code, is_kept)
         self.connection.autocommit = settles is None
         try:
             with self.connection.cursor() as cursor:
@@ -189,7 +190,21 @@ class _Bench:
         if statement.code.startswith(("#", "with ")):
             return self.run(statement)
         assert self.draft is not None
-        return self.draft.run(self.connection, statement.code)
+        return self._execute(self.draft, statement.code, lambda: True)
+
+    def _execute(self, draft: Draft, code: str, is_kept: Callable[[], bool]) -> str | None:
+        try:
+            with connection_over(self.connection) as connection:
+                draft.execute(connection, code)
+                if not is_kept():
+                    return "it settles nothing"
+                connection.commit()
+        except Exception as error:
+            return reason_of(error)
+        finally:
+            self.connection.rollback()
+            self.connection.autocommit = True
+        return None
 
     def make_draft(self) -> Draft:
         with connection_over(self.connection) as connection:

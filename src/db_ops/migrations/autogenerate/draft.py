@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,6 @@ from db_ops.migrations.autogenerate.run import run_autogenerate
 from db_ops.migrations.autogenerate.table_operations import Definitions
 from db_ops.migrations.autogenerate.write_errors import PlaceholderMissing
 from db_ops.migrations.autogenerate.write_hooks import finish_file, hooks_of
-from db_ops.migrations.env.diagnostics import reason_of
-from db_ops.migrations.env.engine import connection_over
 from db_ops.migrations.env.runner import Database
 from db_ops.migrations.env.runtime import MAX_REVISION_ID
 from db_ops.migrations.project import Project
@@ -25,7 +23,7 @@ from db_ops.migrations.scripts import without_bytecode
 if TYPE_CHECKING:
     from alembic.autogenerate import RevisionContext
     from alembic.operations import MigrationScript
-    from psycopg2.extensions import connection as DriverConnection
+    from sqlalchemy import Connection
 
 _ALWAYS_KNOWN = "from alembic import op", "import sqlalchemy as sa"
 
@@ -56,32 +54,15 @@ class Draft:
         """The import statements that what was rendered so far needs."""
         return (*_ALWAYS_KNOWN, *sorted(self.renderer.context.imports))
 
-    def run(
-        self, driver: DriverConnection, code: str, is_kept: Callable[[], bool] = lambda: True
-    ) -> str | None:
-        """Run *code*, operations as they stand in a revision file, on *driver* and commit it.
-
-        Return in one line why that cannot be done, after a rollback; None if it was. It is not done
-        unless *is_kept*, asked before the commit.
-        """
+    def execute(self, connection: Connection, code: str) -> None:
+        """Run *code*, operations as they stand in a revision file, on *connection*."""
         from alembic.migration import MigrationContext
         from alembic.operations import Operations
 
         namespace: dict[str, Any] = {}
-        try:
-            exec("\n".join(self.imports), namespace)
-            with connection_over(driver) as connection:
-                with Operations.context(MigrationContext.configure(connection)):
-                    exec(compile(code, "<operations>", "exec"), namespace)
-                if not is_kept():
-                    return "it settles nothing"
-                connection.commit()
-        except Exception as error:
-            return reason_of(error)
-        finally:
-            driver.rollback()
-            driver.autocommit = True
-        return None
+        exec("\n".join(self.imports), namespace)
+        with Operations.context(MigrationContext.configure(connection)):
+            exec(compile(code, "<operations>", "exec"), namespace)
 
     def write(self, message: str, upgrade: Sequence[str], downgrade: Sequence[str]) -> Path:
         """Write the project's template with this code, under the configured file name.

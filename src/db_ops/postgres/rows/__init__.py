@@ -9,13 +9,12 @@ from db_ops.postgres.rows.fill import (
     PLAIN,
     Filling,
     add_rows,
-    empty_tables,
     fill_tables,
     insert_one_row,
 )
 from db_ops.postgres.rows.parents import empty_parent
 from db_ops.postgres.rows.sequences import sequences_behind
-from db_ops.postgres.rows.tables import read_tables
+from db_ops.postgres.rows.tables import read_tables, tables_with_rows
 
 __all__ = [
     "EDGES",
@@ -25,10 +24,10 @@ __all__ = [
     "Filling",
     "add_rows",
     "empty_parent",
-    "empty_tables",
     "fill_tables",
     "insert_one_row",
     "read_content",
     "read_tables",
     "sequences_behind",
+    "tables_with_rows",
 ]

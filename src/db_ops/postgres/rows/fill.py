@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import psycopg2
 
 from db_ops.errors.quote_ident import in_quotes
 from db_ops.postgres.rows.checks import accepted_values, domain_check
-from db_ops.postgres.rows.tables import Column, Reference, Table, read_tables
+from db_ops.postgres.rows.tables import Column, Reference, Table
 from db_ops.postgres.rows.values import values_of
 
 if TYPE_CHECKING:
@@ -62,14 +62,6 @@ def fill_tables(
                 # There is a row to refer to now.
                 _Rows(cursor, table, tables, EDGES, first=_ROWS).insert(1)
     return Filling(tuple(filled), tuple(empty))
-
-
-def empty_tables(connection: Connection, version_table: str) -> None:
-    """Remove what migrations have written, unless a trigger of theirs forbids it."""
-    names = ", ".join(table.name for table in read_tables(connection, version_table))
-    if names:
-        with suppress(psycopg2.Error), connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {names} CASCADE")
 
 
 def insert_one_row(connection: Connection, tables: Sequence[Table]) -> Iterator[tuple[Table, str]]:

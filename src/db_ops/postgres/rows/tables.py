@@ -23,6 +23,12 @@ _TABLES = f"""
         AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 4
 """
+# One is without a page until it gets its first row.
+_WITH_PAGES = f"""
+    SELECT name FROM ({_TABLES}) AS t(oid, schema, label, name)
+    WHERE pg_relation_size(oid) > 0
+    OR EXISTS (SELECT FROM pg_partition_tree(oid) WHERE pg_relation_size(relid) > 0)
+"""
 # A domain's own type, length and rules; of an array its element.
 _COLUMNS = """
     WITH RECURSIVE based AS (
@@ -144,6 +150,13 @@ def read_tables(connection: Connection, version_table: str) -> tuple[Table, ...]
         _table(oid, schema, label, name, columns.get(oid, []), constraints.get(oid, []))
         for oid, schema, label, name in tables
     )
+
+
+def tables_with_rows(connection: Connection, version_table: str) -> tuple[str, ...]:
+    """Return the names of the tables that have rows, or had some, as `read_tables` has them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WITH_PAGES, {"version_table": version_table})
+        return tuple(name for (name,) in cursor.fetchall())
 
 
 def without_labels(table: Table, removed: Mapping[str, Sequence[str]]) -> Table:
