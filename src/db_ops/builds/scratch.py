@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -22,6 +22,7 @@ from db_ops.builds.template_builder import TemplateBuilder
 from db_ops.builds.worker import make_template_in_subprocess
 from db_ops.errors import (
     ConnectionRejected,
+    DbOpsError,
     InsufficientPrivilege,
     NoMaintenanceDatabase,
     NoScratchDatabase,
@@ -32,6 +33,7 @@ from db_ops.migrations.build_inputs import BuildInputs, Files
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.postgres.connection.server import Server
 from db_ops.postgres.connection.session import read_only_reason, set_up_session
+from db_ops.postgres.database_aside import DatabaseAside
 from db_ops.postgres.databases import may_create_databases
 from db_ops.postgres.environment_mark import read_mark
 from db_ops.postgres.own_databases import drop_unused_databases, scratch_database
@@ -62,13 +64,17 @@ class ScratchOrigin:
 class ScratchDatabases:
     """Creates scratch databases for *target*; a context manager that connects when first used.
 
-    What killed processes have left there is dropped first.
+    What killed processes have left there is dropped first. Where it *needs_empty*, an empty one
+    beside that at head, both are created at a time.
     """
 
     target: Target
+    needs_empty: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
     # What "at head" means, if no longer the heads of the graph.
     _heads: tuple[str, ...] | None = None
+    _prepared: DatabaseAside | None = None
+    _used: DatabaseAside | None = None
 
     def __enter__(self) -> ScratchDatabases:
         return self
@@ -148,8 +154,19 @@ class ScratchDatabases:
     @contextmanager
     def empty_database(self) -> Iterator[Target]:
         """Create an empty database for a `with` block. Raises `NoScratchDatabase`."""
-        with self._database() as target:
-            yield target
+        if self._prepared is None:
+            with self._database() as target:
+                yield target
+            return
+        aside, self._prepared = self._prepared, None
+        with self._watching() as watch:
+            try:
+                yield self._watched(aside.wait(), watch)
+            finally:
+                self._used = aside
+                if watch.changes:
+                    # They are taken back now, and it may need them as long as it is there.
+                    aside.close()
 
     @contextmanager
     def migrated_database(
@@ -163,6 +180,7 @@ class ScratchDatabases:
         """
         template, files, bootstrapped = self._template if revisions is None else (None, None, False)
         if template is not None:
+            self._prepare()
             with ExitStack() as stack:
                 try:
                     copy = stack.enter_context(self._database(template))
@@ -233,12 +251,33 @@ class ScratchDatabases:
             self._watching() as watch,
             scratch_database(server, self.connection, template=template) as name,
         ):
-            # It is dropped again: records would only cost what it takes to compute them.
-            settings = replace(server.settings, records=False)
-            server = replace(
-                server, url=server.url.scratch_at(name), watch=watch, settings=settings
-            )
-            yield self.host.at(server)
+            try:
+                yield self._watched(name, watch)
+            finally:
+                if self._used is not None:
+                    self._used.drop()
+
+    def _prepare(self) -> None:
+        """Begin to create the `empty_database`, if there is to be one beside that at head.
+
+        It is dropped at the same time as that one: to drop a database, the server writes out what
+        is new in all others, but for those that are being dropped as well.
+        """
+        if not self.needs_empty:
+            return
+        self.needs_empty, server = False, self.host.server
+        with suppress(DbOpsError):
+            session = self._stack.enter_context(server.maintenance())
+            set_up_session(server, session)
+            self._prepared = DatabaseAside(server, self.connection, session)
+            self._stack.callback(self._prepared.close)
+
+    def _watched(self, name: str, watch: TrialWatch) -> Target:
+        server = self.host.server
+        # It is dropped again: records would only cost what it takes to compute them.
+        settings = replace(server.settings, records=False)
+        url = server.url.scratch_at(name)
+        return self.host.at(replace(server, url=url, watch=watch, settings=settings))
 
     @contextmanager
     def _watching(self) -> Iterator[TrialWatch]:

@@ -93,7 +93,7 @@ def create_migration(
     check_template(target.project)
     for hook in missing_hooks(target.project):
         on_event(HookMissing(target.project.display(target.project.alembic_ini), hook))
-    with ScratchDatabases(target) as scratch, ExitStack() as stack:
+    with ScratchDatabases(target, needs_empty=True) as scratch, ExitStack() as stack:
         base = RevisionBase(scratch)
         on_event(PhaseStarted(MIGRATIONS))
         work = stack.enter_context(base.database())

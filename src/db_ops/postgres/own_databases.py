@@ -109,11 +109,12 @@ def scratch_database(
     finally:
         # The next command sweeps what cannot be dropped now; no error may be hidden by that.
         with suppress(psycopg2.Error):
-            _drop_after_use(connection, name)
+            drop_after_use(connection, name)
         release_if_alive(connection, lock_key(name))
 
 
-def _drop_after_use(connection: Connection, name: str) -> None:
+def drop_after_use(connection: Connection, name: str) -> None:
+    """Drop the database *name*, also where what used it was cancelled."""
     try:
         drop(connection, name)
     except QueryCanceled:
