@@ -119,6 +119,7 @@ def build_models_schema(
                     cursor.execute(create_extension(name))
             with without_unresolved_keys(metadata) as untyped:
                 skipped = create_models(metadata, connection, target.project, views, translated)
+                error_handler.commit(connection)
             failed = error_handler.failed
             refused = tuple(
                 RefusedModel(one, missing_extension(connection, one.statement)) for one in failed

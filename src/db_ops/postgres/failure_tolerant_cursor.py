@@ -14,6 +14,7 @@ from psycopg2.errorcodes import (
     UNDEFINED_OBJECT,
     UNDEFINED_TABLE,
 )
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -45,6 +46,9 @@ _CREATE_TABLE = re.compile(
 _CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME} (?:FOREIGN KEY|UNIQUE|CHECK|EXCLUDE)\b")
 _UNNAMED = re.compile(r"(FOREIGN KEY|UNIQUE) ?\(([^()]+)\)")
 _LONGEST_NAME = 63
+# Each locks what it makes until the end of the transaction, and the server's table of locks is
+# everybody's.
+_TOGETHER = 100
 
 
 @dataclass(frozen=True)
@@ -91,26 +95,70 @@ class StatementErrorHandler:
 
     missing: Callable[[str], Iterable[str]]
     failed: list[FailedStatement] = field(default_factory=list)
+    # What the open transaction has done so far; None once each statement has one of its own.
+    _together: list[tuple[object, object]] | None = field(default_factory=list)
+    _factory: Any = Cursor
 
     def watch(self, connection: Connection) -> None:
         """Make later cursors of *connection* continue after an error, in autocommit mode."""
         error_handler = self
         # A session in a trial has cursors that are watched.
         base: Any = getattr(connection, "cursor_factory", None) or Cursor
+        self._factory = base
 
         class TolerantCursor(base):  # type: ignore[misc]
             def execute(self, query: object, vars: object = None) -> None:
+                execute = super().execute
                 try:
-                    super().execute(query, vars)
+                    error_handler._execute_together(self, execute, query, vars)
                 except psycopg2.Error as error:
                     if error.pgcode is None:
                         raise
                     error_handler._create_missing(self.connection, _text(query))
-                    if vars or not error_handler._create_in_parts(super().execute, _text(query)):
-                        error_handler._retry(super().execute, query, vars)
+                    if vars or not error_handler._create_in_parts(execute, _text(query)):
+                        error_handler._retry(execute, query, vars)
 
         connection.autocommit = True
         connection.cursor_factory = TolerantCursor
+
+    def commit(self, connection: Connection) -> None:
+        """Commit what was executed so far."""
+        if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            # As the sessions of a trial do, which look at it before.
+            with connection.cursor(cursor_factory=self._factory) as cursor:
+                cursor.execute("COMMIT")
+        if self._together:
+            self._together = []
+
+    def _execute_together(
+        self, cursor: Cursor, execute: Callable[..., None], query: object, values: object
+    ) -> None:
+        """Execute many statements in a transaction, as long as none is refused.
+
+        Then all of that transaction, and what follows, are executed one by one.
+        """
+        connection, together = cursor.connection, self._together
+        if together is None:
+            execute(query, values)
+            return
+        try:
+            if connection.info.transaction_status == TRANSACTION_STATUS_IDLE:
+                with connection.cursor(cursor_factory=Cursor) as control:
+                    control.execute("BEGIN")
+            execute(query, values)
+        except psycopg2.Error as error:
+            if error.pgcode is None:
+                raise
+            self._together = None
+            execute("ROLLBACK")
+            for one in together:
+                execute(*one)
+            execute(query, values)
+        else:
+            if cursor.description is None:
+                together.append((query, values))
+            if len(together) >= _TOGETHER:
+                self.commit(connection)
 
     def _create_in_parts(self, execute: Callable[..., None], statement: str) -> bool:
         """Create a table and then its constraints, so that what is refused is one of those alone.
