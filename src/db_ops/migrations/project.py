@@ -139,13 +139,11 @@ class Project(FrozenData):
             cmd=(getattr(command, typed), [], list(arguments)),
             **arguments,
         )
-        silence = io.StringIO()
         config = Config(
             **self._files(Config),
             ini_section=self.section,
             cmd_opts=options,
-            stdout=silence,
-            output_buffer=silence,
+            stdout=io.StringIO(),
         )
         config.set_main_option("script_location", escape_percent(self.script_location))
         if self.version_locations != (self.script_location / "versions",):

@@ -62,7 +62,8 @@ def run_autogenerate(
         context = RevisionContext(config, scripts, _arguments(head))
         script = context.generated_revisions[0]
 
-        def work(heads: Any, migration_context: Any) -> list[Any]:
+        # By this name, env.py tells it from the function of an upgrade.
+        def retrieve_migrations(heads: Any, migration_context: Any) -> list[Any]:
             context.run_autogenerate(heads, migration_context)
             return []
 
@@ -72,7 +73,8 @@ def run_autogenerate(
                 EnvironmentContext(
                     config,
                     scripts,
-                    fn=work,
+                    fn=retrieve_migrations,
+                    as_sql=False,
                     template_args=context.template_args,
                     revision_context=context,
                 ),

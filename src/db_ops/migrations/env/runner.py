@@ -1,13 +1,10 @@
-"""Run revisions through the project's own env.py, one transaction each.
-
-Passing the steps on as a generator is what tells the start of a revision from its commit.
-"""
+"""Run revisions through the project's own env.py, one transaction each."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,22 +23,20 @@ from db_ops.migrations.env.failures import (
     lost_connection,
 )
 from db_ops.migrations.env.run_env import run_env
-from db_ops.migrations.env.runtime import Session, run_settings
-from db_ops.migrations.env.shared_pool import new_connections
-from db_ops.migrations.env.step_guards import keep_in_schema, keep_role
+from db_ops.migrations.env.runtime import Session
 from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
+from db_ops.migrations.env.step_reports import reported_steps
 from db_ops.migrations.project import Project
 from db_ops.migrations.revisions.graph import Graph
 from db_ops.migrations.revisions.steps import StepPlan
 from db_ops.migrations.scripts import broken_environment
-from db_ops.results import OnEvent, RevisionFinished, RevisionRetried, RevisionStarted, Step, ignore
+from db_ops.results import OnEvent, RevisionRetried, Step, ignore
 from db_ops.settings import Settings
 
 if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationStep
+    from alembic.runtime.migration import RevisionStep
     from alembic.script import ScriptDirectory
     from psycopg2.extensions import connection as DriverConnection
-    from sqlalchemy import Connection
 
     from db_ops.migrations.foreign_env.driver_session import TransactionWatch
 
@@ -189,9 +184,9 @@ def _attempt(run: Run) -> None:
                 )
                 if not run.project.is_ours:
                     choose_connection(run.project, run.database, session)
-                work = _reporting(run, connection, driver, recording)
+                session.reported = reported_steps(run, connection, driver, recording)
                 try:
-                    run_env(run.project, run.scripts, session, work)
+                    run_env(run.project, run.scripts, session, _plan_function(run))
                 finally:
                     run.metadata = session.metadata
         finally:
@@ -212,61 +207,18 @@ def choose_connection(project: Project, database: Database, session: Session) ->
     session.watch = database.transaction_watch
 
 
-def _session_settings(run: Run, position: int) -> tuple[str, ...]:
-    """Return what sets the session for the revision at *position*: one before may have set its own.
+def _plan_function(run: Run) -> Callable[[Any, Any], list[RevisionStep]]:
+    """Return what plans the steps of *run*.
 
-    In a database that is being built only the last commit waits for the disk, and then for all
-    before it. Anywhere else each does: what others commit meanwhile may rest on a revision.
-    https://www.postgresql.org/docs/current/wal-async-commit.html
+    An env.py may call it, to see what will be run, and takes the command from its name, as that of
+    the function in `alembic.command`.
     """
-    waits = position >= run.total or not run.database.is_being_built
-    commit = "DEFAULT" if waits else "off"
-    return (*run.database.session_settings, f"SET synchronous_commit = {commit}")
 
+    def plan(heads: Any, context: Any) -> list[RevisionStep]:
+        return run.plan.steps_from(heads, run.scripts, [one.revision.id for one in run.steps])
 
-def _reporting(
-    run: Run,
-    connection: Connection,
-    driver: DriverConnection,
-    recording: StepRecording | None,
-) -> Callable[[Any, Any], Iterator[MigrationStep]]:
-    """Return the steps of *run*: Alembic takes one when it starts it, the next after its commit."""
-    scratch = run.database.is_scratch
-
-    def steps(heads: Any, context: Any) -> Iterator[MigrationStep]:
-        taken = [one.revision.id for one in run.steps]
-        for step in run.plan.steps_from(heads, run.scripts, taken):
-            revision = run.graph.nodes[step.revision.revision].revision
-            position = len(run.steps) + 1
-            run.running = revision.id
-            settings = _session_settings(run, position)
-            connection.commit()
-            driver.commit()  # what a revision began behind SQLAlchemy's back
-            if context.connection is connection:
-                # One round trip; a transaction for them would take two more.
-                driver.autocommit = True
-                with driver.cursor() as cursor:
-                    cursor.execute("; ".join(settings))
-                driver.autocommit = False
-            else:
-                run_settings(context.connection, *settings)
-                context.connection.commit()
-            run.on_event(RevisionStarted(revision, run.direction, position, run.total, scratch))
-            if recording is not None:
-                recording.begin()
-            if run.database.settings.set_role:
-                keep_role(step, context, run.database.settings.set_role)
-            if run.schema is not None:
-                keep_in_schema(step, context, run.database, revision.path)
-            started = time.monotonic()
-            with new_connections(connection.engine, run.database.open_beside):
-                yield step
-            done = Step(revision, time.monotonic() - started)
-            run.steps.append(done)
-            run.running = None
-            run.on_event(RevisionFinished(done, run.direction, position, run.total, scratch))
-
-    return steps
+    plan.__name__ = run.direction
+    return plan
 
 
 def comparison_error(

@@ -25,7 +25,7 @@ from db_ops.migrations.env.step_recorder import StepRecorder, StepRecording
 
 if TYPE_CHECKING:
     from alembic.operations import MigrationScript
-    from alembic.runtime.migration import MigrationContext
+    from alembic.runtime.migration import MigrationContext, RevisionStep
     from psycopg2.extensions import connection as DriverConnection
     from sqlalchemy import Connection, MetaData
 
@@ -49,6 +49,9 @@ class Opened:
 
 
 Connect = Callable[[bool], AbstractContextManager[Opened]]
+# Returns the steps that lead from the heads of a context.
+Plan = Callable[[Any, Any], "Iterable[RevisionStep]"]
+Reported = Callable[[Plan], Plan]
 
 
 @dataclass
@@ -58,7 +61,8 @@ class Session:
     `reached` is set once env.py has called `context.configure`; an error before that is env.py's.
     `metadata` is its `target_metadata`, one `MetaData` or several; `metadata_of_models`, of the
     modules that the project names, stands in for it. `scope` is what a comparison found,
-    `unchecked` what it could not compare. `recording` is called for each step. `typed` is the
+    `unchecked` what it could not compare. `recording` is called for each step, `reported` passes
+    those that env.py's plan has on to Alembic. `typed` is the
     command of Alembic, with its arguments, that does the same, `destination` its revision.
     `schemas` are compared although no model lives there. One that `may_try` may write in a scratch
     database.
@@ -84,6 +88,7 @@ class Session:
     scope: AutogenerateScope = field(default_factory=AutogenerateScope)
     unchecked: tuple[str, ...] = ()
     recording: StepRecording | None = None
+    reported: Reported | None = None
     typed: tuple[str, Mapping[str, Any]] = ("current", MappingProxyType({}))
     destination: str = "head"
     schemas: tuple[str, ...] = ()
@@ -105,6 +110,13 @@ class Session:
     questions: list[str] = field(default_factory=list, repr=False)
     schema: str | None = None
     configured: list[Configured] = field(default_factory=list, repr=False)
+
+    def record_steps(self, migration: MigrationContext) -> None:
+        """Record the steps of a context that env.py has configured."""
+        if self.recording is not None:
+            callbacks = migration.on_version_apply_callbacks
+            migration.on_version_apply_callbacks = (*callbacks, self.recording)
+            self.recording.begin()
 
 
 def configure_and_run(target_metadata: MetaData, *, connect: Connect, **options: Any) -> None:
@@ -248,10 +260,7 @@ def _begin(session: Session) -> None:
 
     migration = context.get_context()
     make_default_comparison_safe(migration)
-    if session.recording is not None:
-        callbacks = migration.on_version_apply_callbacks
-        migration.on_version_apply_callbacks = (*callbacks, session.recording)
-        session.recording.begin()
+    session.record_steps(migration)
     session.reached = True
     with context.begin_transaction():
         context.run_migrations()

@@ -179,11 +179,7 @@ class _Adoption:
         if session.recording is not None and session.scope.sees_records():
             session.recording.recorder.turn_off(_SEEN, _UNSEEN)
             session.recording = None
-        if session.recording is not None:
-            migration = context.get_context()
-            callbacks = migration.on_version_apply_callbacks
-            migration.on_version_apply_callbacks = (*callbacks, session.recording)
-            session.recording.begin()
+        session.record_steps(context.get_context())
         session.reached = True
 
     def _options(self, theirs: dict[str, Any]) -> dict[str, Any]:

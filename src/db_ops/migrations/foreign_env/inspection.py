@@ -22,7 +22,8 @@ from db_ops.migrations.autogenerate.incomplete_models import import_models, meta
 from db_ops.migrations.autogenerate.scope import AutogenerateScope
 from db_ops.migrations.env.configured import Configured, tables_of
 from db_ops.migrations.env.engine import connection_over
-from db_ops.migrations.env.runtime import Session
+from db_ops.migrations.env.run_env import display_version, environment_context
+from db_ops.migrations.env.runtime import Plan, Session
 from db_ops.migrations.foreign_env.adoption import env_py_adoption
 from db_ops.migrations.foreign_env.path_settings import path_of_engines, path_of_statements
 from db_ops.migrations.foreign_env.sandbox import call_where_env_py_runs, env_py_sandbox
@@ -139,7 +140,16 @@ def _inspect(project: Project, session: Session) -> EnvInspection:
     is_known = session.is_known
     config = project.alembic_config(db_ops=session)
     try:
-        scripts = run_foreign_env_py(project, config, session)
+        try:
+            scripts = run_foreign_env_py(project, config, session, dont_mutate=True)
+        except KeyError as error:
+            if error.args != ("destination_rev",):
+                raise
+            # One that asks where the command leads to fails under `alembic current` as well.
+            del session.calls[:], session.configured[:]
+            scripts = run_foreign_env_py(
+                project, config, session, destination_rev=session.destination
+            )
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -202,18 +212,16 @@ def run_foreign_env_py(
     config: Config,
     session: Session,
     scripts: ScriptDirectory | None = None,
-    work: Any = None,
+    work: Plan = display_version,
     **options: Any,
 ) -> ScriptDirectory:
     """Run env.py as the plain command does, with the connections of `env_py_adoption`."""
-    from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
     found = scripts or ScriptDirectory.from_config(config)
-    options["destination_rev"] = session.destination
 
     def run() -> None:
-        with EnvironmentContext(config, found, fn=work or (lambda heads, context: []), **options):
+        with environment_context(config, found, session, work, **options):
             found.run_env()
 
     with env_py_context(project, session, config):

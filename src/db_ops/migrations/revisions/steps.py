@@ -44,21 +44,25 @@ class StepPlan(FrozenData):
 
     @property
     def typed(self) -> tuple[str, dict[str, Any]]:
-        """The command of Alembic, as its parser leaves it, for the most steps that it can name."""
-        steps = self._most
-        goal = "heads"
-        if steps:
+        """The command of Alembic, as its parser leaves it, for the most steps that it can name.
+
+        Of several branches, a revision tells which one is meant.
+        """
+        steps, goal = self._most, self.destination
+        if steps and len(self.graph.heads) > 1:
             goal = steps[-1] if self.direction == "upgrade" else f"{steps[0]}-{len(steps)}"
         return self.direction, {"revision": goal, "sql": False, "tag": None}
 
     @property
     def destination(self) -> str:
-        """Where those steps lead to, as `context.get_revision_argument` tells env.py."""
-        steps = self._most
-        if not steps or self.direction == "upgrade":
-            return steps[-1] if steps and len(self.graph.heads) == 1 else "heads"
-        below = self.graph.nodes[steps[-1]].down
-        return below[0] if len(below) == 1 else self.typed[1]["revision"] if below else "base"
+        """Where those steps lead to, as it is typed; `context.get_revision_argument` names it."""
+        steps, heads = self._most, self.graph.heads
+        if self.direction == "upgrade":
+            if steps and self.goal is not None and {*self.goal} != {*heads}:
+                return steps[-1]
+            return "head" if len(heads) == 1 else "heads"
+        below = self.graph.nodes[steps[-1]].down if steps else ()
+        return below[0] if len(below) == 1 else f"{steps[0]}-{len(steps)}" if below else "base"
 
     @property
     def _most(self) -> tuple[str, ...]:
