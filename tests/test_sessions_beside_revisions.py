@@ -32,6 +32,7 @@ import os
 url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg2://", 1)
 engine = sa.create_engine(url)
 """
+_COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = 'one'::regclass"
 # Each opens and closes a second connection.
 SECOND = {
     "engine of the connection": "with op.get_bind().engine.connect() as second:\n"
@@ -42,6 +43,9 @@ SECOND = {
     "engine of its URL": "engine = sa.create_engine(op.get_bind().engine.url)\n"
     "with engine.connect() as second:\n"
     "    assert second.scalar(sa.text('SELECT current_database()')) == engine.url.database",
+    "result read after it": "with op.get_bind().engine.begin() as second:\n"
+    "    found = second.execute(sa.text('SELECT 7 AS seven'))\n"
+    "assert found.mappings().one()['seven'] == 7",
     "disposed engine": "op.get_bind().engine.dispose()",
 }
 
@@ -106,6 +110,54 @@ def test_a_second_connection_commits_by_itself_and_sees_what_is_committed(
     assert project.tables == ["alembic_version", "one"]
 
 
+def test_sessions_beside_a_revision_are_few_and_end_with_it(project: Project) -> None:
+    (project.root / "alembic" / "env.py").write_text(STOCK_ENV_PY)
+    count = (
+        "count = op.get_bind().scalar(sa.text('SELECT count(*) FROM pg_stat_activity'\n"
+        "    ' WHERE datname = current_database()'))\n"
+    )
+    project.revision(
+        "0001",
+        f"results = []\nfor number in range(12):{ENGINE.replace(chr(10), chr(10) + '    ')}\n"
+        "    with engine.begin() as second:\n"
+        "        results.append(second.execute(sa.text('SELECT 1')))\n"
+        "    assert second.closed and results[-1].scalar() == 1\n"
+        f"{count}assert count < 10, count",
+    )
+    # A session's process ends a moment after it was told to.
+    project.revision(
+        "0002",
+        f"import time\nfor _ in range(100):\n    {count.replace(chr(10), chr(10) + '    ')}\n"
+        "    if count < 4:\n        break\n    time.sleep(0.1)\n"
+        "assert count < 4, count",
+    )
+    project.run("init").succeeded()
+
+
+def test_a_second_connection_keeps_no_transaction_open(
+    project: Project, upgrade: Callable[[], str]
+) -> None:
+    project.table("0001", "one")
+    project.revision(
+        "0002",
+        "with op.get_bind().engine.connect() as second:\n"
+        "    second.execute(sa.text('LOCK TABLE one'))\n"
+        "op.execute('ALTER TABLE one ADD COLUMN two integer')",
+    )
+    said = upgrade()
+    assert "two" in {name for (name,) in project.query(_COLUMNS)}, said
+
+
+def test_a_result_that_is_closed_is_no_lost_connection(project: Project) -> None:
+    project.revision(
+        "0001",
+        "cursor = op.get_bind().connection.cursor()\ncursor.close()\ncursor.execute('SELECT 1')",
+    )
+    error = project.run("init").failed(1).error
+    assert "cursor already closed" in error
+    assert "versions/0001" in error
+
+
 def test_a_second_connection_has_the_timeouts_of_the_first_and_is_closed(
     project: Project, upgrade: Callable[[], str]
 ) -> None:
@@ -117,10 +169,15 @@ def test_a_second_connection_has_the_timeouts_of_the_first_and_is_closed(
         "    assert second.scalar(asked) == op.get_bind().scalar(asked)\n"
         "    session = second.connection.driver_connection\n"
         "    assert session is not op.get_bind().connection.driver_connection\n"
-        "assert session.closed",
+        "import builtins\n"
+        "builtins.beside = session",
     )
+    # Under the plain command one run is all of them.
+    is_plain = "sys.argv[0].endswith('alembic')"
+    project.revision("0002", f"import builtins, sys\nassert builtins.beside.closed or {is_plain}")
     said = upgrade()
     assert project.tables == ["alembic_version", "one"], said
+    assert project.query("SELECT version_num FROM alembic_version") == [("0002",)], said
 
 
 def test_the_name_of_the_database_is_what_its_engine_says(

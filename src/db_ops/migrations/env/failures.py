@@ -149,8 +149,11 @@ def _is_loss(error: BaseException) -> bool:
     if sqlstate(error) in _LOST or getattr(error, "connection_invalidated", False):
         return True
     # The driver's own complaint has no SQLSTATE: the server said nothing more.
-    kinds = ("OperationalError", "InterfaceError")
-    return type(error).__name__ in kinds and getattr(error, "pgcode", "") is None
+    if getattr(error, "pgcode", "") is not None:
+        return False
+    kind = type(error).__name__
+    # A cursor or large object that is closed is a mistake of the revision's.
+    return kind == "OperationalError" or (kind == "InterfaceError" and "connection" in str(error))
 
 
 def _remedy(run: Run, revision: str, error: BaseException) -> str:

@@ -106,9 +106,14 @@ class Engines:
         return self.original_pool_connect(self._blank(dialect.is_async).pool)
 
     def _beside(self, engine: Engine, ours: Connection) -> Connection:
-        """Return a new connection to where ours is, set up as one of *engine*."""
-        connection = self.original_connect(ours.engine)
-        _call_connect_listeners(engine, connection)
+        """Return a connection of its own to where ours is, set up as one of *engine*."""
+        from db_ops.migrations.env.shared_pool import BORROWER, lent_to
+
+        with lent_to(engine):
+            connection = self.original_connect(ours.engine)
+        if BORROWER not in connection.info:
+            connection.info[BORROWER] = engine
+            _call_connect_listeners(engine, connection)
         _share_facts(engine.dialect, ours.dialect)
         options = dict(engine.get_execution_options())
         level = getattr(engine.dialect, "_on_connect_isolation_level", None)
