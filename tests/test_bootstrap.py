@@ -118,8 +118,12 @@ def test_engines_and_environments_of_the_bootstrap_use_the_database_that_is_buil
 def test_a_bootstrap_that_makes_the_head_serves_every_command(legacy: Project) -> None:
     name_bootstrap(legacy, RETURNS)
     legacy.run("init").succeeded()
-    outcome = legacy.run("verify").succeeded()
+    for _ in range(3):
+        outcome = legacy.run("verify").succeeded()
+        assert "the migrations were left out" in outcome.out
+    outcome = legacy.run("create-migration", "-m", "nothing").succeeded()
     assert "the migrations were left out" in outcome.out
+    assert "migrations agree" not in outcome.out
     assert "from a template" in legacy.run("recreate").succeeded().out
     legacy.models(MODELS + "    phone: Mapped[str | None] = mapped_column(sa.String(9))\n")
     outcome = legacy.run("verify")
@@ -161,6 +165,12 @@ def test_without_a_bootstrap_the_models_are_compared_with_the_database(legacy: P
     legacy.alembic("upgrade", "head").succeeded()
     outcome = legacy.run("verify")
     assert "the migrations were left out, models were compared with the database" in outcome.out
+    legacy.query("CREATE VIEW by_hand AS SELECT 1 AS one")
+    outcome = legacy.run("create-migration", "-m", "nothing")
+    assert outcome.code == 3
+    assert "not proven: the migrations were left out" in outcome.out
+    assert "agree" not in outcome.out
+    legacy.query("DROP VIEW by_hand")
     legacy.models(MODELS + "    phone: Mapped[str | None] = mapped_column(sa.String(9))\n")
     outcome = legacy.run("verify")
     assert outcome.code == 3

@@ -16,7 +16,7 @@ from db_ops.migrations.cache_files import digest, write_atomically
 from db_ops.postgres.schema.reading import FINGERPRINT_FORMAT
 from db_ops.postgres.schema.serialization import from_json, to_json
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ class SchemaCache:
             return None
         with suppress(ValueError, TypeError, IndexError):
             schema = from_json(self.content.split(b"\n", 1)[1])
-            _, files, unchecked, skipped, role = header
-            return BuiltSchema(schema, "cache", tuple(unchecked), tuple(skipped), role, files)
+            _, files, unchecked, skipped, role, bootstrapped = header
+            # What no revision has made is told as that, whenever it was built.
+            source = "bootstrap" if bootstrapped else "cache"
+            return BuiltSchema(schema, source, tuple(unchecked), tuple(skipped), role, files)
         return None
 
     def write(self, key: str, built: BuiltSchema) -> None:
@@ -62,14 +64,21 @@ class SchemaCache:
         """
         if self.path is None or built.files is None:
             return
-        header = json.dumps((key, built.files, built.unchecked, built.skipped, built.role))
+        bootstrapped = built.source == "bootstrap"
+        header = json.dumps(
+            (key, built.files, built.unchecked, built.skipped, built.role, bootstrapped)
+        )
         with suppress(OSError):
             write_atomically(self.path, f"{header}\n{to_json(built.schema)}".encode())
 
-    def _read_header(self) -> tuple[str, Mapping[str, str], list[str], list[str], str] | None:
+    def _read_header(
+        self,
+    ) -> tuple[str, Mapping[str, str], list[str], list[str], str, bool] | None:
         with suppress(ValueError, TypeError):
-            key, files, unchecked, skipped, role = json.loads(self.content.split(b"\n", 1)[0])
-            return key, files, unchecked, skipped, role
+            key, files, unchecked, skipped, role, bootstrapped = json.loads(
+                self.content.split(b"\n", 1)[0]
+            )
+            return key, files, unchecked, skipped, role, bootstrapped
         return None
 
 

@@ -21,8 +21,11 @@ def migration_created_lines(result: MigrationCreated) -> Iterator[Line]:
     yield from first_lines(map(one_line, result.unchecked), _SHOWN, "note: ", "yellow")
     yield from first_lines(map(one_line, result.left_out), _SHOWN, "left out: ", "bold red")
     if result.revision is None:
+        yield from first_lines(map(one_line, result.unproven), _SHOWN, "not proven: ", "bold red")
         if result.left_out:
             yield "nothing else differs: no file written", "yellow"
+        elif result.unchecked or result.unproven:
+            yield "nothing differs in what was compared: no file written", "yellow"
         else:
             yield "models and migrations agree: no file written", "green"
         yield from release_lines(result.release)
