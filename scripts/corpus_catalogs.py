@@ -68,7 +68,6 @@ _OURS = OURS | {
     "python: ini",
     "python: logs",
     "python: main options",
-    "python: options",
     "python: typed",
 }
 _OBSERVER = '''
@@ -115,6 +114,7 @@ def upgrade():
         "python: bound": op.get_bind() is configured.connection,
         "python: offline": context.is_offline_mode(),
         "python: options": sorted(map(str, options)),
+        "python: function": options["fn"].__name__,
         "python: x": sorted(context.get_x_argument(as_dictionary=True)),
         "python: main options": context.config.get_section(context.config.config_ini_section),
         "python: ini": context.config.config_file_name,
@@ -380,6 +380,9 @@ def _observe(sides: Sides) -> None:
         create(place)
         if not _bootstrapped(sides) or not _plain_upgrade(sides):
             sides.note("no observers: the plain command fails with them")
+            return
+        if place.sql("SELECT to_regclass('public.corpus_seen')::text") == [(None,)]:
+            sides.note("no observers: the project's bootstrap stamps them as well")
             return
         sides.expect("observed", _observed(place))
         drop(place)
