@@ -188,6 +188,28 @@ def test_what_depends_on_rows_is_said(migrated: Project) -> None:
     assert said in migrated.run("upgrade", "--sql").succeeded().err
 
 
+def test_what_is_proposed_instead_is_typed_with_quotes_where_names_need_them(
+    migrated: Project,
+) -> None:
+    migrated.revision(
+        "0004",
+        "op.execute('CREATE SCHEMA shop')\n"
+        "op.execute('CREATE TABLE shop.orders (\"Total\" integer)')\n"
+        'op.execute(\'CREATE INDEX "by-total" ON shop.orders ("Total")\')',
+    )
+    migrated.run("upgrade").succeeded()
+    migrated.revision(
+        "0005",
+        "op.drop_index('by-total', 'orders', schema='shop')\n"
+        "op.create_unique_constraint('Total-once', 'orders', ['Total'], schema='shop')\n"
+        "op.alter_column('orders', 'Total', nullable=False, schema='shop')",
+    )
+    said = migrated.run("upgrade", "--plan").succeeded().out
+    assert 'DROP INDEX CONCURRENTLY shop."by-total" in' in said
+    assert 'ALTER TABLE shop.orders ADD CONSTRAINT "Total-once" UNIQUE' in said
+    assert 'CHECK ("Total" IS NOT NULL)' in said
+
+
 def test_plan_and_sql_contradict_each_other(migrated: Project) -> None:
     migrated.table("0004", "four")
     outcome = migrated.run("upgrade", "--plan", "--sql").failed(2)

@@ -43,18 +43,20 @@ _SNAPSHOT = f"""
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = ANY(%(oids)s::oid[])),
     (SELECT json_agg(json_build_array(i.indexrelid::bigint, i.indrelid::bigint,
-            c.relname, c.relfilenode::bigint,
+            {QUALIFIED_NAME}, c.relfilenode::bigint,
             c.relkind = 'I', pg_stat_get_xact_numscans(c.oid)))
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE i.indrelid = ANY(%(oids)s::oid[])),
-    (SELECT json_agg(json_build_array(a.attrelid::bigint, a.attnum, a.attname, a.attisdropped,
+    (SELECT json_agg(json_build_array(a.attrelid::bigint, a.attnum, quote_ident(a.attname),
+            a.attisdropped,
             a.attnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
             concat(a.atttypid, ':', a.atttypmod), CASE WHEN a.attgenerated <> '' THEN 'generated'
                 WHEN a.attidentity <> '' THEN 'identity' ELSE '' END))
      FROM pg_attribute a LEFT JOIN pg_type t ON t.oid = a.atttypid
      WHERE a.attnum > 0 AND a.attrelid = ANY(%(oids)s::oid[])),
-    (SELECT json_agg(json_build_array(o.oid::bigint, o.conrelid::bigint, o.conname, o.contype,
-            o.convalidated, o.conindid::bigint))
+    (SELECT json_agg(json_build_array(o.oid::bigint, o.conrelid::bigint, quote_ident(o.conname),
+            o.contype, o.convalidated, o.conindid::bigint))
      FROM pg_constraint o WHERE o.conrelid = ANY(%(oids)s::oid[])),
     (SELECT json_agg(json_build_array(l.relation::bigint, l.mode))
      FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
