@@ -76,6 +76,26 @@ def test_a_location_beside_the_named_file_counts_for_imports_too(books: ForeignP
     assert "up to date" in named
 
 
+def test_other_paths_of_a_named_file_count_from_the_current_folder_as_for_alembic(
+    books: ForeignProject,
+) -> None:
+    inner = books.root / "shelf"
+    inner.mkdir()
+    for name in ("alembic.ini", "alembic", "models.py"):
+        (books.root / name).rename(inner / name)
+    (inner / "__init__.py").touch()
+    (books.root / "pyproject.toml").unlink()
+    books.edit(
+        "shelf/alembic.ini", "script_location = alembic", "script_location = %(here)s/alembic"
+    )
+    asks = "import os\nassert os.path.isdir('shelf'), os.getcwd()\nfrom shelf.models"
+    books.edit("shelf/alembic/env.py", "from models", asks)
+    named = "shelf/alembic.ini"
+    books.alembic("-c", named, "history").succeeded()
+    outcome = books.run("--config", named, "init", DATABASE_URL=books.url).succeeded()
+    assert "at 0002" in outcome.out
+
+
 @pytest.mark.parametrize("location", ["%(here)s/alembic", "alembic"])
 def test_settings_above_a_named_file_are_read_unless_they_are_for_another(
     books: ForeignProject, location: str

@@ -118,10 +118,12 @@ def _beside_env_py(root: Path) -> tuple[Path, ...]:
 
 def _around(config: Path, folder: Path, named: str, nearest: Path | None) -> ProjectFiles:
     """Return the project of *config*, which is *named* from *folder*."""
-    root = folder
-    if not _is_for_flask(config, folder, named):
+    root, is_counted_here = folder, _counts_here(config, folder, named)
+    if not is_counted_here and not _is_for_flask(config, folder, named):
         root = _root_of(config, folder, *folder.parents, *((nearest,) if nearest else ()))
     declared = _tables(root / PYPROJECT).get("db_ops")
+    if declared is not None and is_counted_here and not _speaks_for(root, declared, config):
+        declared = None
     if declared is None:
         for above in dict.fromkeys((*((nearest,) if nearest else ()), *config.parents)):
             spoken = _tables(above / PYPROJECT).get("db_ops")
@@ -158,6 +160,19 @@ def _is_for_flask(config: Path, folder: Path, named: str) -> bool:
         if not is_here or not env_py.is_file() or _NEEDS_FLASK not in env_py.read_bytes():
             return False
     return config.is_relative_to(folder)
+
+
+def _counts_here(config: Path, folder: Path, named: str) -> bool:
+    """Tell whether what is relative in *config* counts from *folder*, as for plain `alembic -c`.
+
+    Where its scripts are is said without that folder, and nothing beside it belongs to a root.
+    """
+    own = config.parent
+    if Path(named).is_absolute() or own == folder or not own.is_relative_to(folder):
+        return False
+    if config.suffix == ".toml" or any((own / name).exists() for name in (*_AT_ROOTS, ".env")):
+        return False
+    return b"script_location" in config.read_bytes() and not _script_location(config)
 
 
 def _where_it_counts(config: Path, root: Path) -> Path:
