@@ -104,3 +104,27 @@ def test_session_of_a_revision_is_that_of_the_plain_command(
         del differ["options"]
     assert differ.keys() <= OURS, differ
     assert "lock_timeout" in differ
+
+
+def test_models_that_only_we_are_told_of_name_nothing_that_a_revision_makes(
+    project: Project,
+) -> None:
+    (project.root / "alembic" / "env.py").write_text(STOCK_ENV_PY)
+    (project.root / "pyproject.toml").write_text('[tool.db_ops]\nmodels = ["models"]\n')
+    convention = 'metadata = sa.MetaData(naming_convention={"uq": "uq_%(table_name)s"})\n'
+    (project.root / "models.py").write_text(
+        "import sqlalchemy as sa\nfrom sqlalchemy.orm import DeclarativeBase\n"
+        f"class Base(DeclarativeBase):\n    {convention}"
+        "class One(Base):\n    __tablename__ = 'one'\n"
+        "    id = sa.Column(sa.Integer, primary_key=True)\n"
+    )
+    project.revision(
+        "0001",
+        "op.create_table('one', sa.Column('id', sa.Integer, primary_key=True),"
+        " sa.Column('two', sa.Integer), sa.UniqueConstraint('two'))",
+    )
+    project.run("init").succeeded()
+    names = project.query(
+        "SELECT conname FROM pg_constraint WHERE conrelid = 'one'::regclass AND contype = 'u'"
+    )
+    assert names == [("one_two_key",)]

@@ -146,15 +146,18 @@ class _Adoption:
         self, context: EnvironmentContext, connection: Connection | None, options: dict[str, Any]
     ) -> None:
         session, ours = self.session, self.session.connection
-        if options.get("target_metadata") is None:
-            options = {**options, "target_metadata": session.metadata_of_models}
+        metadata = options.get("target_metadata")
+        metadata = session.metadata_of_models if metadata is None else metadata
+        if session.reported is None:
+            # Not where revisions run: Alembic would name what they make by its convention.
+            options = {**options, "target_metadata": metadata}
         session.calls.append(dict(options))
         called = configured_now(context.script, options, session.statements)
         session.configured.append(called)
         session.scope.look_at(options)
         session.scope.translate_as(connection)
         if session.metadata is None:
-            session.metadata = options.get("target_metadata")
+            session.metadata = metadata
         if connection is None or ours is None:
             self.original_configure(context, connection=connection, **options)
             session.reached = True
