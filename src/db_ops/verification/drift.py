@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from db_ops.postgres.history.reader import RecordedState
 from db_ops.postgres.history.rows import HistoryRow
+from db_ops.postgres.schema.reading import fingerprint_format
 from db_ops.results import Drift
 
 RECORD = "db-ops history --record"
@@ -26,11 +27,11 @@ def judge_drift(found: RecordedState, major: int) -> Drift:
     form, version, _ = last.fingerprint.split(":")
     if version != str(major):
         return Drift("unknown", f"recorded by PostgreSQL {version}, this is {major}", since, by)
-    if form.rstrip("s") != found.format.rstrip("s"):
-        return Drift("unknown", "recorded by another version of db_ops", since, by)
-    if form != found.format:
-        other = "the whole database" if found.format.endswith("s") else "this schema alone"
+    if form == fingerprint_format(of_schema=not found.of_schema):
+        other = "the whole database" if found.of_schema else "this schema alone"
         return Drift("unknown", f"the last fingerprint is of {other}", since, by)
+    if form != fingerprint_format(of_schema=found.of_schema):
+        return Drift("unknown", "recorded by another version of db_ops", since, by)
     if found.fingerprint is None:
         return Drift("unknown", "too many objects to look at in passing", since, by)
     equal = found.fingerprint == last.fingerprint

@@ -62,10 +62,9 @@ class Session:
     `metadata` is its `target_metadata`, one `MetaData` or several; `metadata_of_models`, of the
     modules that the project names, stands in for it. `scope` is what a comparison found,
     `unchecked` what it could not compare. `recording` is called for each step, `reported` passes
-    those that env.py's plan has on to Alembic. `typed` is the
-    command of Alembic, with its arguments, that does the same, `destination` its revision.
-    `schemas` are compared although no model lives there. One that `may_try` may write in a scratch
-    database.
+    those that env.py's plan has on to Alembic. `typed` is the command of Alembic, with its
+    arguments, that does the same, `destination` its revision. `schemas` are compared although no
+    model lives there. One that `may_try` may write in a scratch database.
 
     One that `inspects` runs nothing, and without a connection contacts nobody: it holds the
     arguments of `configure` in each of the `calls`, and whether env.py `called_run_migrations` of

@@ -61,7 +61,7 @@ class RecordedState(FrozenData):
     """State read in one query: revisions, database comment, last record, current fingerprint.
 
     `fingerprint` is None where it was not asked for, because there is nothing to compare it with;
-    `format` is that of one which could be.
+    it would be `of_schema`, that of a single one.
     """
 
     revisions: tuple[str, ...]
@@ -70,7 +70,7 @@ class RecordedState(FrozenData):
     fingerprint: str | None = None
     problem: str | None = None
     denied: bool = False
-    format: str = ""
+    of_schema: bool = False
 
 
 def read_records(
@@ -103,18 +103,19 @@ def read_state(
     *largest* relations: the server needs about 50 microseconds for each. It is that of *schema*
     alone if one is named.
     """
-    major = major_version(connection)
+    major, of_schema = major_version(connection), schema is not None
     name = sql.Identifier(*filter(None, (version_schema, version_table)))
     query = sql.SQL("{found}; {pinned}; {look}").format(
         found=sql.SQL(_FOUND).format(version_table=name, columns=sql.SQL(_COLUMNS)),
-        pinned=sql.SQL(pinned(schema)),
-        look=sql.SQL(_STATE).format(fingerprint=sql.SQL(fingerprint_query(major, schema))),
+        pinned=sql.SQL(pinned(of_schema=of_schema)),
+        look=sql.SQL(_STATE).format(
+            fingerprint=sql.SQL(fingerprint_query(major, of_schema=of_schema))
+        ),
     )
-    form = fingerprint_format(schema)
     parameters = {
         **fingerprint_parameters(version_table, version_schema, schema),
         "key": records_key(version_table, version_schema),
-        "comparable": f"{form}:{major}:%",
+        "comparable": f"{fingerprint_format(of_schema=of_schema)}:{major}:%",
         "largest": _ANY_SIZE if largest is None else largest,
     }
     problem: str | None
@@ -133,7 +134,12 @@ def read_state(
         last = _row(found["last"]) if found["last"] else None
         problem = None if last else NO_RECORDS
         return RecordedState(
-            tuple(sorted(found["revisions"])), comment or "", last, digest, problem, format=form
+            tuple(sorted(found["revisions"])),
+            comment or "",
+            last,
+            digest,
+            problem,
+            of_schema=of_schema,
         )
     revisions, comment = revisions_and_comment(connection, version_table, version_schema)
     last = None
@@ -141,7 +147,9 @@ def read_state(
         # The version table may be gone, and the records are not.
         rows = read_records(connection, version_table, version_schema).rows
         last, problem = (rows[-1], None) if rows else (None, problem)
-    return RecordedState(revisions, comment, last, problem=problem, denied=denied, format=form)
+    return RecordedState(
+        revisions, comment, last, problem=problem, denied=denied, of_schema=of_schema
+    )
 
 
 def _row(values: dict[str, Any]) -> HistoryRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from psycopg2.errors import InternalError_, UndefinedFunction, UndefinedObject, UndefinedTable
@@ -124,18 +125,20 @@ def fingerprint(
     about their schemas only if format and major version are the same. Equal for databases built by
     the same statements, in any order, and for a copy.
     """
-    query = fingerprint_query(major_version(connection), schema, _kinds_there(connection))
+    major, of_schema = major_version(connection), schema is not None
+    query = fingerprint_query(major, of_schema=of_schema, there=_kinds_there(connection))
     parameters = fingerprint_parameters(version_table, version_schema, schema)
-    ((digest,),) = fetch_pinned(connection, query, parameters, schema)
+    ((digest,),) = fetch_pinned(connection, query, parameters, of_schema=of_schema)
     return str(digest)
 
 
-def pinned(schema: str | None = None) -> str:
+@cache
+def pinned(*, of_schema: bool = False) -> str:
     """Return the statements that pin the settings for the rows of all schemas, or of one."""
     return "; ".join(
         f"SET LOCAL {name} = {_value(text)}"
         for name, text in _PINNED.items()
-        if schema is None or name not in _NOT_OF_SCHEMA
+        if not of_schema or name not in _NOT_OF_SCHEMA
     )
 
 
@@ -147,21 +150,20 @@ def _kinds_there(connection: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in fetch_pinned(connection, EVIDENCE_QUERY, {}))
 
 
-def fingerprint_format(schema: str | None) -> str:
-    """Return what a fingerprint begins with: another one for that of one *schema*."""
-    return f"{FINGERPRINT_FORMAT}{'' if schema is None else 's'}"
+def fingerprint_format(*, of_schema: bool) -> str:
+    """Return what a fingerprint begins with: another one for that of a single schema."""
+    return f"{FINGERPRINT_FORMAT}{'s' if of_schema else ''}"
 
 
-def fingerprint_query(major: int, schema: str | None, there: frozenset[str] | None = None) -> str:
+def fingerprint_query(major: int, *, of_schema: bool, there: frozenset[str] | None = None) -> str:
     """Return the query that `fingerprint` sends, for one that reads more besides.
 
     It runs after `pinned`, in the same transaction, with `fingerprint_parameters`. The kinds that
     are not *there* have no rows, so that it says the same without them; None asks for all.
     """
-    of_schema = schema is not None
     rows = catalog_query(major, grants=False, silenced=False, there=there, of_schema=of_schema)
     return f"""
-        SELECT '{fingerprint_format(schema)}:{major}:' || encode(sha256(convert_to(
+        SELECT '{fingerprint_format(of_schema=of_schema)}:{major}:' || encode(sha256(convert_to(
             coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''),
             getdatabaseencoding())), 'hex')
         FROM (
@@ -182,7 +184,8 @@ def fetch_pinned(
     connection: Connection,
     query: str,
     parameters: Mapping[str, object],
-    schema: str | None = None,
+    *,
+    of_schema: bool = False,
 ) -> list[tuple[Any, ...]]:
     """Run *query* under the pinned settings, which end with it.
 
@@ -195,7 +198,7 @@ def fetch_pinned(
     for attempt in range(1, _ATTEMPTS + 1):
         with connection.cursor() as cursor:
             try:
-                cursor.execute(f"{savepoint}{pinned(schema)}; {query}", parameters)
+                cursor.execute(f"{savepoint}{pinned(of_schema=of_schema)}; {query}", parameters)
                 return cursor.fetchall()
             except _DROPPED_MEANWHILE:
                 if attempt == _ATTEMPTS:
