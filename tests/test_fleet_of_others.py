@@ -6,6 +6,7 @@ import dataclasses
 import re
 import shlex
 from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -147,7 +148,13 @@ def test_verify_quick_tells_which_schema_was_changed_by_hand(shops: Project, kin
     shops.query("CREATE INDEX by_hand ON shop_b.one (note)")
     outcome = shops.run("fleet", "verify", "--quick")
     assert (outcome.code, "2 at head, 1 changed, of 3" in outcome.out) == (3, True), outcome.out
-    assert "\nshop_b: changed" in f"\n{outcome.out}"
+    said = re.search(
+        r"^shop_b: changed at 0002, catalogs not as recorded (\S+)$", outcome.out, re.M
+    )
+    assert said, outcome.out
+    finished = "SELECT max(finished_at) FROM db_ops.history WHERE version_table ~ 'shop_b'"
+    ((recorded,),) = shops.query(finished)
+    assert datetime.fromisoformat(said[1]) == recorded.replace(microsecond=0)
     # Others are migrated, and the one that was changed stays so.
     shops.query("CREATE SCHEMA shop_d")
     assert "1 applied" in shops.run("fleet", "upgrade").succeeded().out

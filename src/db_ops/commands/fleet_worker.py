@@ -217,7 +217,6 @@ def _judged(result: Result) -> Judged:
 
 def _compared(result: Status | QuicklyVerified) -> Judged:
     agreed = result.up_to_date if isinstance(result, Status) else result.agreed
-    changed = isinstance(result, QuicklyVerified) and result.drift.state != "equal"
     state, detail = "at head", None
     if not result.exists:
         state = "missing"
@@ -228,9 +227,11 @@ def _compared(result: Status | QuicklyVerified) -> Judged:
         state, detail = "behind", f"{len(result.pending)} pending"
     elif not result.heads_are_meant:
         state, detail = "several heads", ", ".join(result.heads)
-    elif changed:
-        state = "changed" if result.drift.state == "changed" else "not known"
-        detail = result.drift.reason
+    elif isinstance(result, QuicklyVerified) and result.drift.state != "equal":
+        drift = result.drift
+        state, detail = "not known", drift.reason
+        if drift.state == "changed":
+            state, detail = "changed", f"catalogs not as recorded {drift.since}"
     more = {"revisions": result.current, "detail": detail}
     return "done" if agreed else "different", state, more
 
